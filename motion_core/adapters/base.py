@@ -1,0 +1,33 @@
+"""What every kind of adapter has in common: it is data that can be put on a model for a while and taken off again."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from ..backbones.base import Backbone
+
+Scope = Literal["temporal", "spatial"]
+
+
+class Adapter(Protocol):
+    """A trained change of a backbone, on the CPU. kind: "lora", "weights", "embedding" …
+
+    scope: whether it changes how things move ("temporal") or how they look ("spatial").
+    """
+
+    kind: str
+    scope: Scope
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Its tensors by name, float32, as the adapter file stores them under this adapter's prefix."""
+        ...
+
+    def applied(self, backbone: Backbone, strength: float) -> AbstractContextManager[None]:
+        """Puts the adapter on the backbone at a strength; the context takes it off, bit for bit.
+
+        Raises AdapterError if no layer of the backbone has the name and shape that a tensor needs.
+        """
+        ...

@@ -1,0 +1,50 @@
+"""Training data of the pretraining, rendered on the fly: random scenes as tensors, with their captions."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..motions import FRAMES, SIZE, Track
+from ..renderer import Scene, draw_scene, render
+
+
+def to_pixels(frames: np.ndarray) -> Tensor:
+    """(F, H, W, 3) in [0, 1] to (F, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous() * 2 - 1
+
+
+def with_free_camera(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene under a random zoom and radius: what the autoencoder must draw, though no base is shown it move."""
+    track = scene.track
+    radius = np.full(len(track.radii), rng.uniform(5.0, 15.0))
+    zoom = np.full(len(track.zoom), rng.uniform(0.6, 1.6) if rng.random() < 0.3 else 1.0)
+    return dataclasses.replace(
+        scene, track=Track(positions=track.positions, radii=radius, pan=track.pan, zoom=zoom)
+    )
+
+
+def image_batch(
+    rng: np.random.Generator, size: int, look: str | None = "solid", camera: bool = False
+) -> tuple[Tensor, list[Scene]]:
+    """`size` single frames (size, 3, 64, 64) in [-1, 1] and their scenes; look None draws either look."""
+    scenes, frames = [], []
+    for _ in range(size):
+        scene = draw_scene(rng, look or ("outlined" if rng.random() < 0.33 else "solid"))
+        if camera:
+            scene = with_free_camera(scene, rng)
+        scenes.append(scene)
+        frames.append(render(scene, [int(rng.integers(FRAMES))]))
+    return to_pixels(np.concatenate(frames)), scenes
+
+
+def crop_around(pixels: Tensor, scenes: list[Scene], rng: np.random.Generator, side: int) -> Tensor:
+    """Random (side, side) crops, half of them near the middle of the frame where objects pass."""
+    crops = []
+    for image in pixels:
+        top, left = rng.integers(0, SIZE - side + 1, 2)
+        crops.append(image[:, top : top + side, left : left + side])
+    return torch.stack(crops)
