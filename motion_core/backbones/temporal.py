@@ -1,0 +1,154 @@
+"""Where the temporal modules of a video UNet are, how they step aside for single frames, and what
+adapters may name.
+
+diffusers runs temporal modules on a single frame too, where they have nothing to attend to but
+still change it. Here each of them is skipped when its call has `num_frames` = 1. The choice is made
+from the call's own arguments, so that a checkpointed block that is recomputed in backward makes the
+same choice again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from diffusers.models.resnet import TemporalConvLayer
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.transformers.transformer_temporal import (
+    TransformerTemporalModel,
+    TransformerTemporalModelOutput,
+)
+from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
+from torch import Tensor, nn
+
+from ..errors import SettingsError
+from .base import Backbone
+
+TEMPORAL_TRANSFORMERS = (AnimateDiffTransformer3D, TransformerTemporalModel)
+
+_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+_FEED_FORWARD = ("ff.net.0.proj", "ff.net.2")
+
+
+class SkippingMotionModule(AnimateDiffTransformer3D):
+    """A motion module that returns a single frame as it is."""
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Any = None,
+        timestep: Any = None,
+        class_labels: Any = None,
+        num_frames: int = 1,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+    ) -> Tensor:
+        if num_frames == 1:
+            return hidden_states
+        return super().forward(
+            hidden_states,
+            encoder_hidden_states,
+            timestep,
+            class_labels,
+            num_frames,
+            cross_attention_kwargs,
+        )
+
+
+class SkippingTemporalTransformer(TransformerTemporalModel):
+    """A temporal transformer of a UNet3D that returns a single frame as it is."""
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Any = None,
+        timestep: Any = None,
+        class_labels: Any = None,
+        num_frames: int = 1,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        return_dict: bool = True,
+    ) -> Any:
+        if num_frames == 1:
+            sample = hidden_states
+            return TransformerTemporalModelOutput(sample=sample) if return_dict else (sample,)
+        return super().forward(
+            hidden_states,
+            encoder_hidden_states,
+            timestep,
+            class_labels,
+            num_frames,
+            cross_attention_kwargs,
+            return_dict,
+        )
+
+
+class SkippingTemporalConv(TemporalConvLayer):
+    """A temporal convolution that returns a single frame as it is."""
+
+    def forward(self, hidden_states: Tensor, num_frames: int = 1) -> Tensor:
+        return hidden_states if num_frames == 1 else super().forward(hidden_states, num_frames)
+
+
+_SKIPPING: dict[type[nn.Module], type[nn.Module]] = {
+    AnimateDiffTransformer3D: SkippingMotionModule,
+    TransformerTemporalModel: SkippingTemporalTransformer,
+    TemporalConvLayer: SkippingTemporalConv,
+}
+
+
+def skip_single_frames(unet: nn.Module) -> None:
+    """Makes every temporal module of `unet` skip single frames, for good; parameters and names stay
+    as they are.
+
+    The module's class is replaced, not its `forward`: hooks, deep copies and wrappers then work as
+    on any module.
+    """
+    for module in unet.modules():
+        skipping = _SKIPPING.get(type(module))
+        if skipping is not None:
+            module.__class__ = skipping
+
+
+def spatial_linear_names(unet: nn.Module) -> list[str]:
+    """attn1 and ff of the spatial transformers (MotionDirector's spatial sites), in module
+    order.
+    """
+    return list(_linear_names(unet, (Transformer2DModel,), ("attn1",)))
+
+
+def temporal_linear_names(unet: nn.Module) -> list[str]:
+    """attn1, attn2 and ff of the temporal transformers (MotionDirector's temporal sites), in module
+    order.
+    """
+    return list(_linear_names(unet, TEMPORAL_TRANSFORMERS, ("attn1", "attn2")))
+
+
+def _linear_names(
+    unet: nn.Module, transformers: tuple[type[nn.Module], ...], attentions: Iterable[str]
+) -> Iterator[str]:
+    layers = [f"{attention}.{layer}" for attention in attentions for layer in _ATTENTION]
+    for name, module in unet.named_modules():
+        if isinstance(module, transformers):
+            blocks: nn.ModuleList = module.transformer_blocks  # type: ignore[assignment]
+            for index in range(len(blocks)):
+                yield from (
+                    f"{name}.transformer_blocks.{index}.{layer}"
+                    for layer in (*layers, *_FEED_FORWARD)
+                )
+
+
+def check_frames(backbone: Backbone, frames: int) -> None:
+    """Raises SettingsError if `frames` is more or fewer than the backbone takes. One frame (an
+    image) always fits.
+    """
+    if frames == 1:
+        return
+    if frames < backbone.min_frames:
+        raise SettingsError(
+            f"{frames} frames are too few for {backbone.version}, which takes at least "
+            f"{backbone.min_frames}. Ask for more frames."
+        )
+    if backbone.max_frames is not None and frames > backbone.max_frames:
+        raise SettingsError(
+            f"{frames} frames are too many for {backbone.version}, whose positional encoding holds "
+            f"{backbone.max_frames}. Use at most {backbone.max_frames} frames."
+        )
