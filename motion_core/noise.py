@@ -1,7 +1,7 @@
 """Noise for training and sampling: timesteps, noisy latents, targets, and the noise prior.
 
 Input and output are plain tensors: latents and noise (B, C, F, h, w), timesteps (B,) int64 in
-[0, T). The schedule is read from a DDIMScheduler, which is never changed: diffusers' own `add_noise`
+[0, T). The schedule is read from a DDIMScheduler, which is never changed: diffusers' `add_noise`
 moves the schedule's tensors to the latents' device and rounds them to the latents' dtype, both of
 which are avoided here.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
 from .errors import FormatError, MotionError
@@ -89,8 +89,8 @@ def blend_noise_prior(inverted: Tensor, noise: Tensor, p: float) -> Tensor:
     if inverted.shape != noise.shape:
         raise MotionError(
             f"Inverted latents have shape {tuple(inverted.shape)}; expected {tuple(noise.shape)} "
-            "(batch, channels, frames, height, width in latent cells). Sample at the size and number "
-            "of frames at which the clip was inverted."
+            "(batch, channels, frames, height, width in latent cells). Sample at the size "
+            "and number of frames at which the clip was inverted."
         )
     return p**0.5 * inverted.to(noise) + (1.0 - p) ** 0.5 * noise
 
