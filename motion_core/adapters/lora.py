@@ -79,7 +79,7 @@ def find_linears(unet: nn.Module, names: Sequence[str]) -> dict[str, nn.Linear]:
     found: dict[str, nn.Linear] = {}
     for name in names:
         module = modules.get(name)
-        linear = _base_linear(module)
+        linear = module.get_base_layer() if isinstance(module, LoraLinear) else module
         if isinstance(linear, nn.Linear):
             found[name] = linear
     missing = [name for name in names if name not in found]
@@ -90,10 +90,6 @@ def find_linears(unet: nn.Module, names: Sequence[str]) -> dict[str, nn.Linear]:
             f"{some}. Use the base (family and version) that the adapter was made for."
         )
     return found
-
-
-def _base_linear(module: nn.Module | None) -> nn.Module | None:
-    return module.get_base_layer() if isinstance(module, LoraLinear) else module
 
 
 def _check_shape(name: str, linear: nn.Linear, pair: LoraPair) -> None:
@@ -185,3 +181,107 @@ def trainable_lora(
     }
     try:
         _inject(unet, _key(name), linears, rank, alpha, dropout)
+
+        layers = {path: _lora_layer(unet, path) for path in linears}
+        for path, layer in layers.items():
+            _initialise(layer, _key(name), rng)
+            _activate(layer, [*active.get(path, []), _key(name)])
+        yield TrainableLora(name=name, layers=layers)
+    finally:
+        for path in linears:
+            _remove(unet, path, _key(name), active.get(path, []))
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+@contextmanager
+def active_loras(unet: nn.Module, names: Sequence[str]) -> Iterator[None]:
+    """Only these injected LoRAs take part in the forward pass; with none, the output is the base's,
+    bit for bit.
+
+    Backward belongs inside the context too: a checkpointed block is recomputed there. Which
+    parameters require gradients is not changed. Raises AdapterError for a name that is not in the
+    model.
+    """
+    layers = _lora_layers(unet)
+    present = {key for layer in layers for key in layer.lora_A}
+    for name in names:
+        if _key(name) not in present:
+            known = ", ".join(sorted(present)) or "none"
+            raise AdapterError(f"No LoRA named {name!r} is in this model; injected: {known}.")
+    before = [list(layer.active_adapters) for layer in layers]
+    try:
+        for layer in layers:
+            _activate(layer, [_key(name) for name in names if _key(name) in layer.lora_A])
+        yield
+    finally:
+        for layer, keys in zip(layers, before, strict=True):
+            _activate(layer, keys)
+
+
+def _key(name: str) -> str:
+    """A module's name cannot hold a dot: "spatial.0" lives in the model as "spatial/0"."""
+    return name.replace(".", "/")
+
+
+def _lora_layers(unet: nn.Module) -> list[LoraLinear]:
+    return [module for module in unet.modules() if isinstance(module, LoraLinear)]
+
+
+def _lora_layer(unet: nn.Module, path: str) -> LoraLinear:
+    layer = unet.get_submodule(path)
+    assert isinstance(layer, LoraLinear), path
+    return layer
+
+
+def _weights(layer: LoraLinear, name: str) -> tuple[nn.Parameter, nn.Parameter]:
+    down, up = layer.lora_A[_key(name)].weight, layer.lora_B[_key(name)].weight
+    assert isinstance(down, nn.Parameter) and isinstance(up, nn.Parameter)
+    return down, up
+
+
+def _inject(
+    unet: nn.Module, key: str, linears: Sequence[str], rank: int, alpha: float, dropout: float
+) -> None:
+    """Injects empty weights, on the meta device: the global generator is not drawn from."""
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type]  # any number will do: scale = alpha / r
+        lora_dropout=dropout,
+        # A pattern is matched against the whole name; a list would also match as suffixes.
+        target_modules="|".join(re.escape(path) for path in linears),
+    )
+    inject_adapter_in_model(config, unet, key, low_cpu_mem_usage=True)
+    # peft leaves its configurations here; it would warn at the next set, and diffusers read them.
+    del unet.peft_config
+
+
+def _initialise(layer: LoraLinear, key: str, rng: torch.Generator) -> None:
+    base = layer.get_base_layer()
+    assert isinstance(base, nn.Linear)
+    rank, device = layer.r[key], base.weight.device
+    down = torch.empty(rank, base.in_features, device=rng.device)
+    down.normal_(std=1 / rank, generator=rng)
+    layer.lora_A[key].weight = nn.Parameter(down.to(device))
+    layer.lora_B[key].weight = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
+    layer.train(base.training)
+
+
+def _activate(layer: LoraLinear, keys: list[str]) -> None:
+    layer.set_adapter(keys)
+    # set_adapter freezes the sets that it switches off; here requires_grad must stay on.
+    for weights in (*layer.lora_A.values(), *layer.lora_B.values()):
+        weights.requires_grad_(True)
+
+
+def _remove(unet: nn.Module, path: str, key: str, active: list[str]) -> None:
+    layer = unet.get_submodule(path)
+    if not isinstance(layer, LoraLinear) or key not in layer.lora_A:
+        return
+    if len(layer.lora_A) == 1:
+        parent, _, child = path.rpartition(".")
+        setattr(unet.get_submodule(parent), child, layer.get_base_layer())
+        return
+    layer.set_adapter([other for other in layer.active_adapters if other != key])
+    layer.delete_adapter(key)
+    _activate(layer, active)
