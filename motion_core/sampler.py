@@ -52,6 +52,7 @@ class SampleSettings:
     [0, 1], the share of the reference's inverted noise. guidance_rescale: 0 (off) to 1, pulls the
     guided prediction back to the unguided one's standard deviation (arXiv 2305.08891, Sec. 3.4);
     0.7 is the paper's value for v-prediction with zero terminal SNR, which else over-exposes.
+    temporal_scale, spatial_scale: multiply the strength of each adapter of that scope; 1 as trained.
     """
 
     steps: int = 30
@@ -63,6 +64,8 @@ class SampleSettings:
     negative_prompt: str = ""
     noise_prior: float = 0.0
     guidance_rescale: float = 0.0
+    temporal_scale: float = 1.0
+    spatial_scale: float = 1.0
 
     def __post_init__(self) -> None:
         require(self.steps >= 1, "steps", self.steps, "1 or more")
