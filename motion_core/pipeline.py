@@ -1,8 +1,8 @@
 """From a prompt and adapters to frames, and from a clip to the noise that it came from.
 
 Input: a backbone, (adapter, strength) pairs, SampleSettings and, for the noise prior, inverted
-latents (1, C, F, h, w). Output: frames (F, 3, H, W) float32 in [-1, 1], plain tensors also where the
-caller runs under inference_mode. The backbone is left as it was found, whatever happens.
+latents (1, C, F, h, w). Output: frames (F, 3, H, W) float32 in [-1, 1], plain tensors also where
+the caller runs under inference_mode. The backbone is left as it was found, whatever happens.
 """
 
 from __future__ import annotations
@@ -57,20 +57,21 @@ def generate(
 ) -> Tensor:
     """Frames (F, 3, H, W) in [-1, 1] for one prompt, on the CPU or where the VAE leaves them.
 
-    inverted: latents (1, C, F, h, w) from `invert_clip`, used if settings.noise_prior is above 0.
+    inverted: latents (1, C, F, h, w) from `invert_clip`, for the settings' noise_prior.
     The seed alone decides the noise, whatever the device. Raises MotionError, before the first
     step, on a number of frames that the base does not take, a noise prior without inverted latents
     or with those of another shape, and an adapter of another base.
     """
     check_frames(backbone, settings.frames)
     noise = starting_noise(backbone, settings, inverted)
-    scales = {
-        "temporal_scale": settings.temporal_scale,
-        "spatial_scale": settings.spatial_scale,
-    }
     prompts = [prompt, settings.negative_prompt]
     prompt_embeds, negative_embeds = encode_prompts(backbone, prompts).chunk(2)
-    with apply_adapters(backbone, adapters, **scales):
+    with apply_adapters(
+        backbone,
+        adapters,
+        temporal_scale=settings.temporal_scale,
+        spatial_scale=settings.spatial_scale,
+    ):
         latents = ddim_sample(backbone, noise, prompt_embeds, negative_embeds, settings, on_step)
     return decode_latents(backbone, latents)
 
@@ -86,14 +87,14 @@ def starting_noise(
     height, width = settings.height // PIXELS_PER_LATENT, settings.width // PIXELS_PER_LATENT
     rng = torch.Generator().manual_seed(settings.seed)
     noise = draw_noise((1, channels, settings.frames, height, width), rng, "cpu")
-    if settings.noise_prior == 0.0:
-        return noise
-    if inverted is None:
+    if inverted is not None:
+        return blend_noise_prior(inverted, noise, settings.noise_prior)
+    if settings.noise_prior > 0.0:
         raise MotionError(
-            f"A noise prior of {settings.noise_prior:g} needs the reference clip's inverted latents "
-            "and none were given. Invert the clip first, or set noise_prior to 0."
+            f"A noise prior of {settings.noise_prior:g} needs the inverted latents of the reference "
+            "clip, and none were given. Invert the clip first, or set noise_prior to 0."
         )
-    return blend_noise_prior(inverted, noise, settings.noise_prior)
+    return noise
 
 
 def invert_clip(

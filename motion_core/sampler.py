@@ -22,6 +22,7 @@ of z_s although the network was asked at t, and which does not know the "linspac
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class SampleSettings:
     [0, 1], the share of the reference's inverted noise. guidance_rescale: 0 (off) to 1, pulls the
     guided prediction back to the unguided one's standard deviation (arXiv 2305.08891, Sec. 3.4);
     0.7 is the paper's value for v-prediction with zero terminal SNR, which else over-exposes.
-    temporal_scale, spatial_scale: multiply the strength of each adapter of that scope; 1 as trained.
+    temporal_scale, spatial_scale: multiply the strengths of the adapters of that scope; finite.
     """
 
     steps: int = 30
@@ -69,15 +70,19 @@ class SampleSettings:
 
     def __post_init__(self) -> None:
         require(self.steps >= 1, "steps", self.steps, "1 or more")
-        require(self.guidance_scale >= 1.0, "guidance_scale", self.guidance_scale, "1 or more")
+        guidance = self.guidance_scale
+        require(1.0 <= guidance < math.inf, "guidance_scale", guidance, "1 or more")
         require(self.frames >= 1, "frames", self.frames, "1 or more")
-        for name, size in (("height", self.height), ("width", self.width)):
+        for name in ("height", "width"):
+            size = getattr(self, name)
             require(size >= 8 and size % 8 == 0, name, size, "a positive multiple of 8")
         require(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
-        require(0.0 <= self.noise_prior <= 1.0, "noise_prior", self.noise_prior, "0 to 1")
-        require(
-            0.0 <= self.guidance_rescale <= 1.0, "guidance_rescale", self.guidance_rescale, "0 to 1"
-        )
+        for name in ("noise_prior", "guidance_rescale"):
+            share = getattr(self, name)
+            require(0.0 <= share <= 1.0, name, share, "0 to 1")
+        for name in ("temporal_scale", "spatial_scale"):
+            scale = getattr(self, name)
+            require(math.isfinite(scale), name, scale, "a finite number")
 
 
 @torch.inference_mode(False)
