@@ -1,0 +1,10 @@
+"""Every kind of adapter that an adapter file may hold, by the name that the file gives it."""
+
+from __future__ import annotations
+
+from .base import Adapter
+from .lora import LoraAdapter
+
+ADAPTERS: dict[str, type[Adapter]] = {
+    "lora": LoraAdapter,
+}

@@ -1,13 +1,16 @@
-"""What every kind of adapter has in common: it is data that can be put on a model for a while and taken off again."""
+"""What every kind of adapter has in common: it is data that can be put on a model for a while and
+taken off again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from torch import Tensor
 
-from ..backbones.base import Backbone
+from ..backbones.base import Backbone, Family
 
 Scope = Literal["temporal", "spatial"]
 
@@ -18,11 +21,23 @@ class Adapter(Protocol):
     scope: whether it changes how things move ("temporal") or how they look ("spatial").
     """
 
-    kind: str
-    scope: Scope
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def scope(self) -> Scope: ...
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Its tensors by name, float32, as the adapter file stores them under this adapter's prefix."""
+        """Its tensors by name, float32, as the adapter file stores them under this adapter's
+        prefix.
+        """
+        ...
+
+    @classmethod
+    def from_state_dict(
+        cls, tensors: Mapping[str, Tensor], *, scope: Scope, family: Family
+    ) -> Adapter:
+        """The inverse of `state_dict`; raises FormatError for other names or shapes."""
         ...
 
     def applied(self, backbone: Backbone, strength: float) -> AbstractContextManager[None]:

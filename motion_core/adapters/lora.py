@@ -158,8 +158,9 @@ def trainable_lora(
     from `rng` with standard deviation 1/r: the paper writes N(0, 1/r), and the official code has
     `normal_(std=1 / r)`.
 
-    Dropout acts where the UNet is in training mode. It draws from torch's global generator, because
-    that is the one which checkpointing restores when a block is recomputed: seed it for each step.
+    Dropout acts from the start, also in a UNet in eval mode, until the UNet's `eval()` is called
+    (sampling does so for its while). It draws from torch's global generator, because that is the
+    one which checkpointing restores when a block is recomputed: the caller seeds or keeps it.
     Deviation: it acts on A's input, as in the LoRA paper's code and peft; MotionDirector's code
     drops B's output.
 
@@ -264,7 +265,6 @@ def _initialise(layer: LoraLinear, key: str, rng: torch.Generator) -> None:
     down.normal_(std=1 / rank, generator=rng)
     layer.lora_A[key].weight = nn.Parameter(down.to(device))
     layer.lora_B[key].weight = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
-    layer.train(base.training)
 
 
 def _activate(layer: LoraLinear, keys: list[str]) -> None:
