@@ -91,8 +91,8 @@ def starting_noise(
         return blend_noise_prior(inverted, noise, settings.noise_prior)
     if settings.noise_prior > 0.0:
         raise MotionError(
-            f"A noise prior of {settings.noise_prior:g} needs the inverted latents of the reference "
-            "clip, and none were given. Invert the clip first, or set noise_prior to 0."
+            f"A noise prior of {settings.noise_prior:g} needs the reference's inverted latents, "
+            "and none were given. Invert the clip first, or set noise_prior to 0."
         )
     return noise
 
