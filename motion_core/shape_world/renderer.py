@@ -31,16 +31,16 @@ COLOURS: dict[str, tuple[float, float, float]] = {
 # Two tones of each background and the rule of its texture; all of low saturation, so that a shape stands out.
 BACKGROUNDS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "white": ((0.97, 0.96, 0.93), (0.97, 0.96, 0.93)),
-    "black": ((0.06, 0.06, 0.09), (0.06, 0.06, 0.09)),
-    "grey": ((0.50, 0.50, 0.52), (0.50, 0.50, 0.52)),
+    "black": ((0.10, 0.06, 0.20), (0.10, 0.06, 0.20)),
+    "grey": ((0.42, 0.42, 0.45), (0.42, 0.42, 0.45)),
     "striped": ((0.88, 0.90, 0.90), (0.58, 0.62, 0.64)),
-    "checkered": ((0.72, 0.68, 0.62), (0.36, 0.33, 0.30)),
+    "checkered": ((0.78, 0.72, 0.62), (0.42, 0.36, 0.30)),
     "dotted": ((0.20, 0.24, 0.24), (0.80, 0.84, 0.84)),
 }
 SHAPES = ("circle", "square", "triangle", "cross")
 LOOKS = ("solid", "outlined")
 PERIOD = 16.0
-OUTLINE = 3.5
+OUTLINE = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,8 @@ class Scene:
 
 def caption(colour: str, shape: str, background: str, phrase: str = "") -> str:
     """The words of shape world: "a red circle moving left on a striped background"."""
-    return " ".join(f"a {colour} {shape} {phrase} on a {background} background".split())
+    article = "an" if colour[0] in "aeiou" else "a"
+    return " ".join(f"{article} {colour} {shape} {phrase} on a {background} background".split())
 
 
 def draw_scene(rng: np.random.Generator, look: str = "solid") -> Scene:
@@ -97,7 +98,7 @@ def shape_distance(shape: str, dx: Array, dy: Array, radius: Array) -> Array:
         lower = dy - 0.2 * radius
         return np.maximum(np.abs(dx) * 0.866 - lower * 0.5, lower) - 0.6 * radius
     if shape == "cross":
-        ax, ay, arm, width = np.abs(dx), np.abs(dy), 1.1 * radius, 0.4 * radius
+        ax, ay, arm, width = np.abs(dx), np.abs(dy), 1.15 * radius, 0.34 * radius
         return np.minimum(np.maximum(ax - arm, ay - width), np.maximum(ax - width, ay - arm))
     raise ValueError(f"shape is {shape!r}; shape world has {', '.join(SHAPES)}")
 
@@ -116,6 +117,14 @@ def _texture(background: str, x: Array, y: Array) -> Array:
     return np.zeros_like(x)
 
 
+def backdrop(background: str, look: str, x: Array, y: Array) -> Array:
+    """The background's colours (..., 3) at world coordinates; the outlined look inverts them."""
+    share = _texture(background, x, y)[..., None]
+    first, second = (np.array(tone) for tone in BACKGROUNDS[background])
+    colours = first * (1 - share) + second * share
+    return 1 - colours if look == "outlined" else colours
+
+
 def render(scene: Scene, frames: list[int] | None = None) -> Array:
     """Renders a scene (or only the given frames of it) to (F, 64, 64, 3) float32 in [0, 1]."""
     chosen = np.arange(len(scene.track.radii)) if frames is None else np.asarray(frames)
@@ -125,14 +134,13 @@ def render(scene: Scene, frames: list[int] | None = None) -> Array:
     grid = np.arange(SIZE) + 0.5
     world_x = (grid[None, None, :] - CENTRE - pan[:, :1, None]) / zoom + CENTRE + scene.phase[0]
     world_y = (grid[None, :, None] - CENTRE - pan[:, 1:, None]) / zoom + CENTRE + scene.phase[1]
-    share = _texture(scene.background, *np.broadcast_arrays(world_x, world_y))[..., None]
-    first, second = (np.array(tone) for tone in BACKGROUNDS[scene.background])
-    backdrop = first * (1 - share) + second * share
+    behind = backdrop(
+        scene.background, scene.look, *np.broadcast_arrays(world_x, world_y)
+    )
     distance = shape_distance(scene.shape, grid[None, None, :] - x, grid[None, :, None] - y, radius)
     if scene.look == "outlined":
-        backdrop = 1 - backdrop
         distance = np.abs(distance + OUTLINE / 2) - OUTLINE / 2
     coverage = np.clip(0.5 - distance, 0, 1)[..., None]
-    return (backdrop * (1 - coverage) + np.array(COLOURS[scene.colour]) * coverage).astype(
+    return (behind * (1 - coverage) + np.array(COLOURS[scene.colour]) * coverage).astype(
         np.float32
     )

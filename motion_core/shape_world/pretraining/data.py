@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..motions import FRAMES, SIZE, Track
-from ..renderer import Scene, draw_scene, render
+from ..renderer import Scene, caption, draw_scene, render
 
 
 def to_pixels(frames: np.ndarray) -> Tensor:
@@ -41,10 +41,14 @@ def image_batch(
     return to_pixels(np.concatenate(frames)), scenes
 
 
-def crop_around(pixels: Tensor, scenes: list[Scene], rng: np.random.Generator, side: int) -> Tensor:
-    """Random (side, side) crops, half of them near the middle of the frame where objects pass."""
-    crops = []
-    for image in pixels:
-        top, left = rng.integers(0, SIZE - side + 1, 2)
-        crops.append(image[:, top : top + side, left : left + side])
-    return torch.stack(crops)
+def unknown_words(rng: np.random.Generator) -> str:
+    """One to three words that no vocabulary holds. A base that met them in training learns to pass over them."""
+    letters = list("abcdefghijklmnopqrstuvwxyz")
+    return " ".join("".join(rng.choice(letters, rng.integers(3, 10))) for _ in range(rng.integers(1, 4)))
+
+
+def training_caption(scene: Scene, rng: np.random.Generator) -> str:
+    """The scene's caption; one in five without its motion, one in five with unknown words in its place."""
+    draw = rng.random()
+    phrase = "" if draw < 0.2 else unknown_words(rng) if draw < 0.4 else scene.phrase
+    return caption(scene.colour, scene.shape, scene.background, phrase)

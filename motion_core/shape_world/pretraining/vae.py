@@ -15,41 +15,23 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from ..networks import build_vae
 from .data import image_batch
+from .schedule import one_cycle
 
 log = logging.getLogger(__name__)
 
-CROP_STEPS = 4000
-FULL_STEPS = 2000
+CROP_STEPS = 3200
+FULL_STEPS = 1200
 BATCH = 32
 LEARNING_RATE = 2e-3
 KL_WEIGHT = 1e-3
-
-
-def build_vae() -> AutoencoderKL:
-    return AutoencoderKL(
-        block_out_channels=(16, 32, 64, 64),
-        layers_per_block=1,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=4,
-        norm_num_groups=8,
-        mid_block_add_attention=False,
-        sample_size=64,
-    )
 
 
 def reconstruction_loss(decoded: Tensor, pixels: Tensor) -> Tensor:
     """L1 with every pixel weighted 1 + 4 x its saturation (largest minus smallest channel, in [0, 1])."""
     saturation = (pixels.amax(1, keepdim=True) - pixels.amin(1, keepdim=True)) / 2
     return ((1 + 4 * saturation) * (decoded - pixels).abs()).mean()
-
-
-def one_cycle(step: int, total: int, warmup: int = 100) -> float:
-    """Linear warm-up, then a cosine to zero: the factor on the learning rate."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + float(np.cos(np.pi * (step - warmup) / (total - warmup))))
 
 
 def train_vae(seed: int) -> tuple[AutoencoderKL, dict[str, object]]:
@@ -90,7 +72,7 @@ def train_vae(seed: int) -> tuple[AutoencoderKL, dict[str, object]]:
                 "vae step %d loss %.4f kl %.2f %.0f s",
                 step + 1,
                 np.mean(history[-200:]),
-                float(kl),
+                float(kl.detach()),
                 time.monotonic() - start,
             )
     pixels, _ = image_batch(rng, 256, look=None)

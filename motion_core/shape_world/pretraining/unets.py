@@ -1,0 +1,91 @@
+"""Trains the four denoisers: the image UNet, a personalised variant of it, the motion module, the UNet3D."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import MotionAdapter, UNet2DConditionModel, UNet3DConditionModel, UNetMotionModel
+from torch import Tensor
+
+from ...backbones.text import TextEncoder
+from ..networks import build_image_unet, build_motion_adapter, build_scheduler, build_unet3d
+from .denoiser import DenoiserRun, train_denoiser
+from .latents import LatentSet
+
+IMAGES_A_STEP = 64
+CLIPS_A_STEP = 4
+
+Record = dict[str, object]
+
+
+def train_image_unet(
+    latents: LatentSet, text: TextEncoder, run: DenoiserRun, start: UNet2DConditionModel | None = None
+) -> tuple[UNet2DConditionModel, Record]:
+    """The image UNet from random weights, or a personalised one fine-tuned from `start` on another look."""
+    torch.manual_seed(run.seed)
+    unet = build_image_unet()
+    if start is not None:
+        unet.load_state_dict(start.state_dict())
+
+    def predict(noisy: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
+        return unet(noisy, timesteps, prompt_embeds).sample
+
+    record = train_denoiser(
+        run,
+        unet,
+        predict,
+        lambda rng: latents.draw_images(rng, IMAGES_A_STEP),
+        text,
+        build_scheduler("linear"),
+    )
+    return unet, record
+
+
+def train_motion_module(
+    latents: LatentSet, text: TextEncoder, run: DenoiserRun, image_unet: UNet2DConditionModel
+) -> tuple[MotionAdapter, Record]:
+    """AnimateDiff's recipe: motion modules inserted into the image UNet, whose own weights stay frozen."""
+    torch.manual_seed(run.seed)
+    unet = UNetMotionModel.from_unet2d(image_unet, build_motion_adapter())
+    unet.freeze_unet2d_params()
+
+    def predict(noisy: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
+        repeated = prompt_embeds.repeat_interleave(noisy.shape[2], dim=0)
+        return unet(noisy, timesteps, repeated).sample
+
+    record = train_denoiser(
+        run,
+        unet,
+        predict,
+        lambda rng: latents.draw_videos(rng, CLIPS_A_STEP),
+        text,
+        build_scheduler("linear"),
+    )
+    adapter = build_motion_adapter()
+    adapter.load_state_dict(
+        {name: value for name, value in unet.state_dict().items() if "motion_modules" in name}
+    )
+    return adapter, record
+
+
+def train_unet3d(
+    latents: LatentSet, text: TextEncoder, run: DenoiserRun, image_unet: UNet2DConditionModel
+) -> tuple[UNet3DConditionModel, Record]:
+    """ModelScope's recipe: spatial layers start from the image UNet, then everything is trained on video."""
+    torch.manual_seed(run.seed)
+    unet = build_unet3d()
+    shapes = {name: value.shape for name, value in unet.state_dict().items()}
+    spatial = {name: value.reshape(shapes[name]) for name, value in image_unet.state_dict().items()}
+    unet.load_state_dict(spatial, strict=False)
+
+    def predict(noisy: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
+        return unet(noisy, timesteps, prompt_embeds).sample
+
+    record = train_denoiser(
+        run,
+        unet,
+        predict,
+        lambda rng: latents.draw_videos(rng, CLIPS_A_STEP),
+        text,
+        build_scheduler("scaled_linear"),
+    )
+    return unet, record
