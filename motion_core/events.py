@@ -15,6 +15,10 @@ class CancelRun(Exception):
     """Raised from an event sink to stop a run after the current step; the state is kept."""
 
 
+class StopRun(Exception):
+    """Raised from an event sink to end a run early: `train` saves and returns what is learned."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Base of all events. step: optimiser steps done so far, 0 before the first."""

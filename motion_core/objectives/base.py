@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -37,9 +37,10 @@ class Attached(Protocol):
 
     groups: Mapping[str, ParameterGroup]
 
-    def passes(self, batch: Batch, rng: torch.Generator) -> Iterator[LossTerm]:
+    def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
         """Yields one LossTerm a forward pass. The caller runs `backward` before asking for the next one, so that
-        each graph is freed first and the model is still in that pass's state when a checkpoint is recomputed."""
+        each graph is freed first and the model is still in that pass's state when a checkpoint is recomputed. It
+        closes the generator when a backward fails, so that the model leaves that pass's state."""
         ...
 
     def adapters(self) -> dict[str, Adapter]:

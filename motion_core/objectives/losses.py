@@ -1,0 +1,42 @@
+"""The losses of the four methods: latents in, a float32 scalar out; nothing is drawn and nothing is
+kept.
+
+All tensors are (B, C, F, h, w), in any floating dtype; the arithmetic is float32. Losses are means
+over all elements. Papers: MotionDirector (ECCV 2024), Sec. 3.3. Reference: showlab/MotionDirector
+0146a50, MotionDirector_train.py.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def mse(model_pred: Tensor, target: Tensor) -> Tensor:
+    """The diffusion loss, MotionDirector Eq. 1: mean of (model_pred - target)²."""
+    return F.mse_loss(model_pred.float(), target.float())
+
+
+def debias(values: Tensor, anchors: Tensor, beta: float) -> Tensor:
+    """φ of MotionDirector Eq. 5 on each frame i: sqrt(β² + 1)·x_i − β·x_anchor.
+
+    values: (B, C, F, h, w). anchors: (B,) int64, the anchor frame of each video. beta: at least 0;
+    larger takes away more of what the frames share, and 0 takes nothing. Returns float32 of the
+    same shape.
+    """
+    return math.sqrt(beta**2 + 1) * values.float() - beta * frames_at(values, anchors).float()
+
+
+def debiased_mse(model_pred: Tensor, target: Tensor, anchors: Tensor, beta: float) -> Tensor:
+    """The appearance-debiased temporal loss, MotionDirector Eq. 6; both sides share each video's
+    anchor frame.
+    """
+    return F.mse_loss(debias(model_pred, anchors, beta), debias(target, anchors, beta))
+
+
+def frames_at(values: Tensor, frames: Tensor) -> Tensor:
+    """(B, C, 1, h, w): one frame of each video. frames: (B,) int64 in [0, F)."""
+    index = frames.to(values.device).view(-1, 1, 1, 1, 1)
+    return values.gather(2, index.expand(-1, values.shape[1], 1, *values.shape[3:]))
