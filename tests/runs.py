@@ -1,0 +1,125 @@
+"""Latent clips and small objectives for the tests of training.
+
+Run as a module it is a training run of its own, to be killed from outside: `python -m tests.runs FOLDER`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from motion_core.adapters.base import Adapter
+from motion_core.backbones.base import Backbone
+from motion_core.events import Event, StepDone
+from motion_core.objectives.base import LossTerm, ParameterGroup
+from motion_core.objectives.losses import mse
+from motion_core.objectives.motion_director import MotionDirector, MotionDirectorSettings
+from motion_core.trainer import train
+from motion_core.train_settings import TrainSettings
+from motion_core.types import Batch, LatentClip
+
+from .tiny import CONTEXT_LENGTH, PROMPT_DIM, tiny_animatediff
+
+
+def latent_clip(frames: int = 3, seed: int = 0) -> LatentClip:
+    """(1, 4, frames, 4, 4) latents and a prompt's embedding, both drawn from `seed`."""
+    rng = torch.Generator().manual_seed(seed)
+    return LatentClip(
+        latents=torch.randn(1, 4, frames, 4, 4, generator=rng),
+        prompt_embeds=torch.randn(1, CONTEXT_LENGTH, PROMPT_DIM, generator=rng),
+        prompt=f"clip {seed}",
+        fps=8.0,
+        digest=f"digest-{seed}-{frames}",
+        source=f"clip-{seed}.mp4",
+    )
+
+
+def constant_clip(value: float) -> LatentClip:
+    """One pixel, one channel, one frame, of this value."""
+    return LatentClip(
+        latents=torch.full((1, 1, 1, 1, 1), value),
+        prompt_embeds=torch.zeros(1, 1, 1),
+        prompt="",
+        fps=8.0,
+        digest=f"constant-{value}",
+        source=f"{value}",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeastSquaresSettings:
+    """groups: one parameter each. noise: standard deviation of what is added to the latents."""
+
+    groups: tuple[str, ...] = ("a",)
+    noise: float = 0.0
+
+
+class LeastSquares:
+    """An objective with no network: each group's one parameter p, 0 at first, learns the latents: (p − x)²."""
+
+    name = "least_squares"
+
+    def __init__(self, settings: LeastSquaresSettings | None = None) -> None:
+        self.settings = settings or LeastSquaresSettings()
+        self.seen: list[int] = []
+        self.values: list[tuple[float, ...]] = []
+
+    @contextmanager
+    def attach(
+        self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
+    ) -> Iterator[LeastSquares]:
+        self.groups: Mapping[str, ParameterGroup] = {
+            name: ParameterGroup(
+                parameters=[nn.Parameter(torch.zeros(1))], learning_rate=0.1, weight_decay=0.0
+            )
+            for name in self.settings.groups
+        }
+        yield self
+
+    def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
+        self.seen.append(batch.clip_index)
+        noise = torch.randn(batch.latents.shape, generator=rng) * self.settings.noise
+        for name in self.settings.groups:
+            self.values.append(self.current())
+            prediction = self.groups[name].parameters[0].expand(batch.latents.shape)
+            yield LossTerm(f"loss {name}", mse(prediction, batch.latents + noise), name)
+
+    def current(self) -> tuple[float, ...]:
+        """Every group's parameter as it is now."""
+        return tuple(group.parameters[0].item() for group in self.groups.values())
+
+    def adapters(self) -> dict[str, Adapter]:
+        return {}
+
+
+RESUME_SETTINGS = TrainSettings(steps=6, save_every=2, learning_rate=1e-3, checkpointing=False)
+
+
+def resume_objective() -> MotionDirector:
+    """Dropout on, so that the global generator matters."""
+    return MotionDirector(MotionDirectorSettings(rank=2, dropout=0.3))
+
+
+def _kill_at(step: int, event: Event) -> None:
+    if isinstance(event, StepDone) and event.step == step:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    clips = [latent_clip(seed=0), latent_clip(seed=1)]
+    train(
+        tiny_animatediff(),
+        clips,
+        resume_objective(),
+        RESUME_SETTINGS,
+        Path(sys.argv[1]),
+        lambda event: _kill_at(5, event),
+    )
