@@ -175,22 +175,20 @@ def trainable_lora(
     if any(_key(name) in layer.lora_A for layer in _lora_layers(unet)):
         raise AdapterError(f"A LoRA named {name!r} is already in this model. Choose another name.")
     flags = [(parameter, parameter.requires_grad) for parameter in unet.parameters()]
-    active = {
-        path: list(layer.active_adapters)
-        for path in linears
-        if isinstance(layer := unet.get_submodule(path), LoraLinear)
-    }
+    active = [(layer, list(layer.active_adapters)) for layer in _lora_layers(unet)]
     try:
         _inject(unet, _key(name), linears, rank, alpha, dropout)
-
+        _restore(active)  # peft has switched every other set off
         layers = {path: _lora_layer(unet, path) for path in linears}
-        for path, layer in layers.items():
+        before = dict(active)
+        for layer in layers.values():
             _initialise(layer, _key(name), rng)
-            _activate(layer, [*active.get(path, []), _key(name)])
+            _activate(layer, [*before.get(layer, []), _key(name)])
         yield TrainableLora(name=name, layers=layers)
     finally:
         for path in linears:
-            _remove(unet, path, _key(name), active.get(path, []))
+            _remove(unet, path, _key(name))
+        _restore(active)
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
 
@@ -210,14 +208,13 @@ def active_loras(unet: nn.Module, names: Sequence[str]) -> Iterator[None]:
         if _key(name) not in present:
             known = ", ".join(sorted(present)) or "none"
             raise AdapterError(f"No LoRA named {name!r} is in this model; injected: {known}.")
-    before = [list(layer.active_adapters) for layer in layers]
+    before = [(layer, list(layer.active_adapters)) for layer in layers]
     try:
         for layer in layers:
             _activate(layer, [_key(name) for name in names if _key(name) in layer.lora_A])
         yield
     finally:
-        for layer, keys in zip(layers, before, strict=True):
-            _activate(layer, keys)
+        _restore(before)
 
 
 def _key(name: str) -> str:
@@ -274,14 +271,19 @@ def _activate(layer: LoraLinear, keys: list[str]) -> None:
         weights.requires_grad_(True)
 
 
-def _remove(unet: nn.Module, path: str, key: str, active: list[str]) -> None:
+def _restore(active: Sequence[tuple[LoraLinear, list[str]]]) -> None:
+    for layer, keys in active:
+        _activate(layer, keys)
+
+
+def _remove(unet: nn.Module, path: str, key: str) -> None:
     layer = unet.get_submodule(path)
     if not isinstance(layer, LoraLinear) or key not in layer.lora_A:
         return
-    if len(layer.lora_A) == 1:
-        parent, _, child = path.rpartition(".")
-        setattr(unet.get_submodule(parent), child, layer.get_base_layer())
+    if len(layer.lora_A) > 1:
+        # Switched off first: peft would choose another set to switch on in its place, and warn.
+        layer.set_adapter([other for other in layer.lora_A if other != key])
+        layer.delete_adapter(key)
         return
-    layer.set_adapter([other for other in layer.active_adapters if other != key])
-    layer.delete_adapter(key)
-    _activate(layer, active)
+    parent, _, child = path.rpartition(".")
+    setattr(unet.get_submodule(parent), child, layer.get_base_layer())
