@@ -1,19 +1,67 @@
 """AnimateDiff: the image UNet of Stable Diffusion 1.5 with motion modules between its layers.
 
+In: a Stable Diffusion 1.5 checkpoint (LDM keys, or a diffusers folder), a motion module (the
+authors' file, or a diffusers MotionAdapter folder) and, for v3, its domain adapter. Out: a
+Backbone.
+
 Guo et al., "AnimateDiff: Animate Your Personalized Text-to-Image Diffusion Models without Specific
 Tuning", ICLR 2024.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNetMotionModel
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..errors import FormatError
+from .architecture import (
+    ANIMATEDIFF_SCHEDULER,
+    Config,
+    image_unet_config,
+    motion_channels,
+    motion_config,
+    own_metadata,
+)
 from .base import Family
+from .components import (
+    CLIP_PAD,
+    load_scheduler,
+    load_vae,
+    open_folder,
+    read_config,
+    text_from_file,
+    text_from_folder,
+    vae_from_file,
+)
+from .formats import KeyMap, motion_keys, same_keys, unet_keys, with_prefix
+from .loading import Section, build_empty, fill
+from .roles import LDM_UNET, MOTION_MODULES, Role, motion_module_version, require_role
 from .temporal import check_frames, skip_single_frames, spatial_linear_names, temporal_linear_names
+from .tensor_files import TensorFile, open_tensors
 from .text import TextEncoder
+
+SD15_LICENCE = "CreativeML Open RAIL-M"
+
+_MOTION_ENTRIES = ("motion_num_attention_heads", "motion_max_seq_length", "use_motion_mid_block")
+_IMAGE_ENTRIES = (
+    "in_channels",
+    "out_channels",
+    "block_out_channels",
+    "layers_per_block",
+    "downsample_padding",
+    "mid_block_scale_factor",
+    "act_fn",
+    "norm_num_groups",
+    "norm_eps",
+    "cross_attention_dim",
+    "use_linear_projection",
+)
 
 
 @dataclass(kw_only=True)
@@ -60,3 +108,157 @@ class AnimateDiff:
         # UNetMotionModel wants one prompt a frame, clip by clip.
         per_frame = prompt_embeds.to(dtype).repeat_interleave(frames, dim=0)
         return self.unet(latents.to(dtype), timesteps, per_frame, return_dict=False)[0]
+
+
+def load_animatediff(
+    checkpoint: Path,
+    motion_module: Path,
+    domain_adapter: Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    vae: Path | None = None,
+) -> AnimateDiff:
+    """Loads AnimateDiff; nothing is fetched.
+
+    checkpoint, motion_module: files or diffusers folders. domain_adapter: merged into the spatial
+    layers at full strength. vae: for a checkpoint without one, or to replace its own.
+    Raises FormatError for a file that is missing, damaged, of another role or of another size.
+    """
+    image = _open_image(Path(checkpoint))
+    motion = _open_motion(Path(motion_module))
+    unet = _filled_unet(image, motion, dtype, device)
+    if domain_adapter is not None:
+        merge_domain_adapter(unet, Path(domain_adapter))
+    if image.folder is None:
+        text = text_from_file(image.file, dtype, device)
+    else:
+        text = text_from_folder(image.folder / "text_encoder", CLIP_PAD, dtype, device)
+    if vae is None and image.folder is None:
+        own_vae = vae_from_file(image.file, dtype, device)
+    else:
+        own_vae = load_vae(Path(vae or Path(checkpoint) / "vae"), dtype, device)
+    return AnimateDiff(
+        unet=unet,
+        vae=own_vae,
+        text=text,
+        scheduler=load_scheduler(image.own.get("scheduler", ANIMATEDIFF_SCHEDULER)),
+        version=motion.version,
+        licence=image.own.get("licence", SD15_LICENCE),
+    )
+
+
+class _Image(NamedTuple):
+    """The opened image model. folder: None if it is one file with LDM keys. own: its metadata."""
+
+    file: TensorFile
+    config: Config
+    folder: Path | None
+    own: Mapping[str, Any]
+
+
+class _Motion(NamedTuple):
+    file: TensorFile
+    config: Config
+    version: str
+
+
+def _open_image(path: Path) -> _Image:
+    if path.is_dir():
+        file = open_folder(path / "unet")
+        require_role(file, (Role.IMAGE_UNET,), "a Stable Diffusion 1.5 UNet")
+        return _Image(file, _from_unet2d(read_config(path / "unet")), path, {})
+    file = open_tensors(path)
+    require_role(file, (Role.SD15_CHECKPOINT,), "a Stable Diffusion 1.5 checkpoint")
+    own = own_metadata(file)
+    return _Image(file, own.get("unet") or image_unet_config(file, LDM_UNET), None, own)
+
+
+def _from_unet2d(config: Config) -> Config:
+    """UNet2DConditionModel's configuration as a UNetMotionModel's, without the motion entries."""
+    values = {key: config[key] for key in _IMAGE_ENTRIES if key in config}
+    for side in ("down", "up"):
+        types = config[f"{side}_block_types"]
+        values[f"{side}_block_types"] = [t.removesuffix("2D") + "Motion" for t in types]
+    # For historical reasons UNet2DConditionModel calls the number of heads its dimension.
+    heads = config.get("num_attention_heads") or config.get("attention_head_dim", 8)
+    return {**values, "num_attention_heads": heads}
+
+
+def _open_motion(path: Path) -> _Motion:
+    file = open_folder(path) if path.is_dir() else open_tensors(path)
+    role = require_role(file, MOTION_MODULES, "an AnimateDiff motion module")
+    own = own_metadata(file)
+    given = read_config(path) if path.is_dir() else own.get("motion", {})
+    config = {**motion_config(file), **{k: given[k] for k in _MOTION_ENTRIES if k in given}}
+    version = own.get("version", f"animatediff-sd15-{motion_module_version(role)}")
+    return _Motion(file, config, version)
+
+
+def _filled_unet(
+    image: _Image, motion: _Motion, dtype: torch.dtype, device: torch.device | str
+) -> UNetMotionModel:
+    made_for, widths = motion_channels(motion.file), list(image.config["block_out_channels"])
+    if made_for != widths:
+        raise FormatError(
+            f"{motion.file.name} was made for a UNet of widths {made_for}; {image.file.name} has "
+            f"{widths}. Choose a motion module and a checkpoint of the same family."
+        )
+    unet = build_empty(lambda: UNetMotionModel(**{**image.config, **motion.config}))
+    names = list(unet.state_dict())
+    spatial = [name for name in names if ".motion_modules." not in name]
+    sections = [
+        Section(
+            file=image.file,
+            keys=same_keys(spatial) if image.folder else checkpoint_unet_keys(unet),
+            part="the image UNet",
+            prefix="" if image.folder else LDM_UNET,
+        ),
+        Section(
+            file=motion.file,
+            keys=motion_file_keys(motion.file, names),
+            part="the motion modules",
+            # Some motion modules were saved together with the UNet that they were trained on.
+            ignored=r"^(?!.*motion_modules)",
+        ),
+    ]
+    return fill(unet, sections, dtype, device)
+
+
+def checkpoint_unet_keys(unet: UNetMotionModel) -> KeyMap:
+    """The spatial layers of a UNetMotionModel in a Stable Diffusion checkpoint."""
+    spatial = [name for name in unet.state_dict() if ".motion_modules." not in name]
+    up_attention = ["CrossAttn" in kind for kind in unet.config["up_block_types"]]
+    keys = unet_keys(spatial, unet.config["layers_per_block"], up_attention, temporal=False)
+    return with_prefix(keys, LDM_UNET)
+
+
+def motion_file_keys(file: TensorFile, names: list[str]) -> KeyMap:
+    """The motion modules in a file of the authors or in one with diffusers' names."""
+    if any(".temporal_transformer." in key for key in file.shapes):
+        return motion_keys(names)
+    return same_keys(name for name in names if ".motion_modules." in name)
+
+
+@torch.no_grad()
+def merge_domain_adapter(unet: nn.Module, path: Path) -> None:
+    """Adds the authors' domain adapter (a LoRA of the spatial attention) to the UNet's weights.
+
+    W += up · down, as `load_diffusers_lora` of guoyww/AnimateDiff with scale 1.
+    Raises FormatError if the file is none, or was made for another UNet.
+    """
+    file = open_tensors(path)
+    require_role(file, (Role.DOMAIN_ADAPTER,), "an AnimateDiff domain adapter")
+    for key in file.shapes:
+        if ".down." not in key:
+            continue
+        name = key.replace(".processor.", ".").replace("_lora.down.", ".")
+        name = name.replace(".to_out.", ".to_out.0.").removesuffix(".weight")
+        try:
+            weight = unet.get_parameter(f"{name}.weight")
+            delta = file.read(key.replace(".down.", ".up.")).float() @ file.read(key).float()
+            weight.copy_(weight.float() + delta.to(weight.device))
+        except (AttributeError, KeyError, RuntimeError) as error:
+            raise FormatError(
+                f"{file.name}: {key} fits no layer of this UNet ({error}). "
+                "The domain adapter was made for another model."
+            ) from error

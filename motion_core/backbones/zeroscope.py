@@ -1,19 +1,49 @@
 """ZeroScope and ModelScope text-to-video: a UNet with temporal convolutions and temporal attention.
 
+In: a diffusers folder, ModelScope's own folder, or one file with the UNet in ModelScope's keys (VAE
+and text encoder inside, beside it, or given). Out: a Backbone.
+
 Wang et al., "ModelScope Text-to-Video Technical Report", 2023; ZeroScope (cerspense) is the same
 network trained on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet3DConditionModel
 from torch import Tensor
 
+from ..errors import FormatError
+from .architecture import ZEROSCOPE_SCHEDULER, own_metadata, video_unet_config
 from .base import Family
+from .components import (
+    OPEN_CLIP_PAD,
+    load_scheduler,
+    load_text,
+    load_vae,
+    open_folder,
+    read_config,
+    text_from_file,
+    vae_from_file,
+)
+from .formats import KeyMap, same_keys, unet_keys, with_prefix
+from .loading import Section, build_empty, fill
+from .roles import LDM_UNET, LDM_VAE, Role, require_role
 from .temporal import check_frames, skip_single_frames, spatial_linear_names, temporal_linear_names
+from .tensor_files import TensorFile, open_tensors
 from .text import TextEncoder
+
+ZEROSCOPE_LICENCE = "CC-BY-NC-4.0"
+
+# ModelScope's own folder, also used by sd-webui-text2video.
+MODELSCOPE_UNET = "text2video_pytorch_model.pth"
+MODELSCOPE_VAE = "VQGAN_autoencoder.pth"
+MODELSCOPE_TEXT = "open_clip_pytorch_model.bin"
 
 
 @dataclass(kw_only=True)
@@ -54,3 +84,117 @@ class ZeroScope:
         dtype = self.unet.conv_in.weight.dtype
         embeds = prompt_embeds.to(dtype)
         return self.unet(latents.to(dtype), timesteps, embeds, return_dict=False)[0]
+
+
+def load_zeroscope(
+    path: Path,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    vae: Path | None = None,
+    text_encoder: Path | None = None,
+) -> ZeroScope:
+    """Loads ZeroScope or ModelScope; nothing is fetched.
+
+    path: a diffusers folder, ModelScope's folder, or a file. vae, text_encoder: files or folders
+    for a UNet file that has none inside or beside it, or to replace its own.
+    Raises FormatError for a file that is missing, damaged, of another role or of another size.
+    """
+    path = Path(path)
+    if (path / "unet").is_dir():
+        return _from_diffusers(path, dtype, device, vae, text_encoder)
+    return _from_file(
+        path / MODELSCOPE_UNET if path.is_dir() else path, dtype, device, vae, text_encoder
+    )
+
+
+def _from_diffusers(
+    folder: Path,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    vae: Path | None,
+    text_encoder: Path | None,
+) -> ZeroScope:
+    config, file = read_config(folder / "unet"), open_folder(folder / "unet")
+    require_role(file, (Role.MODELSCOPE_UNET,), "a text-to-video UNet")
+    unet = build_empty(lambda: _unet(config))
+    section = Section(file=file, keys=same_keys(unet.state_dict()), part="the UNet")
+    return ZeroScope(
+        unet=fill(unet, [section], dtype, device),
+        vae=load_vae(Path(vae or folder / "vae"), dtype, device),
+        text=load_text(Path(text_encoder or folder / "text_encoder"), OPEN_CLIP_PAD, dtype, device),
+        scheduler=load_scheduler(read_config(folder / "scheduler", "scheduler_config.json")),
+        version="zeroscope",
+        licence=ZEROSCOPE_LICENCE,
+    )
+
+
+def _from_file(
+    path: Path,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    vae: Path | None,
+    text_encoder: Path | None,
+) -> ZeroScope:
+    file = open_tensors(path)
+    require_role(file, (Role.MODELSCOPE_UNET,), "a text-to-video UNet")
+    own = own_metadata(file)
+    unet = _unet_from_file(file, own, dtype, device)
+    vae = vae or _beside(path, MODELSCOPE_VAE)
+    text_encoder = text_encoder or _beside(path, MODELSCOPE_TEXT)
+    has_vae = any(key.startswith(LDM_VAE) for key in file.shapes)
+    has_text = any(key.startswith("cond_stage_model.") for key in file.shapes)
+    absent = [
+        name
+        for name, given in (("VAE", vae or has_vae), ("text encoder", text_encoder or has_text))
+        if not given
+    ]
+    if absent:
+        raise FormatError(
+            f"{file.name} has no {' and no '.join(absent)} inside and none lies beside it. "
+            "Give their paths (a Stable Diffusion VAE, and OpenCLIP ViT-H/14's text tower)."
+        )
+    return ZeroScope(
+        unet=unet,
+        vae=load_vae(Path(vae), dtype, device) if vae else vae_from_file(file, dtype, device),
+        text=load_text(Path(text_encoder), OPEN_CLIP_PAD, dtype, device)
+        if text_encoder
+        else text_from_file(file, dtype, device),
+        scheduler=load_scheduler(own.get("scheduler", ZEROSCOPE_SCHEDULER)),
+        version=own.get("version", "zeroscope"),
+        licence=own.get("licence", ZEROSCOPE_LICENCE),
+    )
+
+
+def _unet_from_file(
+    file: TensorFile, own: Mapping[str, Any], dtype: torch.dtype, device: torch.device | str
+) -> UNet3DConditionModel:
+    prefix = LDM_UNET if any(key.startswith(LDM_UNET) for key in file.shapes) else ""
+    if f"{prefix}input_blocks.0.0.weight" not in file.shapes:
+        raise FormatError(
+            f"{file.name} is a UNet with diffusers' names. Give the folder that unet/ lies in."
+        )
+    config = own.get("unet") or video_unet_config(file, prefix)
+    unet = build_empty(lambda: _unet(config))
+    section = Section(
+        file=file, keys=with_prefix(modelscope_keys(unet), prefix), part="the UNet", prefix=prefix
+    )
+    return fill(unet, [section], dtype, device)
+
+
+def modelscope_keys(unet: UNet3DConditionModel) -> KeyMap:
+    """ModelScope's keys, without prefix, of a UNet3DConditionModel."""
+    up_attention = ["CrossAttn" in kind for kind in unet.config["up_block_types"]]
+    return unet_keys(
+        unet.state_dict(), unet.config["layers_per_block"], up_attention, temporal=True
+    )
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    beside = path.with_name(name)
+    return beside if beside.is_file() else None
+
+
+def _unet(config: Mapping[str, Any]) -> UNet3DConditionModel:
+    unet = UNet3DConditionModel.from_config(dict(config))
+    assert isinstance(unet, UNet3DConditionModel)
+    return unet
