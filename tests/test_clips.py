@@ -195,7 +195,7 @@ def test_a_frame_that_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     assert len(load_clips(path, ClipSettings(frames=15), "grey")[0].frames) == 15
     with pytest.raises(
-        ClipError, match=r"clip.gif is damaged: frame 15 cannot .*Choose an earlier"
+        ClipError, match=r"clip.gif is damaged: frame 15 .*Choose an earlier"
     ):
         load_clips(path, ClipSettings(frames=16), "grey")
 
