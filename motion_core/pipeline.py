@@ -55,12 +55,12 @@ def generate(
     inverted: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """Frames (F, 3, H, W) in [-1, 1] for one prompt, on the CPU or where the VAE leaves them.
+    """Frames (F, 3, H, W) in [-1, 1] for one prompt, on the CPU.
 
     inverted: latents (1, C, F, h, w) from `invert_clip`, for the settings' noise_prior.
-    The seed alone decides the noise, whatever the device. Raises MotionError, before the first
-    step, on a number of frames that the base does not take, a noise prior without inverted latents
-    or with those of another shape, and an adapter of another base.
+    The seed alone decides the noise, whatever the device. Raises MotionError before the first step
+    on a number of frames that the base does not take, a noise prior without inverted latents or
+    with those of another shape, and an adapter of another base.
     """
     check_frames(backbone, settings.frames)
     noise = starting_noise(backbone, settings, inverted)
