@@ -53,7 +53,7 @@ def diffusers_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
 
     The names are those that both loaders know: "….processor.to_q_lora.down.weight" in attention,
     "….lora.down.weight" elsewhere (diffusers utils/state_dict_utils.py, UNET_TO_DIFFUSERS; ComfyUI
-    0323d87, comfy/lora.py, model_lora_keys_unet, and comfy/weight_adapter/lora.py).
+    00728eb, comfy/lora.py, model_lora_keys_unet, and 0323d87, comfy/weight_adapter/lora.py).
     Raises AdapterError for a LoRA of ZeroScope, which diffusers cannot load.
     """
     if adapter.family != "animatediff":
