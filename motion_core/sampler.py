@@ -13,8 +13,8 @@ z_t, with the network's output at (z_s, t):
     v-prediction:  z_t = (z_s + sin(φ_t − φ_s)·v̂) / cos(φ_t − φ_s)
 
 It undoes the sampler but for the network's seeing z_s where the sampler shows it z_t, an error that
-vanishes as N grows. The first line is the official MotionDirector's (showlab/MotionDirector,
-utils/ddim_utils.py, next_step).
+vanishes as N grows. The first line is the official MotionDirector's (showlab/MotionDirector
+0146a50, utils/ddim_utils.py, next_step).
 Deviation: the second line is not diffusers' DDIMInverseScheduler, which decomposes v̂ at the angle
 of z_s although the network was asked at t, and which does not know the "linspace" spacing.
 """
