@@ -21,7 +21,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .adapters.lora import LoraAdapter
+from .adapters.lora_adapter import LoraAdapter
 from .adapters.lora_keys import (
     LoraPair,
     from_animatediff_keys,

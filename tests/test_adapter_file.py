@@ -24,7 +24,7 @@ from motion_core.adapter_file import (
     read_previews,
     save_adapter,
 )
-from motion_core.adapters.lora import LoraAdapter
+from motion_core.adapters.lora_adapter import LoraAdapter
 from motion_core.adapters.lora_keys import LoraPair
 from motion_core.backbones.base import Family
 from motion_core.errors import AdapterError, FormatError, SettingsError

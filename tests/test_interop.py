@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from motion_core.adapter_file import save_adapter
-from motion_core.adapters.lora import LoraAdapter
+from motion_core.adapters.lora_adapter import LoraAdapter
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.tensor_files import write_tensors
 from motion_core.errors import AdapterError, FormatError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Adapter
-from .lora import LoraAdapter
+from .lora_adapter import LoraAdapter
 
 ADAPTERS: dict[str, type[Adapter]] = {
     "lora": LoraAdapter,

@@ -1,117 +1,29 @@
-"""Low-rank adapters on linear layers: trained through peft, kept as matrices, applied by merging.
+"""Training LoRAs: injected through peft, switched on and off by name, exported, taken out.
 
-In: a UNet and the full names of linear layers in it. Out: a `LoraAdapter`, which makes
-W = W0 + strength · up @ down. Papers: LoRA (Hu et al. 2021, Eq. 3); MotionDirector (ECCV 2024,
-Sec. 3), whose initial values are followed here (showlab/MotionDirector 0146a50, utils/lora.py).
+In: a UNet and the full names of linear layers in it. Out: parameters to train and, from them, a
+`LoraAdapter`. Papers: LoRA (Hu et al. 2021, Eq. 3); MotionDirector (ECCV 2024, Sec. 3), whose
+initial values are followed here (showlab/MotionDirector 0146a50, utils/lora.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import Linear as LoraLinear
-from torch import Tensor, nn
+from torch import nn
 
-from ..backbones.base import Backbone, Family
+from ..backbones.base import Family
 from ..errors import AdapterError
 from ..settings import require
 from .base import Scope
-from .lora_keys import LoraPair, from_file_keys, to_file_keys
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoraAdapter:
-    """A trained LoRA. pairs: by the layer's full name in the family's UNet, float32 on the CPU."""
-
-    scope: Scope
-    family: Family
-    pairs: Mapping[str, LoraPair]
-    kind: str = "lora"
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Its tensors under the names that the adapter file uses; see `lora_keys`."""
-        return to_file_keys(self.pairs, self.scope, self.family)
-
-    @classmethod
-    def from_state_dict(
-        cls, tensors: Mapping[str, Tensor], *, scope: Scope, family: Family
-    ) -> LoraAdapter:
-        """The inverse of `state_dict`; raises FormatError for other names or shapes."""
-        pairs = {
-            name: LoraPair(*(matrix.to("cpu", torch.float32) for matrix in pair))
-            for name, pair in from_file_keys(tensors, scope, family).items()
-        }
-        return cls(scope=scope, family=family, pairs=pairs)
-
-    @contextmanager
-    def applied(self, backbone: Backbone, strength: float) -> Iterator[None]:
-        """Merges strength · up @ down into the weights, in float32; the context puts the very same
-        tensors back.
-
-        Several may be applied at once, inside each other. Raises AdapterError if the family
-        differs or a layer is missing or of another shape; the model is then untouched.
-        """
-        if backbone.family != self.family:
-            raise AdapterError(
-                f"The adapter was trained on {self.family}, the base is {backbone.family}. "
-                f"Use it with a base of the {self.family} family."
-            )
-        linears = find_linears(backbone.unet, list(self.pairs))
-        for name, linear in linears.items():
-            _check_shape(name, linear, self.pairs[name])
-        with ExitStack() as stack:
-            for name, linear in linears.items():
-                stack.enter_context(_merged(linear, self.pairs[name], strength))
-            yield
-
-
-def find_linears(unet: nn.Module, names: Sequence[str]) -> dict[str, nn.Linear]:
-    """The linear layers of these full names, below any LoRA that is injected there.
-
-    Raises AdapterError if one is missing or is no linear layer, or if no name is given.
-    """
-    modules = dict(unet.named_modules())
-    found: dict[str, nn.Linear] = {}
-    for name in names:
-        module = modules.get(name)
-        linear = module.get_base_layer() if isinstance(module, LoraLinear) else module
-        if isinstance(linear, nn.Linear):
-            found[name] = linear
-    missing = [name for name in names if name not in found]
-    if missing or not found:
-        some = ", ".join(missing[:3]) or "no names given"
-        raise AdapterError(
-            f"{len(missing)} of {len(names)} layers to adapt are not linear layers of this base: "
-            f"{some}. Use the base (family and version) that the adapter was made for."
-        )
-    return found
-
-
-def _check_shape(name: str, linear: nn.Linear, pair: LoraPair) -> None:
-    given = (pair.up.shape[0], pair.down.shape[1])
-    if given != (linear.out_features, linear.in_features) or pair.up.shape[1] != pair.down.shape[0]:
-        raise AdapterError(
-            f"Layer {name} is {linear.out_features}x{linear.in_features}; the adapter's is "
-            f"{given[0]}x{given[1]}. Use the base that the adapter was made for."
-        )
-
-
-@contextmanager
-def _merged(linear: nn.Linear, pair: LoraPair, strength: float) -> Iterator[None]:
-    original = linear.weight
-    with torch.no_grad():
-        down, up = (matrix.to(original.device, torch.float32) for matrix in pair)
-        merged = (original.float() + strength * (up @ down)).to(original.dtype)
-    linear.weight = nn.Parameter(merged, requires_grad=False)
-    try:
-        yield
-    finally:
-        linear.weight = original
+from .lora_adapter import LoraAdapter, find_linears
+from .lora_keys import LoraPair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,20 +87,22 @@ def trainable_lora(
     if any(_key(name) in layer.lora_A for layer in _lora_layers(unet)):
         raise AdapterError(f"A LoRA named {name!r} is already in this model. Choose another name.")
     flags = [(parameter, parameter.requires_grad) for parameter in unet.parameters()]
-    active = [(layer, list(layer.active_adapters)) for layer in _lora_layers(unet)]
+    others = [_state(layer) for layer in _lora_layers(unet)]
     try:
         _inject(unet, _key(name), linears, rank, alpha, dropout)
-        _restore(active)  # peft has switched every other set off
+        for state in others:  # peft has switched them all off
+            state.restore()
+        active = {state.layer: state.active for state in others}
         layers = {path: _lora_layer(unet, path) for path in linears}
-        before = dict(active)
         for layer in layers.values():
             _initialise(layer, _key(name), rng)
-            _activate(layer, [*before.get(layer, []), _key(name)])
+            _activate(layer, [*active.get(layer, []), _key(name)])
         yield TrainableLora(name=name, layers=layers)
     finally:
         for path in linears:
             _remove(unet, path, _key(name))
-        _restore(active)
+        for state in others:
+            state.restore()
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
 
@@ -208,13 +122,14 @@ def active_loras(unet: nn.Module, names: Sequence[str]) -> Iterator[None]:
         if _key(name) not in present:
             known = ", ".join(sorted(present)) or "none"
             raise AdapterError(f"No LoRA named {name!r} is in this model; injected: {known}.")
-    before = [(layer, list(layer.active_adapters)) for layer in layers]
+    before = [_state(layer) for layer in layers]
     try:
         for layer in layers:
             _activate(layer, [_key(name) for name in names if _key(name) in layer.lora_A])
         yield
     finally:
-        _restore(before)
+        for state in before:
+            state.restore()
 
 
 def _key(name: str) -> str:
@@ -264,16 +179,28 @@ def _initialise(layer: LoraLinear, key: str, rng: torch.Generator) -> None:
     layer.lora_B[key].weight = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
 
 
+class _State(NamedTuple):
+    """Which of a layer's sets are active, and which of its LoRA weights require gradients."""
+
+    layer: LoraLinear
+    active: list[str]
+    flags: list[tuple[nn.Parameter, bool]]
+
+    def restore(self) -> None:
+        self.layer.set_adapter(self.active)
+        for weight, flag in self.flags:
+            weight.requires_grad_(flag)
+
+
+def _state(layer: LoraLinear) -> _State:
+    modules = (*layer.lora_A.values(), *layer.lora_B.values())
+    flags = [(weight, weight.requires_grad) for module in modules for weight in module.parameters()]
+    return _State(layer, list(layer.active_adapters), flags)
+
+
 def _activate(layer: LoraLinear, keys: list[str]) -> None:
-    layer.set_adapter(keys)
-    # set_adapter freezes the sets that it switches off; here requires_grad must stay on.
-    for weights in (*layer.lora_A.values(), *layer.lora_B.values()):
-        weights.requires_grad_(True)
-
-
-def _restore(active: Sequence[tuple[LoraLinear, list[str]]]) -> None:
-    for layer, keys in active:
-        _activate(layer, keys)
+    """`set_adapter`, which by itself would freeze the sets that it switches off."""
+    _state(layer)._replace(active=keys).restore()
 
 
 def _remove(unet: nn.Module, path: str, key: str) -> None:

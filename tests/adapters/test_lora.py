@@ -11,7 +11,8 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from motion_core.adapters.lora import LoraAdapter, TrainableLora, active_loras, trainable_lora
+from motion_core.adapters.lora import TrainableLora, active_loras, trainable_lora
+from motion_core.adapters.lora_adapter import LoraAdapter
 from motion_core.adapters.lora_keys import LoraPair
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.temporal import spatial_linear_names, temporal_linear_names
@@ -141,7 +142,12 @@ def test_gradients_reach_the_named_set_only() -> None:
         assert down is not None and down.tolist() == [[3.0, 3.0]]
         assert up is not None and up.tolist() == [[4.5], [4.5]]
         assert [weight.grad for weight in b.parameters] == [None, None]
-        assert not any(weight.requires_grad for weight in [model[0].get_base_layer().weight])
+        assert not model[0].get_base_layer().weight.requires_grad
+        b.parameters[0].requires_grad_(False)
+        with active_loras(model, ["b"]), inject(model, "c", ["0"]):
+            assert [weight.requires_grad for weight in b.parameters] == [False, True]
+        assert [weight.requires_grad for weight in b.parameters] == [False, True]
+        assert all(weight.requires_grad for weight in a.parameters)
 
 
 @pytest.mark.parametrize("make", BACKBONES)
@@ -291,6 +297,7 @@ def test_applied_merges_in_float32_and_restores(dtype: torch.dtype) -> None:
     backbone.unet.to(dtype)
     name = backbone.temporal_linears()[0]
     layer = backbone.unet.get_submodule(name)
+    assert isinstance(layer, nn.Linear)
     original, kept = layer.weight, layer.weight.clone()
     up, down = torch.randn(8, 2, generator=seeded()), torch.randn(2, 8, generator=seeded())
     adapter = LoraAdapter(scope="temporal", family="animatediff", pairs={name: LoraPair(down, up)})
