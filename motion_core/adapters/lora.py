@@ -67,8 +67,7 @@ def trainable_lora(
 
     Sets of other names may be in the model at the same time, also on the same layers; the base
     weights are frozen meanwhile. B = 0, so nothing changes before the first step, and A is drawn
-    from `rng` with standard deviation 1/r: the paper writes N(0, 1/r), and the official code has
-    `normal_(std=1 / r)`.
+    from `rng` with standard deviation 1/r, not variance (the official code: `normal_(std=1 / r)`).
 
     Dropout acts from the start, also in a UNet in eval mode, until the UNet's `eval()` is called
     (sampling does so for its while). It draws from torch's global generator, because that is the

@@ -390,7 +390,7 @@ def test_parameter_counts_of_zeroscope() -> None:
     Blocks: 320 and 640 wide 2 down + 3 up each, 1280 wide 2 down + 1 mid + 3 up:
     Σd = 5 · 320 + 5 · 640 + 6 · 1280 = 12480; transformer_in, temporal, adds 8 heads · 64 = 512.
     Temporal: 30 · 32 · 12992 = 12,472,320. Spatial: 22 · 32 · 12480 = 8,785,920.
-    The paper says about 12 and 9 million (Sec. 4 and README).
+    The paper says 12 and 9 million (MotionDirector, on the cost of training ZeroScope).
     """
     with torch.device("meta"):
         unet = UNet3DConditionModel(
