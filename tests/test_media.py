@@ -71,6 +71,15 @@ def test_a_video_comes_back_as_it_was(tmp_path: Path, scale: int) -> None:
     assert (read - frames).mean(dim=(0, 2, 3)).abs().max() < 0.02
 
 
+def test_saturated_colours_come_back(tmp_path: Path) -> None:
+    """Flat colours lose only rounding, 2 of 255; another matrix on either way moves them by 20."""
+    colours = torch.tensor([[230, 20, 20], [20, 200, 40], [30, 40, 230], [200, 200, 20]])
+    frames = (colours / 127.5 - 1).view(4, 3, 1, 1).expand(4, 3, 64, 64)
+    write_video(tmp_path / "flat.mp4", frames, fps=8)
+    (clip,) = load_clips(tmp_path / "flat.mp4", ClipSettings(frames=4), "flat")
+    assert (clip.frames - frames).abs().max() * 127.5 < 4
+
+
 def test_a_video_is_of_the_kind_that_browsers_play(tmp_path: Path) -> None:
     """H.264, yuv420p with tagged colours, the index ("moov") before the pictures ("mdat"). The odd
     sides 15 and 9 become 16 and 10.
