@@ -193,8 +193,8 @@ def _read_state(path: Path) -> dict[str, Any]:
     state = json.loads((path / "state.json").read_text(encoding="utf-8"))
     if state.get("format_version") != FORMAT_VERSION:
         raise FormatError(
-            f"{path} has checkpoint format {state.get('format_version')!r}; this version reads {FORMAT_VERSION}. "
-            "Use a new run folder, or the version of the pack that made it."
+            f"{path} has checkpoint format {state.get('format_version')!r}; this version reads "
+            f"{FORMAT_VERSION}. Use a new run folder, or the version of the pack that made it."
         )
     return state
 

@@ -1,4 +1,4 @@
-"""What a run needs of its process: a global generator of its own, whole steps, and its memory use."""
+"""What a run needs of its process: its own global generators, whole steps, its memory use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def kept_global_rng(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def own_global_rng(device: torch.device, seed: int) -> Iterator[None]:
-    """Seeds torch's global generators, which dropout draws from, and puts them back as they were."""
+    """Seeds torch's global generators, which dropout draws from; then they are as they were."""
     with kept_global_rng(device):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":

@@ -68,7 +68,7 @@ class TrainSettings:
         """
         if self.precision == "fp16" and device.type != "cuda":
             raise SettingsError(
-                f"precision is 'fp16' on {device.type}; half precision trains on CUDA only, with its loss scaling. "
+                f"precision is 'fp16' on {device.type}; with it training runs on CUDA only. "
                 "Use fp32 or bf16."
             )
         return DTYPES[self.precision]

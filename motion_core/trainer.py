@@ -195,8 +195,8 @@ class _Run:
             self._loop(resumed=checkpoint is not None)
         except torch.cuda.OutOfMemoryError as error:
             message = (
-                f"The GPU's memory ran out in step {self.position.step + 1}. Turn checkpointing on, choose bf16, or "
-                "use fewer frames, a smaller size or fewer noise_draws."
+                f"The GPU's memory ran out in step {self.position.step + 1}. Turn on checkpointing "
+                "or bf16, or use fewer frames, a smaller size or fewer noise_draws."
             )
             self._failed(message)
             raise TrainingError(message) from error
@@ -328,8 +328,8 @@ class _Run:
 
     def _not_finite(self, what: str) -> TrainingError:
         return TrainingError(
-            f"In step {self.position.step + 1} {what}. Lower the learning rate, set max_grad_norm to 1, use fp32 or "
-            "bf16 instead of fp16, or check the clips; the last checkpoint is kept."
+            f"In step {self.position.step + 1} {what}. Lower the learning rate, set "
+            "max_grad_norm to 1, use bf16 or fp32, or check the clips; the last checkpoint is kept."
         )
 
     def _sample(self, make_sample: MakeSample) -> None:
@@ -416,11 +416,11 @@ def _check_clips(backbone: Backbone, clips: Sequence[LatentClip]) -> None:
         frames = clip.latents.shape[2]
         if not clip.is_image and frames < backbone.min_frames:
             raise ClipError(
-                f"{clip.source} has {frames} frames; {backbone.version} needs at least {backbone.min_frames}. "
-                "Lower frame_stride, or take a longer clip."
+                f"{clip.source} has {frames} frames; {backbone.version} needs at least "
+                f"{backbone.min_frames}. Lower frame_stride, or take a longer clip."
             )
         if backbone.max_frames is not None and frames > backbone.max_frames:
             raise ClipError(
-                f"{clip.source} has {frames} frames; {backbone.version} takes at most {backbone.max_frames}. "
-                "Take fewer frames."
+                f"{clip.source} has {frames} frames; {backbone.version} takes at most "
+                f"{backbone.max_frames}. Take fewer frames."
             )

@@ -1,6 +1,7 @@
 """Latent clips and small objectives for the tests of training.
 
-Run as a module it is a training run of its own, to be killed from outside: `python -m tests.runs FOLDER`.
+Run as a module it is a training run of its own, to be killed from outside: `python -m tests.runs
+FOLDER`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from motion_core.events import Event, StepDone
 from motion_core.objectives.base import LossTerm, ParameterGroup
 from motion_core.objectives.losses import mse
 from motion_core.objectives.motion_director import MotionDirector, MotionDirectorSettings
-from motion_core.trainer import train
 from motion_core.train_settings import TrainSettings
+from motion_core.trainer import train
 from motion_core.types import Batch, LatentClip
 
 from .tiny import CONTEXT_LENGTH, PROMPT_DIM, tiny_animatediff
@@ -63,7 +64,9 @@ class LeastSquaresSettings:
 
 
 class LeastSquares:
-    """An objective with no network: each group's one parameter p, 0 at first, learns the latents: (p − x)²."""
+    """An objective with no network: each group's one parameter p, 0 at first, learns the latents:
+    (p − x)².
+    """
 
     name = "least_squares"
 

@@ -67,7 +67,9 @@ def save(folder: Path, step: int, groups: Groups, optimisers: Optimisers) -> Pat
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    """After loading, one more step of the copy equals one more step of the original, moments and all."""
+    """After loading, one more step of the copy equals one more step of the original, moments and
+    all.
+    """
     groups, optimisers = groups_and_optimisers(1.0)
     step_temporal(groups, optimisers)
     path = save(tmp_path, 3, groups, optimisers)

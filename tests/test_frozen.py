@@ -69,7 +69,7 @@ def gradients(make: Callable[[], Backbone], recomputed: bool) -> list[Tensor]:
 
 @pytest.mark.parametrize("make", BACKBONES)
 def test_recomputed_blocks_give_the_same_gradients(make: Callable[[], Backbone]) -> None:
-    """Also where the temporal modules skip a single frame, and where dropout has to be drawn again."""
+    """Also where temporal modules skip a single frame, and where dropout is drawn again."""
     kept, recomputed = gradients(make, recomputed=False), gradients(make, recomputed=True)
     assert len(kept) == len(recomputed) > 0
     for one, other in zip(kept, recomputed, strict=True):

@@ -69,6 +69,6 @@ def test_round_trip() -> None:
 
 
 def test_half_precision_trains_on_cuda_only() -> None:
-    with pytest.raises(SettingsError, match="fp16.*cpu.*bf16"):
+    with pytest.raises(SettingsError, match=r"fp16.*cpu.*bf16"):
         TrainSettings(precision="fp16").dtype_on(torch.device("cpu"))
     assert TrainSettings(precision="fp16").dtype_on(torch.device("cuda")) is torch.float16

@@ -1,4 +1,6 @@
-"""MotionDirector on both backbones at tiny size: what each pass sees, what it costs and what it trains."""
+"""MotionDirector on both backbones at tiny size: what each pass sees, what it costs and what it
+trains.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def batch_of(clip: LatentClip, index: int = 0, draws: int = 1) -> Batch:
 
 
 def stir(attached: AttachedMotionDirector, group: str) -> None:
-    """Moves a LoRA away from its start, where B = 0 makes it the identity and keeps A without gradient."""
+    """Moves a LoRA away from its start, where B = 0 makes it the identity and keeps A without
+    gradient.
+    """
     with torch.no_grad():
         for parameter in attached.groups[group].parameters:
             parameter.add_(torch.randn(parameter.shape, generator=rng(9)))
@@ -84,7 +88,9 @@ def test_each_pass_trains_its_group_and_no_other(make: Callable[[], Backbone]) -
 def test_losses_of_an_untrained_adapter_are_the_bases(
     make: Callable[..., Backbone], prediction_type: str
 ) -> None:
-    """With B = 0 the predictions are the base's: Eq. 4 on frame i and Eq. 7 on all frames, at the same t and noise."""
+    """With B = 0 the predictions are the base's: Eq. 4 on frame i and Eq. 7 on all frames, at the
+    same t and noise.
+    """
     backbone, clip = make(prediction_type=prediction_type), latent_clip()
     with MotionDirector(QUIET).attach(backbone, [clip], rng(5)) as attached:
         losses = loss_values(attached, batch_of(clip, draws=2), seed=3)
@@ -117,7 +123,9 @@ def test_plain_loss_and_zero_beta() -> None:
 
 
 def test_first_anchor_draws_none() -> None:
-    """The anchor is frame 0 whatever the generator's next number is; a random one is another frame in some draw."""
+    """The anchor is frame 0 whatever the generator's next number is; a random one is another frame
+    in some draw.
+    """
     backbone, clip = tiny_animatediff(), latent_clip()
     settings = dataclasses.replace(QUIET, anchor="first")
     with (
@@ -159,7 +167,9 @@ def test_spatial_dropout_leaves_the_spatial_lora_out_of_the_step() -> None:
 
 
 def test_spatial_dropout_comes_as_often_as_it_should() -> None:
-    """p = 0.2 over 50 steps: 10 expected, standard deviation sqrt(50·0.2·0.8) = 2.8; 2 to 18 is 2.8 of them."""
+    """p = 0.2 over 50 steps: 10 expected, standard deviation sqrt(50·0.2·0.8) = 2.8; 2 to 18 is 2.8
+    of them.
+    """
     backbone, clip = tiny_animatediff(), latent_clip(frames=2)
     settings = dataclasses.replace(QUIET, rank=1, spatial_dropout_p=0.2)
     draws = rng(1)
@@ -263,7 +273,7 @@ def test_outside_of_passes_and_after_the_context_the_base_is_itself(
 
 @pytest.mark.parametrize("make", BACKBONES)
 def test_exported_adapters_predict_as_the_trained_model_did(make: Callable[[], Backbone]) -> None:
-    """alpha / rank = 3 / 2 must be in the export: the merged model's loss is the temporal pass's."""
+    """alpha / rank = 3 / 2 is in the export: the merged model's loss is the temporal pass's."""
     backbone, clip = make(), latent_clip()
     settings = dataclasses.replace(QUIET, alpha=3.0, loss="plain")
     with MotionDirector(settings).attach(backbone, [clip], rng()) as attached:
@@ -277,13 +287,18 @@ def test_exported_adapters_predict_as_the_trained_model_did(make: Callable[[], B
             "temporal": "temporal",
         }
     with MotionDirector(settings).attach(backbone, [clip], rng(1)) as attached:
-        with adapters["spatial.0"].applied(backbone, 1.0), adapters["temporal"].applied(backbone, 1.0):
+        with (
+            adapters["spatial.0"].applied(backbone, 1.0),
+            adapters["temporal"].applied(backbone, 1.0),
+        ):
             merged = loss_values(attached, batch_of(clip))["temporal"]
     assert merged == pytest.approx(trained, rel=1e-4)
 
 
 def test_full_size_parameter_counts() -> None:
-    """Sec. 4.4: on ZeroScope, rank 32, about 9 M spatial and 12 M temporal parameters; r·(in + out) a layer."""
+    """Sec. 4.4: on ZeroScope, rank 32, about 9 M spatial and 12 M temporal parameters; r·(in + out)
+    a layer.
+    """
     with torch.device("meta"):
         unet = UNet3DConditionModel(attention_head_dim=64, cross_attention_dim=1024)
 
