@@ -201,7 +201,7 @@ def test_a_frame_that_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:
 def test_damage_that_ffmpeg_hides_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Overwriting the second half of the pictures leaves the index whole: frames come, but wrong."""
+    """Overwriting a part of the pictures leaves the index whole: frames come, but wrong."""
     path = make_video(tmp_path / "clip.mp4", count=16)
     data = bytearray(path.read_bytes())
     start = data.index(b"mdat") + 4
