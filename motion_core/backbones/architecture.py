@@ -70,7 +70,7 @@ def image_unet_config(file: TensorFile, prefix: str) -> Config:
     return {
         **_unet_config(file, prefix, "DownBlockMotion", "UpBlockMotion"),
         "num_attention_heads": 8,
-        "use_linear_projection": len(file.shapes[f"{prefix}middle_block.1.proj_in.weight"]) == 2,
+        "use_linear_projection": len(_shape(file, f"{prefix}middle_block.1.proj_in.weight")) == 2,
     }
 
 
@@ -81,28 +81,28 @@ def video_unet_config(file: TensorFile, prefix: str) -> Config:
     """
     return {
         **_unet_config(file, prefix, "DownBlock3D", "UpBlock3D"),
-        "attention_head_dim": file.shapes[f"{prefix}input_blocks.0.1.proj_in.weight"][0] // 8,
+        "attention_head_dim": _shape(file, f"{prefix}input_blocks.0.1.proj_in.weight")[0] // 8,
     }
 
 
 def _unet_config(file: TensorFile, prefix: str, down: str, up: str) -> Config:
-    shapes = file.shapes
-    blocks = 1 + max(_numbers(file, rf"{re.escape(prefix)}input_blocks\.(\d+)\."))
+    blocks = _count(file, rf"{re.escape(prefix)}input_blocks\.(\d+)\.")
     downs = _numbers(file, rf"{re.escape(prefix)}input_blocks\.(\d+)\.(?:0\.)?op\.weight")
     layers = (min(downs) if downs else blocks) - 1
     starts = range(1, blocks, layers + 1)
-    attention = [f"{prefix}input_blocks.{start}.1.norm.weight" in shapes for start in starts]
+    attention = [f"{prefix}input_blocks.{start}.1.norm.weight" in file.shapes for start in starts]
     spatial = f"{prefix}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
     return {
-        "in_channels": shapes[f"{prefix}input_blocks.0.0.weight"][1],
-        "out_channels": shapes[f"{prefix}out.2.weight"][0],
+        "in_channels": _shape(file, f"{prefix}input_blocks.0.0.weight")[1],
+        "out_channels": _shape(file, f"{prefix}out.2.weight")[0],
         "layers_per_block": layers,
         "block_out_channels": [
-            shapes[f"{prefix}input_blocks.{start}.0.out_layers.3.weight"][0] for start in starts
+            _shape(file, f"{prefix}input_blocks.{start}.0.out_layers.3.weight")[0]
+            for start in starts
         ],
         "down_block_types": [("CrossAttn" if has else "") + down for has in attention],
         "up_block_types": [("CrossAttn" if has else "") + up for has in reversed(attention)],
-        "cross_attention_dim": shapes[spatial][1],
+        "cross_attention_dim": _shape(file, spatial)[1],
         "norm_num_groups": 32,
     }
 
@@ -124,10 +124,10 @@ def motion_config(file: TensorFile) -> Config:
 
 def motion_channels(file: TensorFile) -> list[int]:
     """The widths of the levels that a motion module file was made for."""
-    levels = 1 + max(_numbers(file, r"down_blocks\.(\d+)\.motion_modules\."))
+    levels = _count(file, r"down_blocks\.(\d+)\.motion_modules\.")
     part = "0.temporal_transformer." if _original_names(file) else "0."
     return [
-        file.shapes[f"down_blocks.{level}.motion_modules.{part}norm.weight"][0]
+        _shape(file, f"down_blocks.{level}.motion_modules.{part}norm.weight")[0]
         for level in range(levels)
     ]
 
@@ -138,19 +138,18 @@ def _original_names(file: TensorFile) -> bool:
 
 def vae_config(file: TensorFile, prefix: str) -> Config:
     """Configuration of the AutoencoderKL for a VAE with LDM keys."""
-    shapes = file.shapes
-    levels = 1 + max(_numbers(file, rf"{re.escape(prefix)}encoder\.down\.(\d+)\."))
-    layers = 1 + max(_numbers(file, rf"{re.escape(prefix)}encoder\.down\.0\.block\.(\d+)\."))
+    levels = _count(file, rf"{re.escape(prefix)}encoder\.down\.(\d+)\.")
+    layers = _count(file, rf"{re.escape(prefix)}encoder\.down\.0\.block\.(\d+)\.")
     return {
         "block_out_channels": [
-            shapes[f"{prefix}encoder.down.{level}.block.0.conv2.weight"][0]
+            _shape(file, f"{prefix}encoder.down.{level}.block.0.conv2.weight")[0]
             for level in range(levels)
         ],
         "layers_per_block": layers,
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels,
-        "latent_channels": shapes[f"{prefix}decoder.conv_in.weight"][1],
-        "mid_block_add_attention": f"{prefix}encoder.mid.attn_1.q.weight" in shapes,
+        "latent_channels": _shape(file, f"{prefix}decoder.conv_in.weight")[1],
+        "mid_block_add_attention": f"{prefix}encoder.mid.attn_1.q.weight" in file.shapes,
         "norm_num_groups": 32,
         "scaling_factor": SD_VAE_SCALING,
     }
@@ -159,15 +158,15 @@ def vae_config(file: TensorFile, prefix: str) -> Config:
 def clip_config(file: TensorFile, prefix: str) -> Config:
     """Configuration of the CLIPTextModel for a tower with transformers' keys after `prefix`."""
     embeddings = f"{prefix}embeddings."
-    width = file.shapes[f"{embeddings}token_embedding.weight"][1]
-    layers = _numbers(file, rf"{re.escape(prefix)}encoder\.layers\.(\d+)\.")
+    width = _shape(file, f"{embeddings}token_embedding.weight")[1]
+    layers = _count(file, rf"{re.escape(prefix)}encoder\.layers\.(\d+)\.")
     return {
-        "vocab_size": file.shapes[f"{embeddings}token_embedding.weight"][0],
+        "vocab_size": _shape(file, f"{embeddings}token_embedding.weight")[0],
         "hidden_size": width,
-        "intermediate_size": file.shapes[f"{prefix}encoder.layers.0.mlp.fc1.weight"][0],
-        "num_hidden_layers": 1 + max(layers),
+        "intermediate_size": _shape(file, f"{prefix}encoder.layers.0.mlp.fc1.weight")[0],
+        "num_hidden_layers": layers,
         "num_attention_heads": max(width // 64, 1),
-        "max_position_embeddings": file.shapes[f"{embeddings}position_embedding.weight"][0],
+        "max_position_embeddings": _shape(file, f"{embeddings}position_embedding.weight")[0],
         # CLIP ViT-L/14 (width 768) has the quick approximation, OpenCLIP's towers the exact GELU.
         "hidden_act": "quick_gelu" if width == 768 else "gelu",
     }
@@ -175,17 +174,36 @@ def clip_config(file: TensorFile, prefix: str) -> Config:
 
 def open_clip_config(file: TensorFile, prefix: str, skipped_layers: int) -> Config:
     """Configuration of the CLIPTextModel for an open_clip text tower without its last layers."""
-    width = file.shapes[f"{prefix}token_embedding.weight"][1]
-    layers = _numbers(file, rf"{re.escape(prefix)}transformer\.resblocks\.(\d+)\.")
+    width = _shape(file, f"{prefix}token_embedding.weight")[1]
+    layers = _count(file, rf"{re.escape(prefix)}transformer\.resblocks\.(\d+)\.")
     return {
-        "vocab_size": file.shapes[f"{prefix}token_embedding.weight"][0],
+        "vocab_size": _shape(file, f"{prefix}token_embedding.weight")[0],
         "hidden_size": width,
-        "intermediate_size": file.shapes[f"{prefix}transformer.resblocks.0.mlp.c_fc.weight"][0],
-        "num_hidden_layers": 1 + max(layers) - skipped_layers,
+        "intermediate_size": _shape(file, f"{prefix}transformer.resblocks.0.mlp.c_fc.weight")[0],
+        "num_hidden_layers": layers - skipped_layers,
         "num_attention_heads": max(width // 64, 1),
-        "max_position_embeddings": file.shapes[f"{prefix}positional_embedding"][0],
+        "max_position_embeddings": _shape(file, f"{prefix}positional_embedding")[0],
         "hidden_act": "gelu",
     }
+
+
+def _shape(file: TensorFile, key: str) -> tuple[int, ...]:
+    """The shape of a tensor that the file must have; raises FormatError if it has not."""
+    if key not in file.shapes:
+        raise FormatError(
+            f"{file.name} lacks {key}. The file is incomplete or of another kind; use a whole one."
+        )
+    return file.shapes[key]
+
+
+def _count(file: TensorFile, pattern: str) -> int:
+    """How many numbers from 0 on the pattern's group takes in the file's keys."""
+    numbers = _numbers(file, pattern)
+    if not numbers:
+        raise FormatError(
+            f"{file.name} has no tensor like {pattern}. The file is incomplete or of another kind."
+        )
+    return 1 + max(numbers)
 
 
 def _numbers(file: TensorFile, pattern: str) -> set[int]:

@@ -1,7 +1,8 @@
 """Prompts to prompt embeddings: a CLIP text tower with the tokenizer that it was trained with.
 
-The tokenizer is open_clip's `SimpleTokenizer`, which carries CLIP's vocabulary (49,408 tokens) in its package, so no
-file is fetched. Stable Diffusion pads with the end token, OpenCLIP models (ZeroScope's) with 0.
+The tokenizer is open_clip's `SimpleTokenizer`, which carries CLIP's vocabulary (49,408 tokens) in
+its package, so no file is fetched. Stable Diffusion pads with the end token, OpenCLIP models
+(ZeroScope's) with 0.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from transformers import CLIPTextModel
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoder:
-    """model: a transformers CLIPTextModel whose last hidden state, after the final norm, conditions the UNet.
+    """model: a transformers CLIPTextModel whose last hidden state, after the final norm, conditions
+    the UNet.
 
     pad_token: what fills a prompt up to the context length.
     """
