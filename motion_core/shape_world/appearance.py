@@ -43,9 +43,9 @@ def _overlap(shape: str, seen: Sighting) -> float:
     """Best intersection over union of the mask with the shape, over a few places and sizes around the mask's."""
     grid = np.arange(SIZE) + 0.5
     best = 0.0
-    unit_area = {"circle": np.pi, "square": 3.24, "triangle": 1.845, "cross": 2.666}[shape]
+    unit_area = {"circle": np.pi, "square": 3.24, "triangle": 1.871, "cross": 2.666}[shape]
     radius = np.sqrt(seen.mask.sum() / unit_area)
-    lift = 0.2 * radius - 0.333 * 0.9 * radius if shape == "triangle" else 0.0
+    lift = -0.2 * radius if shape == "triangle" else 0.0
     for scale in (0.93, 1.0, 1.07):
         for shift in (-1.0, 0.0, 1.0):
             dx = grid[None, :] - seen.x

@@ -103,11 +103,11 @@ BASE_MOTIONS: dict[str, Callable[[np.random.Generator], tuple[str, Array]]] = {
 
 
 def draw_base_motion(rng: np.random.Generator, name: str | None = None) -> tuple[str, Track]:
-    """Draws a base motion: its caption phrase and its track; radius constant, 7 to 13 pixels, camera at rest."""
+    """Draws a base motion: its caption phrase and its track; radius constant, 8.5 to 13 pixels, camera at rest."""
     name = name or str(rng.choice(list(BASE_MOTIONS), p=[0.1, 0.4, 0.25, 0.25]))
     phrase, path = BASE_MOTIONS[name](rng)
     path = _centred_in_frame(path, rng)
-    return phrase, _track(path[:, 0], path[:, 1], rng.uniform(7, 13))
+    return phrase, _track(path[:, 0], path[:, 1], rng.uniform(8.5, 13))
 
 
 def _zigzag(time: Array) -> Track:

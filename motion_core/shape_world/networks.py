@@ -8,6 +8,7 @@ from diffusers import (
     MotionAdapter,
     UNet2DConditionModel,
     UNet3DConditionModel,
+    UNetMotionModel,
 )
 
 CHANNELS = (64, 96)
@@ -50,6 +51,13 @@ def build_motion_adapter() -> MotionAdapter:
         motion_layers_per_block=1,
         motion_max_seq_length=32,
         use_motion_mid_block=False,
+    )
+
+
+def build_motion_unet() -> UNetMotionModel:
+    """The image UNet with the motion modules in it."""
+    return UNetMotionModel.from_unet2d(
+        build_image_unet(), build_motion_adapter(), load_weights=False
     )
 
 

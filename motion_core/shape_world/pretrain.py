@@ -20,8 +20,16 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ..backbones.text import TextEncoder
-from .clip_model import build_clip, text_encoder
-from .networks import build_image_unet, build_motion_adapter, build_unet3d, build_vae
+from . import base
+from .clip_model import CLIP_FILE, build_clip, text_encoder
+from .export import (
+    export_clip,
+    export_image_unet,
+    export_motion_module,
+    export_unet3d,
+    export_vae,
+)
+from .networks import build_image_unet, build_motion_unet, build_unet3d, build_vae
 from .pretraining.clip import train_clip
 from .pretraining.denoiser import DenoiserRun
 from .pretraining.latents import LatentSet, encode_scenes
@@ -91,7 +99,7 @@ def make_clip(shop: Workshop) -> None:
 
 
 def make_image(shop: Workshop) -> None:
-    run = shop.run("image", steps=4000, learning_rate=1e-3)
+    run = shop.run("image", steps=3600, learning_rate=1e-3)
     shop.keep("image", *train_image_unet(shop.latents(), shop.text(), run))
 
 
@@ -108,8 +116,29 @@ def make_motion(shop: Workshop) -> None:
 
 
 def make_zeroscope(shop: Workshop) -> None:
-    run = shop.run("zeroscope", steps=2000, learning_rate=7e-4)
+    run = shop.run("zeroscope", steps=1600, learning_rate=7e-4)
     shop.keep("zeroscope", *train_unet3d(shop.latents(), shop.text(), run, shop.image_unet()))
+
+
+def export(shop: Workshop) -> None:
+    """Writes what ships, from whatever the work folder holds."""
+    clip = build_clip(shop.tokenizer.vocab_size)
+    motion, video = build_motion_unet(), build_unet3d()
+    personalised = build_image_unet()
+    export_vae(shop.vae(), base.VAE)
+    export_clip(shop.load("clip", clip), CLIP_FILE)
+    export_image_unet(shop.image_unet(), base.IMAGE)
+    shop.load("personalised", personalised)
+    export_image_unet(personalised, base.PERSONALISED)
+    shop.load("motion", motion)
+    export_motion_module(motion, base.MOTION_MODULE)
+    shop.load("zeroscope", video)
+    export_unet3d(video, base.VIDEO)
+    records = {
+        "command": f"python -m motion_core.shape_world.pretrain --seed {shop.seed}",
+        "parts": {name: shop.record(name) for name in PARTS},
+    }
+    (base.WEIGHTS / "pretraining.json").write_text(json.dumps(records, indent=2) + "\n")
 
 
 PARTS: dict[str, Part] = {
@@ -125,7 +154,7 @@ PARTS: dict[str, Part] = {
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="python -m motion_core.shape_world.pretrain", description=__doc__)
-    parser.add_argument("--part", choices=[*PARTS, "all"], default="all", help="which network to train")
+    parser.add_argument("--part", choices=[*PARTS, "export", "all"], default="all", help="which network to train")
     parser.add_argument("--work", type=Path, default=Path("out/pretraining"), help="folder for the float32 weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
@@ -134,8 +163,11 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     shop = Workshop(chosen.work, chosen.seed)
-    for name in PARTS if chosen.part == "all" else [chosen.part]:
-        PARTS[name](shop)
+    if chosen.part != "export":
+        for name in PARTS if chosen.part == "all" else [chosen.part]:
+            PARTS[name](shop)
+    if chosen.part in ("export", "all"):
+        export(shop)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from .schedule import one_cycle
 
 log = logging.getLogger(__name__)
 
-STEPS = 1500
+STEPS = 1200
 BATCH = 96
 LEARNING_RATE = 1e-3
 

@@ -27,18 +27,29 @@ def with_free_camera(scene: Scene, rng: np.random.Generator) -> Scene:
     )
 
 
+def at_frame(scene: Scene, frame: int) -> Scene:
+    """The scene's one frame as a scene of its own."""
+    track = scene.track
+    now = slice(frame, frame + 1)
+    still = Track(
+        positions=track.positions[now],
+        radii=track.radii[now],
+        pan=track.pan[now],
+        zoom=track.zoom[now],
+    )
+    return dataclasses.replace(scene, track=still)
+
+
 def image_batch(
     rng: np.random.Generator, size: int, look: str | None = "solid", camera: bool = False
 ) -> tuple[Tensor, list[Scene]]:
     """`size` single frames (size, 3, 64, 64) in [-1, 1] and their scenes; look None draws either look."""
-    scenes, frames = [], []
+    scenes = []
     for _ in range(size):
         scene = draw_scene(rng, look or ("outlined" if rng.random() < 0.33 else "solid"))
-        if camera:
-            scene = with_free_camera(scene, rng)
-        scenes.append(scene)
-        frames.append(render(scene, [int(rng.integers(FRAMES))]))
-    return to_pixels(np.concatenate(frames)), scenes
+        scene = at_frame(scene, int(rng.integers(FRAMES)))
+        scenes.append(with_free_camera(scene, rng) if camera else scene)
+    return to_pixels(np.concatenate([render(scene) for scene in scenes])), scenes
 
 
 def unknown_words(rng: np.random.Generator) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from diffusers import MotionAdapter, UNet2DConditionModel, UNet3DConditionModel, UNetMotionModel
+from diffusers import UNet2DConditionModel, UNet3DConditionModel, UNetMotionModel
 from torch import Tensor
 
 from ...backbones.text import TextEncoder
@@ -42,7 +42,7 @@ def train_image_unet(
 
 def train_motion_module(
     latents: LatentSet, text: TextEncoder, run: DenoiserRun, image_unet: UNet2DConditionModel
-) -> tuple[MotionAdapter, Record]:
+) -> tuple[UNetMotionModel, Record]:
     """AnimateDiff's recipe: motion modules inserted into the image UNet, whose own weights stay frozen."""
     torch.manual_seed(run.seed)
     unet = UNetMotionModel.from_unet2d(image_unet, build_motion_adapter())
@@ -60,11 +60,7 @@ def train_motion_module(
         text,
         build_scheduler("linear"),
     )
-    adapter = build_motion_adapter()
-    adapter.load_state_dict(
-        {name: value for name, value in unet.state_dict().items() if "motion_modules" in name}
-    )
-    return adapter, record
+    return unet, record
 
 
 def train_unet3d(

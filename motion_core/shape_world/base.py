@@ -1,0 +1,105 @@
+"""Loads the bases that ship with the pack, from files in the full-size models' own formats.
+
+`shape-world-animatediff`: an image UNet in a Stable Diffusion checkpoint (the shipped one, the personalised one, or a
+file of yours) with AnimateDiff motion modules. `shape-world-zeroscope`: a UNet3D in a ModelScope file. Both share one
+VAE and the text tower of one open_clip model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ..backbones.animatediff import AnimateDiff, checkpoint_unet_keys
+from ..backbones.components import vae_from_file
+from ..backbones.formats import motion_keys, with_prefix
+from ..backbones.loading import Section, build_empty, fill
+from ..backbones.roles import LDM_UNET
+from ..backbones.tensor_files import open_tensors
+from ..backbones.zeroscope import ZeroScope, modelscope_keys
+from ..errors import FormatError
+from .clip_model import load_clip, text_encoder
+from .networks import build_motion_unet, build_scheduler, build_unet3d
+from .vocabulary import load_tokenizer
+
+WEIGHTS = Path(__file__).parent / "weights"
+IMAGE = WEIGHTS / "image.safetensors"
+PERSONALISED = WEIGHTS / "personalised.safetensors"
+MOTION_MODULE = WEIGHTS / "motion_module.safetensors"
+VIDEO = WEIGHTS / "zeroscope.safetensors"
+VAE = WEIGHTS / "vae.safetensors"
+
+ANIMATEDIFF = "shape-world-animatediff"
+ZEROSCOPE = "shape-world-zeroscope"
+LICENCE = "Apache-2.0"
+
+
+def load_shape_world(
+    name: str,
+    checkpoint: Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> AnimateDiff | ZeroScope:
+    """The base `name`, in evaluation mode and frozen.
+
+    checkpoint: another image checkpoint of the same size for `shape-world-animatediff`, such as `PERSONALISED`.
+    Raises FormatError for an unknown name, and for a checkpoint that does not fit.
+    """
+    if name == ANIMATEDIFF:
+        return _animatediff(checkpoint or IMAGE, dtype, device)
+    if name != ZEROSCOPE:
+        raise FormatError(f"There is no base {name!r}. Shape world has {ANIMATEDIFF} and {ZEROSCOPE}.")
+    if checkpoint is not None:
+        raise FormatError(f"{ZEROSCOPE} takes no image checkpoint. Leave it out, or use {ANIMATEDIFF}.")
+    return _zeroscope(dtype, device)
+
+
+def _animatediff(checkpoint: Path, dtype: torch.dtype, device: torch.device | str) -> AnimateDiff:
+    unet = build_empty(build_motion_unet)
+    sections = [
+        Section(
+            file=open_tensors(checkpoint),
+            keys=checkpoint_unet_keys(unet),
+            part="shape world's image UNet",
+            prefix=LDM_UNET,
+        ),
+        Section(
+            file=open_tensors(MOTION_MODULE),
+            keys=motion_keys(unet.state_dict()),
+            part="shape world's motion modules",
+        ),
+    ]
+    return AnimateDiff(
+        unet=fill(unet, sections, dtype, device),
+        vae=vae_from_file(open_tensors(VAE), dtype, device),
+        text=_text(dtype, device),
+        scheduler=build_scheduler("linear"),
+        version=ANIMATEDIFF,
+        licence=LICENCE,
+    )
+
+
+def _zeroscope(dtype: torch.dtype, device: torch.device | str) -> ZeroScope:
+    unet = build_empty(build_unet3d)
+    section = Section(
+        file=open_tensors(VIDEO),
+        keys=with_prefix(modelscope_keys(unet), LDM_UNET),
+        part="shape world's UNet3D",
+        prefix=LDM_UNET,
+    )
+    return ZeroScope(
+        unet=fill(unet, [section], dtype, device),
+        vae=vae_from_file(open_tensors(VAE), dtype, device),
+        text=_text(dtype, device),
+        scheduler=build_scheduler("scaled_linear"),
+        version=ZEROSCOPE,
+        licence=LICENCE,
+    )
+
+
+def _text(dtype: torch.dtype, device: torch.device | str):
+    tokenizer = load_tokenizer()
+    encoder = text_encoder(load_clip(tokenizer), tokenizer)
+    encoder.model.to(device=device, dtype=dtype)
+    return encoder
