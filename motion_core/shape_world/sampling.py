@@ -1,0 +1,49 @@
+"""Samples many prompts and seeds at once; each clip is what `pipeline.generate` gives for it alone.
+
+At shape world's size a forward of one clip is mostly overhead, so that clips are sampled several at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..adapters.base import Adapter
+from ..backbones.base import Backbone
+from ..encoding import decode_latents, encode_prompts
+from ..pipeline import apply_adapters, starting_noise
+from ..sampler import SampleSettings, ddim_sample
+
+TOGETHER = 8
+
+
+def sample_clips(
+    backbone: Backbone,
+    wanted: Sequence[tuple[str, int]],
+    adapters: Sequence[tuple[Adapter, float]],
+    settings: SampleSettings,
+    inverted: Tensor | None = None,
+) -> list[Tensor]:
+    """One clip (F, 3, H, W) in [-1, 1] for every (prompt, seed).
+
+    inverted: (1, C, F, h, w) for settings.noise_prior. The settings' own seed does not count.
+    """
+    clips: list[Tensor] = []
+    with apply_adapters(backbone, adapters):
+        for start in range(0, len(wanted), TOGETHER):
+            some = wanted[start : start + TOGETHER]
+            noise = torch.cat([_noise(backbone, settings, seed, inverted) for _, seed in some])
+            prompt_embeds = encode_prompts(backbone, [prompt for prompt, _ in some])
+            negative = encode_prompts(backbone, [settings.negative_prompt]).expand_as(prompt_embeds)
+            latents = ddim_sample(backbone, noise, prompt_embeds, negative, settings)
+            clips += [decode_latents(backbone, one) for one in latents.split(1)]
+    return clips
+
+
+def _noise(
+    backbone: Backbone, settings: SampleSettings, seed: int, inverted: Tensor | None
+) -> Tensor:
+    return starting_noise(backbone, dataclasses.replace(settings, seed=seed), inverted)
