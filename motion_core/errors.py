@@ -1,10 +1,12 @@
-"""Errors that a user can act on. Each message says what happened, what was given, and what to do."""
+"""Errors that a user can act on. Each message says what happened, what was given, and what to
+do."""
 
 from __future__ import annotations
 
 
 class MotionError(Exception):
-    """Base of every error that the core raises for its users. The message is one line or a short list."""
+    """Base of every error that the core raises for its users. The message is one line or a short
+    list."""
 
 
 class ClipError(MotionError):

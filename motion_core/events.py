@@ -1,7 +1,8 @@
 """What a training run tells the world, as frozen records handed to one callable.
 
-The callable is called on the trainer's thread. It may raise `CancelRun` (or any other exception) to stop the run;
-the trainer then saves a resumable state, restores the model and lets the exception pass.
+The callable is called on the trainer's thread. It may raise `CancelRun` (or any other exception)
+to stop the run; the trainer then saves a resumable state, restores the model and lets the
+exception pass.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Started(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StepDone(Event):
-    """losses: by term name, mean over accumulation. memory_bytes: peak allocated (CUDA) or resident (CPU)."""
+    """losses: by term name, mean over accumulation. memory_bytes: peak allocated (CUDA) or
+    resident (CPU)."""
 
     total: int
     losses: Mapping[str, float]

@@ -1,7 +1,9 @@
-"""Settings as frozen dataclasses: built from a mapping with unknown names refused, and back to a mapping.
+"""Settings as frozen dataclasses: built from a mapping with unknown names refused, and back to a
+mapping.
 
-Every settings class of the core (trainer, objectives, sampler) goes through `from_mapping` and `to_mapping`, so that
-a TOML file, command-line flags, a node's inputs and an adapter file's metadata all mean the same.
+Every settings class of the core (trainer, objectives, sampler) goes through `from_mapping` and
+`to_mapping`, so that a TOML file, command-line flags, a node's inputs and an adapter file's
+metadata all mean the same.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ T = TypeVar("T")
 
 
 def from_mapping(cls: type[T], values: Mapping[str, object]) -> T:
-    """Builds the settings dataclass `cls`; raises SettingsError on an unknown name or a value of the wrong type."""
+    """Builds the settings dataclass `cls`; raises SettingsError on an unknown name or a value of
+    the wrong type."""
     known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:

@@ -1,4 +1,5 @@
-"""What the parts of the core hand to each other. All of it is read-only: nothing here is changed in place.
+"""What the parts of the core hand to each other. All of it is read-only: nothing here is changed
+in place.
 
 Layout: pixels (F, 3, H, W) in [-1, 1]; latents (B, C, F, h, w), scaled by the VAE's scaling factor;
 prompt_embeds (B, L, D). Conversions to other layouts happen once, at the edge.
@@ -15,8 +16,8 @@ from torch import Tensor
 class Clip:
     """A piece of video to learn from, or one image (F = 1).
 
-    frames: (F, 3, H, W) float32 in [-1, 1], H and W multiples of 8. fps: frames a second of these frames.
-    source: a name for messages, usually the file's.
+    frames: (F, 3, H, W) float32 in [-1, 1], H and W multiples of 8. fps: frames a second of these
+    frames. source: a name for messages, usually the file's.
     """
 
     frames: Tensor
@@ -33,7 +34,8 @@ class Clip:
 class LatentClip:
     """A clip as the network sees it.
 
-    latents: (1, C, F, h, w), scaled. prompt_embeds: (1, L, D). digest: hash of the clip's pixels and prompt.
+    latents: (1, C, F, h, w), scaled. prompt_embeds: (1, L, D). digest: hash of the clip's pixels
+    and prompt.
     """
 
     latents: Tensor
@@ -52,8 +54,8 @@ class LatentClip:
 class Batch:
     """One training step's data: several noise draws of one clip (or of clips of one shape).
 
-    latents: (B, C, F, h, w). prompt_embeds: (B, L, D). clip_index: which of the run's clips this is, so that an
-    objective finds that video's spatial adapter.
+    latents: (B, C, F, h, w). prompt_embeds: (B, L, D). clip_index: which of the run's clips this
+    is, so that an objective finds that video's spatial adapter.
     """
 
     latents: Tensor

@@ -1,4 +1,5 @@
-"""What a method is to the trainer: which parameters it trains, on which losses, and what it leaves behind."""
+"""What a method is to the trainer: which parameters it trains, on which losses, and what it leaves
+behind."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from ..types import Batch, LatentClip
 
 
 class LossTerm(NamedTuple):
-    """One loss of one pass. value: scalar, float32. group: the one parameter group that it trains."""
+    """One loss of one pass. value: scalar, float32. group: the one parameter group that it
+    trains."""
 
     name: str
     value: Tensor
@@ -25,7 +27,8 @@ class LossTerm(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterGroup:
-    """Trained together by one optimiser. learning_rate and weight_decay: the method's own defaults."""
+    """Trained together by one optimiser. learning_rate and weight_decay: the method's own
+    defaults."""
 
     parameters: Sequence[nn.Parameter]
     learning_rate: float
@@ -33,23 +36,27 @@ class ParameterGroup:
 
 
 class Attached(Protocol):
-    """An objective attached to a backbone: its parameters live in the model until the context ends."""
+    """An objective attached to a backbone: its parameters live in the model until the context
+    ends."""
 
     groups: Mapping[str, ParameterGroup]
 
     def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-        """Yields one LossTerm a forward pass. The caller runs `backward` before asking for the next one, so that
-        each graph is freed first and the model is still in that pass's state when a checkpoint is recomputed. It
-        closes the generator when a backward fails, so that the model leaves that pass's state."""
+        """Yields one LossTerm a forward pass. The caller runs `backward` before asking for the
+        next one, so that each graph is freed first and the model is still in that pass's state
+        when a checkpoint is recomputed. It closes the generator when a backward fails, so that the
+        model leaves that pass's state."""
         ...
 
     def adapters(self) -> dict[str, Adapter]:
-        """What has been learned so far, by group name ("temporal", "spatial.0" …), as copies on the CPU."""
+        """What has been learned so far, by group name ("temporal", "spatial.0" …), as copies on
+        the CPU."""
         ...
 
 
 class Objective(Protocol):
-    """A method, configured. `name` is its registry name, `settings` its frozen settings dataclass."""
+    """A method, configured. `name` is its registry name, `settings` its frozen settings
+    dataclass."""
 
     name: str
 
@@ -59,5 +66,6 @@ class Objective(Protocol):
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
     ) -> AbstractContextManager[Attached]:
-        """Puts freshly initialised adapters into the model; the context removes them, also after an exception."""
+        """Puts freshly initialised adapters into the model; the context removes them, also after
+        an exception."""
         ...

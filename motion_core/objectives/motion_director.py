@@ -8,7 +8,7 @@ Reference: showlab/MotionDirector 0146a50, MotionDirector_train.py and configs/.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -100,7 +100,6 @@ class MotionDirector:
                 )
                 for name, linears in sites.items()
             }
-            _drop_while_training(loras.values())
             stack.enter_context(active_loras(backbone.unet, ()))
             decay = (
                 WEIGHT_DECAY_SEVERAL if len(clips) > 1 or clips[0].is_image else WEIGHT_DECAY_ONE
@@ -229,13 +228,6 @@ def _spatial_names(clips: Sequence[LatentClip]) -> list[str]:
     return [
         f"spatial.{first_image if clip.is_image else index}" for index, clip in enumerate(clips)
     ]
-
-
-def _drop_while_training(loras: Iterable[TrainableLora]) -> None:
-    """The base stays in eval mode; only these LoRAs drop."""
-    for lora in loras:
-        for layer in lora.layers.values():
-            layer.lora_dropout.train()
 
 
 def _chance(probability: float, rng: torch.Generator) -> bool:

@@ -2,9 +2,10 @@
 
 Input: frames (F, 3, H, W) in [-1, 1]. Output: an `Appearance`, the majority over the frames.
 
-Colour: nearest palette colour to the object's saturated pixels. Shape: the renderer's shape of the same place
-and area that overlaps the object's mask most. Background: nearest of the renderer's backgrounds in what does not
-change with the texture's phase (quantiles of brightness, mean colour, strength of gradients along and across).
+Colour: nearest palette colour to the object's saturated pixels. Shape: the renderer's shape of the
+same place and area that overlaps the object's mask most. Background: nearest of the renderer's
+backgrounds in what does not change with the texture's phase (quantiles of brightness, mean colour,
+strength of gradients along and across).
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def _colour(image: np.ndarray, seen: Sighting) -> str:
 
 
 def _overlap(shape: str, seen: Sighting) -> float:
-    """Best intersection over union of the mask with the shape, over a few places and sizes around the mask's."""
+    """Best intersection over union of the mask with the shape, over a few places and sizes around
+    the mask's."""
     grid = np.arange(SIZE) + 0.5
     best = 0.0
     unit_area = {"circle": np.pi, "square": 3.24, "triangle": 1.871, "cross": 2.666}[shape]
@@ -80,7 +82,8 @@ def _known_backgrounds() -> dict[tuple[str, str], np.ndarray]:
 
 
 def _background(image: np.ndarray, seen: Sighting) -> tuple[str, str]:
-    """Look and background: the inverted backgrounds of the outlined look differ from all solid ones."""
+    """Look and background: the inverted backgrounds of the outlined look differ from all solid
+    ones."""
     rows, columns = np.mgrid[0:SIZE, 0:SIZE] + 0.5
     keep = np.hypot(columns - seen.x, rows - seen.y) > 1.8 * seen.radius + 2
     features = _background_features(image, keep)

@@ -1,8 +1,8 @@
 """Loads the bases that ship with the pack, from files in the full-size models' own formats.
 
-`shape-world-animatediff`: an image UNet in a Stable Diffusion checkpoint (the shipped one, the personalised one, or a
-file of yours) with AnimateDiff motion modules. `shape-world-zeroscope`: a UNet3D in a ModelScope file. Both share one
-VAE and the text tower of one open_clip model.
+`shape-world-animatediff`: an image UNet in a Stable Diffusion checkpoint (the shipped one, the
+personalised one, or a file of yours) with AnimateDiff motion modules. `shape-world-zeroscope`: a
+UNet3D in a ModelScope file. Both share one VAE and the text tower of one open_clip model.
 """
 
 from __future__ import annotations
@@ -43,15 +43,19 @@ def load_shape_world(
 ) -> AnimateDiff | ZeroScope:
     """The base `name`, in evaluation mode and frozen.
 
-    checkpoint: another image checkpoint of the same size for `shape-world-animatediff`, such as `PERSONALISED`.
-    Raises FormatError for an unknown name, and for a checkpoint that does not fit.
+    checkpoint: another image checkpoint of the same size for `shape-world-animatediff`, such as
+    `PERSONALISED`. Raises FormatError for an unknown name, and for a checkpoint that does not fit.
     """
     if name == ANIMATEDIFF:
         return _animatediff(checkpoint or IMAGE, dtype, device)
     if name != ZEROSCOPE:
-        raise FormatError(f"There is no base {name!r}. Shape world has {ANIMATEDIFF} and {ZEROSCOPE}.")
+        raise FormatError(
+            f"There is no base {name!r}. Shape world has {ANIMATEDIFF} and {ZEROSCOPE}."
+        )
     if checkpoint is not None:
-        raise FormatError(f"{ZEROSCOPE} takes no image checkpoint. Leave it out, or use {ANIMATEDIFF}.")
+        raise FormatError(
+            f"{ZEROSCOPE} takes no image checkpoint. Leave it out, or use {ANIMATEDIFF}."
+        )
     return _zeroscope(dtype, device)
 
 

@@ -1,6 +1,7 @@
 """Shape world's own CLIP: an open_clip model of two small towers, read from the shipped weights.
 
-Its text tower conditions both bases; its image tower serves the metrics and methods that need image embeddings.
+Its text tower conditions both bases; its image tower serves the metrics and methods that need
+image embeddings.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ CLIP_FILE = Path(__file__).parent / "weights" / "clip.safetensors"
 
 
 def build_clip(vocab_size: int) -> open_clip.CLIP:
-    """The untrained model: 64x64 images in patches of 8; 32 tokens of context; two and three layers."""
+    """The untrained model: 64x64 images in patches of 8; 32 tokens of context; two and three
+    layers."""
     return open_clip.CLIP(
         embed_dim=WIDTH,
         vision_cfg={
@@ -49,7 +51,8 @@ def load_clip(tokenizer: SimpleTokenizer, path: Path = CLIP_FILE) -> open_clip.C
 
 
 def text_encoder(clip: open_clip.CLIP, tokenizer: SimpleTokenizer) -> TextEncoder:
-    """The text tower as a transformers model, all layers and the final norm, as Stable Diffusion uses its own."""
+    """The text tower as a transformers model, all layers and the final norm, as Stable Diffusion
+    uses its own."""
     config = CLIPTextConfig(
         vocab_size=tokenizer.vocab_size,
         hidden_size=WIDTH,

@@ -1,6 +1,8 @@
-"""Base against adapted on shape world: samples prompts and seeds, scores every clip, keeps some for the eye.
+"""Base against adapted on shape world: samples prompts and seeds, scores every clip, keeps some
+for the eye.
 
-In: a base, adapters, the reference's scene and the prompts' subjects. Out: means of the scores, and the clips.
+In: a base, adapters, the reference's scene and the prompts' subjects. Out: means of the scores,
+and the clips.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from .scores import ClipScore, Subject, score_clip, summary
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A reference scene and what to ask for: every subject with every seed, doing what the reference does."""
+    """A reference scene and what to ask for: every subject with every seed, doing what the
+    reference does."""
 
     reference: Scene
     subjects: Sequence[Subject]

@@ -1,6 +1,8 @@
-"""Writes freshly trained networks as the files that ship: float16, in the full-size models' own formats.
+"""Writes freshly trained networks as the files that ship: float16, in the full-size models' own
+formats.
 
-In: the float32 networks of one pretraining. Out: the files that `base.py` loads, and `pretraining.json`.
+In: the float32 networks of one pretraining. Out: the files that `base.py` loads, and
+`pretraining.json`.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ def export_clip(clip: nn.Module, path: Path) -> None:
     write_tensors(path, _halved(clip.state_dict()), {})
 
 
-def _write(model: nn.Module, keys: KeyMap, path: Path, metadata: dict[str, str] | None = None) -> None:
+def _write(
+    model: nn.Module, keys: KeyMap, path: Path, metadata: dict[str, str] | None = None
+) -> None:
     write_tensors(path, _halved(gather(model, keys)), metadata or {})
 
 

@@ -1,17 +1,17 @@
 """The motions of shape world: what a base has seen, and what it has to learn from a reference clip.
 
-Input: a motion's name (and a `numpy` generator for the base motions, which vary).
-Output: a `Track`, the exact trajectory, radius and camera of every frame, in pixels of a 64x64 frame.
+Input: a motion's name (and a `numpy` generator for the base motions, which vary). Output: a
+`Track`, the exact trajectory, radius and camera of every frame, in pixels of a 64x64 frame.
 
-Base motions (still, straight lines, slow arcs, gentle waves) are drawn at random and go into pretraining.
-Reference motions (zigzag, bounce, figure eight, spiral, grow and shrink, camera pan and zoom) are fixed
-curves and never shown to a base.
+Base motions (still, straight lines, slow arcs, gentle waves) are drawn at random and go into
+pretraining. Reference motions (zigzag, bounce, figure eight, spiral, grow and shrink, camera pan
+and zoom) are fixed curves and never shown to a base.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 
@@ -27,7 +27,8 @@ Array = np.ndarray
 class Track:
     """The truth of one clip. All arrays have one row a frame; lengths in pixels.
 
-    positions: (F, 2) x right, y down, in the world before the camera. radii: (F,). pan: (F, 2). zoom: (F,).
+    positions: (F, 2) x right, y down, in the world before the camera. radii: (F,). pan: (F, 2).
+    zoom: (F,).
     """
 
     positions: Array
@@ -56,7 +57,8 @@ def _track(
 
 
 def _centred_in_frame(path: Array, rng: np.random.Generator) -> Array:
-    """Moves a (F, 2) path, drawn around anything, to a random place where all of it stays in the frame."""
+    """Moves a (F, 2) path, drawn around anything, to a random place where all of it stays in the
+    frame."""
     low, high = path.min(axis=0), path.max(axis=0)
     room = np.maximum(SIZE - 2 * MARGIN - (high - low), 0.0)
     return path - low + MARGIN + rng.uniform(0, 1, 2) * room
@@ -103,7 +105,8 @@ BASE_MOTIONS: dict[str, Callable[[np.random.Generator], tuple[str, Array]]] = {
 
 
 def draw_base_motion(rng: np.random.Generator, name: str | None = None) -> tuple[str, Track]:
-    """Draws a base motion: its caption phrase and its track; radius constant, 8.5 to 13 pixels, camera at rest."""
+    """Draws a base motion: its caption phrase and its track; radius constant, 8.5 to 13 pixels,
+    camera at rest."""
     name = name or str(rng.choice(list(BASE_MOTIONS), p=[0.1, 0.4, 0.25, 0.25]))
     phrase, path = BASE_MOTIONS[name](rng)
     path = _centred_in_frame(path, rng)
@@ -116,7 +119,8 @@ def _zigzag(time: Array) -> Track:
 
 
 def _bounce(time: Array) -> Track:
-    """Under gravity: dropped from y = 15, off the floor (y = 50) at a quarter and at three quarters of the clip."""
+    """Under gravity: dropped from y = 15, off the floor (y = 50) at a quarter and at three
+    quarters of the clip."""
     fall = (2 * time + 0.5) % 1
     return _track(50 - 36 * time, 50 - 35 * 4 * fall * (1 - fall), 9.0)
 

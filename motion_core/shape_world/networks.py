@@ -1,4 +1,5 @@
-"""The configurations of shape world's networks: the classes of the full-size models, only smaller."""
+"""The configurations of shape world's networks: the classes of the full-size models, only
+smaller."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def build_vae() -> AutoencoderKL:
 
 
 def build_image_unet() -> UNet2DConditionModel:
-    """Stable Diffusion 1.5's form: attention at the upper level and in the middle, none at the lowest."""
+    """Stable Diffusion 1.5's form: attention at the upper level and in the middle, none at the
+    lowest."""
     return UNet2DConditionModel(
         sample_size=8,
         block_out_channels=CHANNELS,
@@ -76,7 +78,8 @@ def build_unet3d() -> UNet3DConditionModel:
 
 
 def build_scheduler(beta_schedule: str) -> DDIMScheduler:
-    """v-prediction with zero terminal SNR; "linear" for AnimateDiff, "scaled_linear" for ZeroScope."""
+    """v-prediction with zero terminal SNR; "linear" for AnimateDiff, "scaled_linear" for
+    ZeroScope."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,

@@ -1,8 +1,10 @@
-"""Trains every weight that ships with shape world, from one seed: `python -m motion_core.shape_world.pretrain`.
+"""Trains every weight that ships with shape world, from one seed: `python -m
+motion_core.shape_world.pretrain`.
 
-Parts, in the order in which they build on each other: vae, clip, image, personalised, motion, zeroscope. Each
-leaves its float32 weights and a record in the work folder, so that one part can be trained anew; `--part export`
-turns them into the files that ship (float16, in the full-size models' own formats).
+Parts, in the order in which they build on each other: vae, clip, image, personalised, motion,
+zeroscope. Each leaves its float32 weights and a record in the work folder, so that one part can be
+trained anew; `--part export` turns them into the files that ship (float16, in the full-size
+models' own formats).
 """
 
 from __future__ import annotations
@@ -153,11 +155,19 @@ PARTS: dict[str, Part] = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see `--help`."""
-    parser = argparse.ArgumentParser(prog="python -m motion_core.shape_world.pretrain", description=__doc__)
-    parser.add_argument("--part", choices=[*PARTS, "export", "all"], default="all", help="which network to train")
-    parser.add_argument("--work", type=Path, default=Path("out/pretraining"), help="folder for the float32 weights")
+    parser = argparse.ArgumentParser(
+        prog="python -m motion_core.shape_world.pretrain", description=__doc__
+    )
+    parser.add_argument(
+        "--part", choices=[*PARTS, "export", "all"], default="all", help="which network to train"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("out/pretraining"), help="folder for the float32 weights"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice"
+    )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if chosen.threads:

@@ -1,6 +1,8 @@
-"""Writes the reference clips as real video files: `python -m motion_core.shape_world.references --output DIR`.
+"""Writes the reference clips as real video files: `python -m motion_core.shape_world.references
+--output DIR`.
 
-One mp4 and one caption a reference motion, each worn by a subject of its own. The demo's clip ships with the pack.
+One mp4 and one caption a reference motion, each worn by a subject of its own. The demo's clip
+ships with the pack.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ def reference(motion: str) -> Scene:
 
 
 def write_reference(motion: str, path: Path) -> None:
-    """Renders a reference clip to a 64x64 mp4 of 16 frames at 8 frames a second, its caption beside it."""
+    """Renders a reference clip to a 64x64 mp4 of 16 frames at 8 frames a second, its caption
+    beside it."""
     scene = reference(motion)
     frames = torch.from_numpy(render(scene)).permute(0, 3, 1, 2) * 2 - 1
     path.parent.mkdir(parents=True, exist_ok=True)

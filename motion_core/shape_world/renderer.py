@@ -1,10 +1,12 @@
-"""Draws shape world: coloured shapes over plain and textured backgrounds, anti-aliased, exact and deterministic.
+"""Draws shape world: coloured shapes over plain and textured backgrounds, anti-aliased, exact and
+deterministic.
 
 Input: a `Scene`. Output: (F, 64, 64, 3) float32 frames in [0, 1].
 
-Shapes are signed distance functions; a pixel's coverage is 0.5 minus its distance to the edge, clamped to [0, 1].
-Two looks: `solid` (the bases), and `outlined`, a thick outline on the inverted background (the personalised
-checkpoint, which stands for a community model with a style of its own).
+Shapes are signed distance functions; a pixel's coverage is 0.5 minus its distance to the edge,
+clamped to [0, 1]. Two looks: `solid` (the bases), and `outlined`, a thick outline on the inverted
+background (the personalised checkpoint, which stands for a community model with a style of its
+own).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "pink": (1.00, 0.35, 0.75),
 }
 
-# Two tones of each background and the rule of its texture; all of low saturation, so that a shape stands out.
+# Two tones of each background, all of low saturation, so that a shape stands out.
 BACKGROUNDS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "white": ((0.97, 0.96, 0.93), (0.97, 0.96, 0.93)),
     "black": ((0.10, 0.06, 0.20), (0.10, 0.06, 0.20)),
@@ -45,7 +47,8 @@ OUTLINE = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One clip of shape world: what is seen, how it moves, and the phase (2 pixels) at which the texture starts."""
+    """One clip of shape world: what is seen, how it moves, and the phase (2 pixels) at which the
+    texture starts."""
 
     shape: str
     colour: str
@@ -89,7 +92,8 @@ def reference_scene(
 
 
 def shape_distance(shape: str, dx: Array, dy: Array, radius: Array) -> Array:
-    """Signed distance in pixels to the edge of a shape of the given radius, negative inside; y points down."""
+    """Signed distance in pixels to the edge of a shape of the given radius, negative inside; y
+    points down."""
     if shape == "circle":
         return np.hypot(dx, dy) - radius
     if shape == "square":
@@ -134,13 +138,9 @@ def render(scene: Scene, frames: list[int] | None = None) -> Array:
     grid = np.arange(SIZE) + 0.5
     world_x = (grid[None, None, :] - CENTRE - pan[:, :1, None]) / zoom + CENTRE + scene.phase[0]
     world_y = (grid[None, :, None] - CENTRE - pan[:, 1:, None]) / zoom + CENTRE + scene.phase[1]
-    behind = backdrop(
-        scene.background, scene.look, *np.broadcast_arrays(world_x, world_y)
-    )
+    behind = backdrop(scene.background, scene.look, *np.broadcast_arrays(world_x, world_y))
     distance = shape_distance(scene.shape, grid[None, None, :] - x, grid[None, :, None] - y, radius)
     if scene.look == "outlined":
         distance = np.abs(distance + OUTLINE / 2) - OUTLINE / 2
     coverage = np.clip(0.5 - distance, 0, 1)[..., None]
-    return (behind * (1 - coverage) + np.array(COLOURS[scene.colour]) * coverage).astype(
-        np.float32
-    )
+    return (behind * (1 - coverage) + np.array(COLOURS[scene.colour]) * coverage).astype(np.float32)

@@ -1,7 +1,7 @@
 """How good the shipped bases are: `python -m motion_core.shape_world.report`.
 
-Samples 64 prompts with each video base and the personalised checkpoint, tells what they show from pixels alone, and
-writes docs/shape_world.json and a contact sheet.
+Samples 64 prompts with each video base and the personalised checkpoint, tells what they show from
+pixels alone, and writes docs/shape_world.json and a contact sheet.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ..media import contact_sheet, write_image
 from ..sampler import SampleSettings
-from .base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE, load_shape_world
 from .appearance import recognise
+from .base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE, load_shape_world
 from .renderer import BACKGROUNDS, COLOURS, SHAPES
 from .sampling import sample_clips
 from .scores import Subject
@@ -59,10 +59,14 @@ def coherence(frames: Tensor) -> bool:
     return bool(np.isfinite(path).all() and np.linalg.norm(np.diff(path, axis=0), axis=1).max() < 8)
 
 
-def examine(name: str, checkpoint: Path | None, prompts: list[tuple[Subject, str]]) -> tuple[dict[str, float], list[Tensor]]:
+def examine(
+    name: str, checkpoint: Path | None, prompts: list[tuple[Subject, str]]
+) -> tuple[dict[str, float], list[Tensor]]:
     """Samples the prompts and returns the shares of clips that are right, and the clips."""
     backbone = load_shape_world(name, checkpoint)
-    wanted = [(subject.prompt(f"moving {way}"), seed) for seed, (subject, way) in enumerate(prompts)]
+    wanted = [
+        (subject.prompt(f"moving {way}"), seed) for seed, (subject, way) in enumerate(prompts)
+    ]
     clips = sample_clips(backbone, wanted, [], SETTINGS)
     seen = [recognise(frames) for frames in clips]
     pairs = list(zip(seen, (subject for subject, _ in prompts), strict=True))
@@ -70,7 +74,9 @@ def examine(name: str, checkpoint: Path | None, prompts: list[tuple[Subject, str
         "colour": np.mean([a.colour == s.colour for a, s in pairs]),
         "shape": np.mean([a.shape == s.shape for a, s in pairs]),
         "background": np.mean([a.background == s.background for a, s in pairs]),
-        "appearance_accuracy": np.mean([a[:3] == (s.colour, s.shape, s.background) for a, s in pairs]),
+        "appearance_accuracy": np.mean(
+            [a[:3] == (s.colour, s.shape, s.background) for a, s in pairs]
+        ),
         "outlined": np.mean([a.look == "outlined" for a in seen]),
         "coherent": np.mean([coherence(frames) for frames in clips]),
         "direction": np.mean([goes(f, way) for f, (_, way) in zip(clips, prompts, strict=True)]),
@@ -94,8 +100,15 @@ def main(arguments: list[str] | None = None) -> None:
     figures, rows = {}, []
     for title, (name, checkpoint) in bases.items():
         figures[title], clips = examine(name, checkpoint, prompts)
-        rows += [(f"{title}: {s.prompt(f'moving {way}')}", clips[i]) for i, (s, way) in enumerate(prompts[:4])]
-    record = {"command": "python -m motion_core.shape_world.report", "prompts": chosen.prompts, "bases": figures}
+        rows += [
+            (f"{title}: {s.prompt(f'moving {way}')}", clips[i])
+            for i, (s, way) in enumerate(prompts[:4])
+        ]
+    record = {
+        "command": "python -m motion_core.shape_world.report",
+        "prompts": chosen.prompts,
+        "bases": figures,
+    }
     chosen.output.mkdir(parents=True, exist_ok=True)
     (chosen.output / "shape_world.json").write_text(json.dumps(record, indent=2) + "\n")
     write_image(chosen.output / "shape_world.png", contact_sheet(rows))

@@ -1,6 +1,7 @@
 """Samples many prompts and seeds at once; each clip is what `pipeline.generate` gives for it alone.
 
-At shape world's size a forward of one clip is mostly overhead, so that clips are sampled several at a time.
+At shape world's size a forward of one clip is mostly overhead, so that clips are sampled several
+at a time.
 """
 
 from __future__ import annotations

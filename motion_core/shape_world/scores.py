@@ -1,5 +1,5 @@
-"""Scores of generated shape world clips: does it move as the reference does, does it look as the prompt says,
-and does it look as the reference where the prompt says otherwise.
+"""Scores of generated shape world clips: does it move as the reference does, does it look as the
+prompt says, and does it look as the reference where the prompt says otherwise.
 
 All three are read from pixels; nothing here knows how a clip was made.
 """
@@ -37,9 +37,10 @@ class Subject:
 def motion_fidelity(path: np.ndarray, reference: np.ndarray) -> float:
     """How alike two tracks (F, 3) of x, y and radius move, in [-1, 1].
 
-    The mean, over those coordinates that move in the reference (standard deviation above 1 pixel), of Pearson's
-    correlation over time. 0 for a coordinate that stands still in `path`, and for a clip whose object is found in
-    less than three quarters of the frames; single missing frames are filled in linearly.
+    The mean, over those coordinates that move in the reference (standard deviation above 1 pixel),
+    of Pearson's correlation over time. 0 for a coordinate that stands still in `path`, and for a
+    clip whose object is found in less than three quarters of the frames; single missing frames are
+    filled in linearly.
     """
     found = np.isfinite(path[:, 0])
     if found.mean() < SEEN:
@@ -59,8 +60,9 @@ def _correlation(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipScore:
-    """One clip's scores. accurate: colour, shape and background all as asked. leaks: colour or shape of the
-    reference where another was asked. outlined: seen in the personalised checkpoint's look.
+    """One clip's scores. accurate: colour, shape and background all as asked. leaks: colour or
+    shape of the reference where another was asked. outlined: seen in the personalised checkpoint's
+    look.
     """
 
     motion_fidelity: float
@@ -71,8 +73,8 @@ class ClipScore:
 
 
 def score_clip(frames: Tensor, asked: Subject, reference: np.ndarray, worn: Subject) -> ClipScore:
-    """Scores frames (F, 3, 64, 64) in [-1, 1] against the subject asked for, and against the reference's track
-    (F, 3) and the subject that it wore."""
+    """Scores frames (F, 3, 64, 64) in [-1, 1] against the subject asked for, and against the
+    reference's track (F, 3) and the subject that it wore."""
     seen = recognise(frames)
     return ClipScore(
         motion_fidelity=motion_fidelity(track(frames), reference),

@@ -1,7 +1,7 @@
 """Follows the one object of a shape world clip from pixels alone.
 
-Input: frames (F, 3, H, W) in [-1, 1]. Output: (F, 3) x, y and equivalent radius in pixels, NaN where nothing
-is found, and the mask of the object in every frame.
+Input: frames (F, 3, H, W) in [-1, 1]. Output: (F, 3) x, y and equivalent radius in pixels, NaN
+where nothing is found, and the mask of the object in every frame.
 
 Objects are saturated and backgrounds are not, so the object is the largest connected region of high
 saturation, with its holes filled (the outlined look is hollow).
@@ -20,7 +20,8 @@ SMALLEST_AREA = 20
 
 
 class Sighting(NamedTuple):
-    """What the tracker saw in one frame. mask: (H, W) bool, filled; hollow: share of the mask not saturated."""
+    """What the tracker saw in one frame. mask: (H, W) bool, filled; hollow: share of the mask not
+    saturated."""
 
     x: float
     y: float
@@ -35,11 +36,15 @@ def to_images(frames: Tensor) -> np.ndarray:
 
 
 def find_object(image: np.ndarray) -> Sighting | None:
-    """Finds the object in one (H, W, 3) image in [0, 1]; None where no region is saturated and large enough."""
+    """Finds the object in one (H, W, 3) image in [0, 1]; None where no region is saturated and
+    large enough."""
     saturated = (image.max(axis=2) - image.min(axis=2) > SATURATION).astype(np.uint8)
     closed = cv2.morphologyEx(saturated, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = [cv2.drawContours(np.zeros_like(closed), [contour], -1, 1, cv2.FILLED) for contour in contours]
+    filled = [
+        cv2.drawContours(np.zeros_like(closed), [contour], -1, 1, cv2.FILLED)
+        for contour in contours
+    ]
     mask = max(filled, key=lambda candidate: int(candidate.sum()), default=None)
     if mask is None or mask.sum() < SMALLEST_AREA:
         return None
@@ -54,7 +59,8 @@ def find_object(image: np.ndarray) -> Sighting | None:
 
 
 def track(frames: Tensor) -> np.ndarray:
-    """(F, 3) x, y, radius in pixels of every frame of a clip; a row of NaN where no object is found."""
+    """(F, 3) x, y, radius in pixels of every frame of a clip; a row of NaN where no object is
+    found."""
     rows = []
     for image in to_images(frames):
         seen = find_object(image)

@@ -1,12 +1,14 @@
 """Shape world's own byte-pair vocabulary, in the file format of open_clip's `SimpleTokenizer`.
 
-CLIP's 49,408 tokens would fill the weights' whole budget. Every word of the base captions is one token here; any
-other text, the names of the reference motions included, falls apart into pieces that no base has been taught.
+CLIP's 49,408 tokens would fill the weights' whole budget. Every word of the base captions is one
+token here; any other text, the names of the reference motions included, falls apart into pieces
+that no base has been taught.
 """
 
 from __future__ import annotations
 
 import gzip
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -25,11 +27,14 @@ def caption_words() -> list[str]:
 
 
 def byte_pair_merges(words: list[str]) -> list[tuple[str, str]]:
-    """The merges, most frequent pair first (then alphabetical), after which every word is one token."""
+    """The merges, most frequent pair first (then alphabetical), after which every word is one
+    token."""
     spelled = [[*word[:-1], word[-1] + "</w>"] for word in words]
     merges: list[tuple[str, str]] = []
     while any(len(pieces) > 1 for pieces in spelled):
-        pairs = Counter(pair for pieces in spelled for pair in zip(pieces, pieces[1:], strict=False))
+        pairs = Counter(
+            pair for pieces in spelled for pair in itertools.pairwise(pieces)
+        )
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
         spelled = [_merged(pieces, best) for pieces in spelled]
@@ -48,7 +53,10 @@ def _merged(pieces: list[str], pair: tuple[str, str]) -> list[str]:
 
 def write_vocabulary(path: Path = VOCABULARY_FILE) -> None:
     """Writes the merges as `SimpleTokenizer` reads them: gzipped text under one line of heading."""
-    lines = ["#version: shape world", *(" ".join(pair) for pair in byte_pair_merges(caption_words()))]
+    lines = [
+        "#version: shape world",
+        *(" ".join(pair) for pair in byte_pair_merges(caption_words())),
+    ]
     with gzip.GzipFile(path, "wb", mtime=0) as file:
         file.write("\n".join(lines).encode("utf-8"))
 

@@ -1,4 +1,5 @@
-"""The tracker and the appearance classifier against the renderer's truth; scores against values by hand."""
+"""The tracker and the appearance classifier against the renderer's truth; scores against values by
+hand."""
 
 import dataclasses
 
@@ -20,8 +21,8 @@ def as_frames(images: np.ndarray) -> torch.Tensor:
 @pytest.mark.parametrize("motion", REFERENCE_MOTIONS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_tracks_every_reference_motion_within_half_a_pixel(motion, shape):
-    """A triangle has its apex at −r and its base at 0.8 r, so its centre of mass lies (0.8 + 0.8 − 1)/3 = 0.2 r
-    below its centre; the other shapes are symmetric."""
+    """A triangle has its apex at −r and its base at 0.8 r, so its centre of mass lies (0.8 + 0.8 −
+    1)/3 = 0.2 r below its centre; the other shapes are symmetric."""
     scene = reference_scene(motion, shape=shape)
     seen, truth = track(as_frames(render(scene))), scene.track.on_screen()
     expected = truth[:, :2] + np.outer(truth[:, 2], [0, 0.2 if shape == "triangle" else 0])
@@ -47,10 +48,11 @@ def test_an_empty_frame_shows_nothing():
 
 
 def test_motion_fidelity_is_the_mean_correlation_of_the_moving_coordinates():
-    """Reference: x = 0, 4, 8, 12 and y = 0, 8, 0, 8, radius at rest. Ours: x the same, y = 0, 0, 8, 8.
+    """Reference: x = 0, 4, 8, 12 and y = 0, 8, 0, 8, radius at rest. Ours: x the same, y = 0, 0,
+    8, 8.
 
-    corr(x) = 1. For y, deviations (−4, 4, −4, 4) and (−4, −4, 4, 4): products 16, −16, −16, 16 sum to 0.
-    Mean (1 + 0) / 2; against −x it is (−1 + 0) / 2; an object at rest scores 0.
+    corr(x) = 1. For y, deviations (−4, 4, −4, 4) and (−4, −4, 4, 4): products 16, −16, −16, 16 sum
+    to 0. Mean (1 + 0) / 2; against −x it is (−1 + 0) / 2; an object at rest scores 0.
     """
     reference = np.array([[0, 0, 9], [4, 8, 9], [8, 0, 9], [12, 8, 9]], dtype=float)
     ours = np.array([[0, 0, 5], [4, 0, 5], [8, 8, 5], [12, 8, 5]], dtype=float)
@@ -61,7 +63,8 @@ def test_motion_fidelity_is_the_mean_correlation_of_the_moving_coordinates():
 
 
 def test_a_clip_whose_object_is_lost_scores_zero_and_a_short_gap_is_filled():
-    """Eight frames on a line: one lost frame is filled to the exact value, three of eight lost score 0."""
+    """Eight frames on a line: one lost frame is filled to the exact value, three of eight lost
+    score 0."""
     line = np.stack([np.arange(8) * 3.0, np.arange(8) * 2.0, np.full(8, 9.0)], axis=1)
     gap, lost = line.copy(), line.copy()
     gap[3], lost[:3] = np.nan, np.nan

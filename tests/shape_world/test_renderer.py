@@ -20,10 +20,11 @@ from motion_core.shape_world.renderer import (
 
 
 def test_zigzag_by_hand():
-    """x runs evenly from 14 to 50; y is a triangle wave of two periods: 47 at times 0, 1/2 and 1 (time = f/15).
+    """x runs evenly from 14 to 50; y is a triangle wave of two periods: 47 at times 0, 1/2 and 1
+    (time = f/15).
 
-    At time 0 the triangle is 2|2·0 − 1| − 1 = 1, so y = 32 + 15. At f = 5, time 1/3: 2·(1/3) mod 1 = 2/3,
-    2·|4/3 − 1| − 1 = −1/3, so y = 32 − 5 = 27.
+    At time 0 the triangle is 2|2·0 − 1| − 1 = 1, so y = 32 + 15. At f = 5, time 1/3: 2·(1/3) mod 1
+    = 2/3, 2·|4/3 − 1| − 1 = −1/3, so y = 32 − 5 = 27.
     """
     _, track = reference_motion("zigzag")
     np.testing.assert_allclose(track.positions[0], [14, 47])
@@ -34,8 +35,8 @@ def test_zigzag_by_hand():
 def test_bounce_falls_with_constant_acceleration():
     """Between floor contacts the second difference of y is constant: gravity.
 
-    y = 50 − 140·u(1−u), u = 2t + 1/2 mod 1, so y'' = 280·4 pixels per clip² and the second difference at steps of
-    1/15 is 1120/225.
+    y = 50 − 140·u(1−u), u = 2t + 1/2 mod 1, so y'' = 280·4 pixels per clip² and the second
+    difference at steps of 1/15 is 1120/225.
     """
     _, track = reference_motion("bounce")
     y = track.positions[:, 1]
@@ -55,7 +56,8 @@ def test_camera_pan_moves_the_background_and_the_object_alike():
 
 
 def test_a_circle_covers_its_area():
-    """A circle of radius 9 covers 81π = 254.47 pixels: red minus background over their contrast, summed."""
+    """A circle of radius 9 covers 81π = 254.47 pixels: red minus background over their contrast,
+    summed."""
     scene = reference_scene("zigzag", background="white")
     image = render(scene, [4])[0]
     behind = np.array(BACKGROUNDS["white"][0])

@@ -9,8 +9,9 @@ from motion_core.shape_world.vocabulary import (
 
 
 def test_merges_by_hand():
-    """"aba" and "ab": the pairs are (a, b) once and (b, a</w>) once and (a, b</w>) once. Ties break alphabetically:
-    (a, b) first, giving [ab, a</w>] and [a, b</w>]; then (a, b</w>), then (ab, a</w>)."""
+    """ "aba" and "ab": the pairs are (a, b) once and (b, a</w>) once and (a, b</w>) once. Ties
+    break alphabetically: (a, b) first, giving [ab, a</w>] and [a, b</w>]; then (a, b</w>), then
+    (ab, a</w>)."""
     assert byte_pair_merges(["aba", "ab"]) == [("a", "b"), ("a", "b</w>"), ("ab", "a</w>")]
 
 

@@ -50,7 +50,11 @@ def train_clip(seed: int, tokenizer: SimpleTokenizer) -> tuple[open_clip.CLIP, d
         losses.append(loss.item())
         hits.append((logits.argmax(1) == labels).float().mean().item())
         if step % 100 == 99:
-            log.info("clip step %d loss %.3f right %.2f", step + 1, *(np.mean(v[-100:]) for v in (losses, hits)))
+            log.info(
+                "clip step %d loss %.3f right %.2f",
+                step + 1,
+                *(np.mean(v[-100:]) for v in (losses, hits)),
+            )
     record = {
         "steps": STEPS,
         "loss": float(np.mean(losses[-100:])),

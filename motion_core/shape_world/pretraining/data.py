@@ -1,4 +1,5 @@
-"""Training data of the pretraining, rendered on the fly: random scenes as tensors, with their captions."""
+"""Training data of the pretraining, rendered on the fly: random scenes as tensors, with their
+captions."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..motions import FRAMES, SIZE, Track
+from ..motions import FRAMES, Track
 from ..renderer import Scene, caption, draw_scene, render
 
 
@@ -18,7 +19,8 @@ def to_pixels(frames: np.ndarray) -> Tensor:
 
 
 def with_free_camera(scene: Scene, rng: np.random.Generator) -> Scene:
-    """The scene under a random zoom and radius: what the autoencoder must draw, though no base is shown it move."""
+    """The scene under a random zoom and radius: what the autoencoder must draw, though no base is
+    shown it move."""
     track = scene.track
     radius = np.full(len(track.radii), rng.uniform(5.0, 15.0))
     zoom = np.full(len(track.zoom), rng.uniform(0.6, 1.6) if rng.random() < 0.3 else 1.0)
@@ -43,7 +45,8 @@ def at_frame(scene: Scene, frame: int) -> Scene:
 def image_batch(
     rng: np.random.Generator, size: int, look: str | None = "solid", camera: bool = False
 ) -> tuple[Tensor, list[Scene]]:
-    """`size` single frames (size, 3, 64, 64) in [-1, 1] and their scenes; look None draws either look."""
+    """`size` single frames (size, 3, 64, 64) in [-1, 1] and their scenes; look None draws either
+    look."""
     scenes = []
     for _ in range(size):
         scene = draw_scene(rng, look or ("outlined" if rng.random() < 0.33 else "solid"))
@@ -53,13 +56,17 @@ def image_batch(
 
 
 def unknown_words(rng: np.random.Generator) -> str:
-    """One to three words that no vocabulary holds. A base that met them in training learns to pass over them."""
+    """One to three words that no vocabulary holds. A base that met them in training learns to pass
+    over them."""
     letters = list("abcdefghijklmnopqrstuvwxyz")
-    return " ".join("".join(rng.choice(letters, rng.integers(3, 10))) for _ in range(rng.integers(1, 4)))
+    return " ".join(
+        "".join(rng.choice(letters, rng.integers(3, 10))) for _ in range(rng.integers(1, 4))
+    )
 
 
 def training_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """The scene's caption; one in five without its motion, one in five with unknown words in its place."""
+    """The scene's caption; one in five without its motion, one in five with unknown words in its
+    place."""
     draw = rng.random()
     phrase = "" if draw < 0.2 else unknown_words(rng) if draw < 0.4 else scene.phrase
     return caption(scene.colour, scene.shape, scene.background, phrase)

@@ -1,7 +1,8 @@
 """The one loop that trains every denoiser of shape world: image UNet, motion module and UNet3D.
 
-v-prediction on a schedule with zero terminal SNR: with noise prediction on Stable Diffusion's own schedule a
-network this small reads colour and background off the last step's leaking signal and ignores the text.
+v-prediction on a schedule with zero terminal SNR: with noise prediction on Stable Diffusion's own
+schedule a network this small reads colour and background off the last step's leaking signal and
+ignores the text.
 """
 
 from __future__ import annotations
@@ -48,9 +49,11 @@ def train_denoiser(
     text: TextEncoder,
     scheduler: DDIMScheduler,
 ) -> dict[str, object]:
-    """Trains those parameters of `module` that require gradients, in place, and leaves their moving average.
+    """Trains those parameters of `module` that require gradients, in place, and leaves their
+    moving average.
 
-    predict(noisy latents, timesteps (B,), prompt_embeds (B, L, D)) returns the model's output. Returns a record.
+    predict(noisy latents, timesteps (B,), prompt_embeds (B, L, D)) returns the model's output.
+    Returns a record.
     """
     torch.manual_seed(run.seed)
     parameters = [p for p in module.parameters() if p.requires_grad]
@@ -71,7 +74,9 @@ def train_denoiser(
         losses.append(loss.item())
         if step % 100 == 99:
             seconds = time.monotonic() - start
-            log.info("%s step %d loss %.4f %.0f s", run.name, step + 1, np.mean(losses[-100:]), seconds)
+            log.info(
+                "%s step %d loss %.4f %.0f s", run.name, step + 1, np.mean(losses[-100:]), seconds
+            )
     with torch.no_grad():
         for parameter, value in zip(parameters, average, strict=True):
             parameter.copy_(value)

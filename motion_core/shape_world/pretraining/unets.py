@@ -1,4 +1,5 @@
-"""Trains the four denoisers: the image UNet, a personalised variant of it, the motion module, the UNet3D."""
+"""Trains the four denoisers: the image UNet, a personalised variant of it, the motion module, the
+UNet3D."""
 
 from __future__ import annotations
 
@@ -18,9 +19,13 @@ Record = dict[str, object]
 
 
 def train_image_unet(
-    latents: LatentSet, text: TextEncoder, run: DenoiserRun, start: UNet2DConditionModel | None = None
+    latents: LatentSet,
+    text: TextEncoder,
+    run: DenoiserRun,
+    start: UNet2DConditionModel | None = None,
 ) -> tuple[UNet2DConditionModel, Record]:
-    """The image UNet from random weights, or a personalised one fine-tuned from `start` on another look."""
+    """The image UNet from random weights, or a personalised one fine-tuned from `start` on another
+    look."""
     torch.manual_seed(run.seed)
     unet = build_image_unet()
     if start is not None:
@@ -43,7 +48,8 @@ def train_image_unet(
 def train_motion_module(
     latents: LatentSet, text: TextEncoder, run: DenoiserRun, image_unet: UNet2DConditionModel
 ) -> tuple[UNetMotionModel, Record]:
-    """AnimateDiff's recipe: motion modules inserted into the image UNet, whose own weights stay frozen."""
+    """AnimateDiff's recipe: motion modules inserted into the image UNet, whose own weights stay
+    frozen."""
     torch.manual_seed(run.seed)
     unet = UNetMotionModel.from_unet2d(image_unet, build_motion_adapter())
     unet.freeze_unet2d_params()
@@ -66,7 +72,8 @@ def train_motion_module(
 def train_unet3d(
     latents: LatentSet, text: TextEncoder, run: DenoiserRun, image_unet: UNet2DConditionModel
 ) -> tuple[UNet3DConditionModel, Record]:
-    """ModelScope's recipe: spatial layers start from the image UNet, then everything is trained on video."""
+    """ModelScope's recipe: spatial layers start from the image UNet, then everything is trained on
+    video."""
     torch.manual_seed(run.seed)
     unet = build_unet3d()
     shapes = {name: value.shape for name, value in unet.state_dict().items()}

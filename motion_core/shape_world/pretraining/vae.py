@@ -1,8 +1,9 @@
 """Trains the tiny `AutoencoderKL` (4 latent channels, factor 8) that both bases share.
 
-Loss: L1, weighted towards saturated pixels (the object covers under a tenth of a frame; unweighted, colours merge),
-plus a light KL term that keeps the latents smooth. Three stages, each with a learning-rate cycle of its own: random
-crops, crops around the object, whole frames (group normalisation depends on what else is in view).
+Loss: L1, weighted towards saturated pixels (the object covers under a tenth of a frame;
+unweighted, colours merge), plus a light KL term that keeps the latents smooth. Three stages, each
+with a learning-rate cycle of its own: random crops, crops around the object, whole frames (group
+normalisation depends on what else is in view).
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ STAGES = (
 
 
 def train_vae(seed: int) -> tuple[AutoencoderKL, dict[str, object]]:
-    """Returns the trained autoencoder, its scaling_factor set to 1/std of the latents, and a record of the run."""
+    """Returns the trained autoencoder, its scaling_factor set to 1/std of the latents, and a
+    record of the run."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     vae = build_vae()
@@ -88,7 +90,9 @@ def _viewed(pixels: Tensor, scenes: list[Scene], view: str, rng: np.random.Gener
     if view == "crop":
         top, left = rng.integers(0, SIZE - CROP + 1, 2)
         return pixels[:, :, top : top + CROP, left : left + CROP]
-    corners = [scene.track.on_screen()[0, :2] - CROP / 2 + rng.uniform(-10, 10, 2) for scene in scenes]
+    corners = [
+        scene.track.on_screen()[0, :2] - CROP / 2 + rng.uniform(-10, 10, 2) for scene in scenes
+    ]
     places = np.clip(np.round(corners), 0, SIZE - CROP).astype(int)
     crops = [
         image[:, top : top + CROP, left : left + CROP]
@@ -98,7 +102,8 @@ def _viewed(pixels: Tensor, scenes: list[Scene], view: str, rng: np.random.Gener
 
 
 def _loss(vae: AutoencoderKL, pixels: Tensor) -> Tensor:
-    """L1, each pixel weighted 1 + 4 x its saturation (largest minus smallest channel, in [0, 1]), plus the KL."""
+    """L1, each pixel weighted 1 + 4 x its saturation (largest minus smallest channel, in [0, 1]),
+    plus the KL."""
     with torch.autocast("cpu", torch.bfloat16):
         posterior = vae.encode(pixels).latent_dist
         decoded = vae.decode(posterior.sample()).sample
