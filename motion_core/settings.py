@@ -11,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import SettingsError
 
@@ -48,19 +49,20 @@ def require(condition: bool, name: str, value: object, expected: str) -> None:
 
 
 def _checked(cls: type, name: str, hint: Any, value: Any) -> Any:
+    shown = f"{cls.__name__}.{name}"
     if get_origin(hint) is Literal:
-        require(
-            value in get_args(hint),
-            f"{cls.__name__}.{name}",
-            value,
-            " or ".join(map(repr, get_args(hint))),
-        )
+        require(value in get_args(hint), shown, value, " or ".join(map(repr, get_args(hint))))
         return value
-    if get_origin(hint) is tuple and isinstance(value, list):
+    if get_origin(hint) is tuple:
+        require(isinstance(value, (list, tuple)), shown, value, "a list")
         return tuple(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    # Only plain types and unions of them are told apart, such as int, or float | None.
+    types = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if not all(isinstance(kind, type) for kind in types):
+        return value
+    if float in types and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(hint, type):
-        right = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
-        require(right, f"{cls.__name__}.{name}", value, f"a value of type {hint.__name__}")
+    right = isinstance(value, types) and (not isinstance(value, bool) or bool in types)
+    names = " or ".join("none" if kind is type(None) else kind.__name__ for kind in types)
+    require(right, shown, value, f"a value of type {names}")
     return value

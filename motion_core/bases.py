@@ -1,0 +1,172 @@
+"""The bases by name: what each one needs, what it is used at by default, and how it is loaded.
+
+In: a name and paths. Out: a Backbone. Nothing heavy is imported before a base is loaded, so that a
+command can show its help, and refuse what does not fit, at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from .errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+    from .backbones.base import Backbone
+
+PERSONALISED = "shape-world-personalised"
+
+Part = Literal["checkpoint", "motion_module", "domain_adapter", "vae", "text_encoder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseDefaults:
+    """What a base is trained and sampled at where nothing else is asked for.
+
+    family: which adapters fit. required, optional: the files to give. width, height: pixels.
+    frames, fps: of a clip. sample_steps: DDIM steps. train_steps, learning_rate and noise_draws:
+    None leaves the method's own.
+    """
+
+    family: Literal["animatediff", "zeroscope"]
+    summary: str
+    required: tuple[Part, ...] = ()
+    optional: tuple[Part, ...] = ()
+    width: int
+    height: int
+    frames: int = 16
+    fps: float = 8.0
+    sample_steps: int = 30
+    guidance_scale: float
+    train_steps: int | None = None
+    learning_rate: float | None = None
+    noise_draws: int | None = None
+
+
+BASES: dict[str, BaseDefaults] = {
+    "shape-world-animatediff": BaseDefaults(
+        family="animatediff",
+        summary="small, shipped: shapes that move, in AnimateDiff's form",
+        optional=("checkpoint",),
+        width=64,
+        height=64,
+        guidance_scale=4.0,
+        train_steps=300,
+        learning_rate=2e-3,
+        noise_draws=4,
+    ),
+    "shape-world-zeroscope": BaseDefaults(
+        family="zeroscope",
+        summary="small, shipped: shapes that move, in ZeroScope's form",
+        width=64,
+        height=64,
+        guidance_scale=4.0,
+        train_steps=300,
+        learning_rate=2e-3,
+        noise_draws=4,
+    ),
+    # Sampling as in configs/prompts of guoyww/AnimateDiff: 25 steps, guidance 7.5 to 8.
+    "animatediff": BaseDefaults(
+        family="animatediff",
+        summary="a Stable Diffusion 1.5 checkpoint and an AnimateDiff motion module of yours",
+        required=("checkpoint", "motion_module"),
+        optional=("domain_adapter", "vae"),
+        width=512,
+        height=512,
+        sample_steps=25,
+        guidance_scale=7.5,
+    ),
+    # MotionDirector, configs/config_single_video.yaml and MotionDirector_inference.py.
+    "zeroscope": BaseDefaults(
+        family="zeroscope",
+        summary="ZeroScope or ModelScope, a folder or file of yours",
+        required=("checkpoint",),
+        optional=("vae", "text_encoder"),
+        width=384,
+        height=384,
+        guidance_scale=12.0,
+    ),
+}
+
+
+def base_defaults(name: str) -> BaseDefaults:
+    """The defaults of a base; raises SettingsError, listing all, if there is none of that name."""
+    if name not in BASES:
+        raise SettingsError(f"There is no base {name!r}. Choose one of {', '.join(BASES)}.")
+    return BASES[name]
+
+
+def check_parts(name: str, **parts: str | Path | None) -> None:
+    """Raises SettingsError if a file that the base needs is not given, or one that it cannot
+    use is.
+    """
+    defaults = base_defaults(name)
+    for part in defaults.required:
+        if parts.get(part) is None:
+            raise SettingsError(f"The base {name!r} needs a {_words(part)}. Give its path.")
+    for part, given in parts.items():
+        if given is not None and part not in (*defaults.required, *defaults.optional):
+            raise SettingsError(
+                f"The base {name!r} takes no {_words(part)}; {given} was given. Leave it out."
+            )
+
+
+def load_base(
+    name: str,
+    *,
+    checkpoint: str | Path | None = None,
+    motion_module: Path | None = None,
+    domain_adapter: Path | None = None,
+    vae: Path | None = None,
+    text_encoder: Path | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+) -> Backbone:
+    """The base, frozen and in evaluation mode; nothing is fetched.
+
+    checkpoint: a file, for ZeroScope also a folder; "shape-world-personalised" is the shipped one.
+    dtype: of the UNet, float32 if None; the VAE and the text encoder are float32 in main memory,
+    and come to the accelerator when they are needed. device: where the UNet goes.
+    Raises SettingsError for an unknown base or parts that do not belong to it, FormatError for
+    files of another kind.
+    """
+    parts = {
+        "checkpoint": checkpoint,
+        "motion_module": motion_module,
+        "domain_adapter": domain_adapter,
+        "vae": vae,
+        "text_encoder": text_encoder,
+    }
+    check_parts(name, **parts)
+    given = {part: _path(part_path) for part, part_path in parts.items() if part_path is not None}
+    backbone = _load(name, given)
+    backbone.unet.to(device=device, dtype=dtype)
+    return backbone
+
+
+def _load(name: str, parts: dict[str, Path]) -> Backbone:
+    # Imported here: diffusers and transformers take seconds to import.
+    from .backbones.animatediff import load_animatediff
+    from .backbones.zeroscope import load_zeroscope
+    from .shape_world.base import load_shape_world
+
+    if name == "animatediff":
+        return load_animatediff(**parts)  # type: ignore[arg-type]
+    if name == "zeroscope":
+        return load_zeroscope(parts.pop("checkpoint"), **parts)  # type: ignore[arg-type]
+    return load_shape_world(name, parts.get("checkpoint"))
+
+
+def _path(given: str | Path) -> Path:
+    if str(given) != PERSONALISED:
+        return Path(given)
+    from .shape_world.base import PERSONALISED as SHIPPED
+
+    return SHIPPED
+
+
+def _words(part: str) -> str:
+    return part.replace("_", " ")

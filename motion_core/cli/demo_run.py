@@ -1,0 +1,151 @@
+"""The demo: train on the shipped clip, compare base and adapted, show the pictures and the table.
+
+It goes the way that a user goes: the adapters are trained as `train` trains them, written, and read
+back from their files. Scores are read from pixels (see shape_world/scores.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..adapter_file import load_adapter
+from ..adapters.base import Adapter
+from ..bases import base_defaults, load_base
+from ..media import contact_sheet, write_gif, write_image, write_video
+from ..noise_file import load_noise, noise_path
+from ..run_records import write_json
+from ..sampler import SampleSettings
+from ..shape_world.base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE
+from ..shape_world.comparison import Comparison
+from ..shape_world.references import DEMO_CLIP, FPS, reference
+from ..shape_world.renderer import render
+from ..shape_world.scores import Subject
+from .request import build_request
+from .results import viewing_scale
+from .run_folder import ADAPTER, METRICS, writable_folder
+from .terminal import Terminal, say
+from .train_run import run_training
+
+MOTION = "zigzag"
+SUBJECTS = tuple(
+    Subject(colour=colour, shape=shape, background=background)
+    for colour, shape, background in (
+        ("blue", "square", "white"),
+        ("green", "triangle", "black"),
+        ("yellow", "cross", "grey"),
+        ("purple", "square", "striped"),
+        ("orange", "triangle", "dotted"),
+        ("cyan", "cross", "black"),
+        ("pink", "square", "grey"),
+        ("blue", "triangle", "striped"),
+    )
+)
+SEEDS = (1, 2)
+NOISE_PRIOR = 0.3
+SHOWN = 4
+
+Figures = dict[str, dict[str, float]]
+
+
+def run_demo(output: Path, seed: int) -> None:
+    """Writes adapters, pictures, videos and metrics.json into `output` and prints the table."""
+    start = time.monotonic()
+    with writable_folder(output), Terminal() as terminal:
+        figures: dict[str, Figures] = {}
+        for title, base in (("animatediff", ANIMATEDIFF), ("zeroscope", ZEROSCOPE)):
+            terminal.line(f"{title}: learning a {MOTION}")
+            _train(base, output / title, seed, terminal)
+            figures[title] = _compare(title, base, None, output / title, output, terminal)
+        figures["personalised"] = _compare(
+            "personalised", ANIMATEDIFF, PERSONALISED, output / "animatediff", output, terminal
+        )
+    seconds = time.monotonic() - start
+    write_json(output / METRICS, {**figures, "prompts": _prompts(), "seconds": seconds})
+    say(_table(figures))
+    say(f"{len(SUBJECTS)} prompts x {len(SEEDS)} seeds, {seconds:.0f} s in all.")
+    say(f"Pictures: {', '.join(str(output / f'{title}.png') for title in figures)}")
+
+
+def _train(base: str, folder: Path, seed: int, terminal: Terminal) -> None:
+    """Trains a fresh adapter into `folder`, which may hold an earlier one."""
+    prompt = DEMO_CLIP.with_suffix(".txt").read_text(encoding="utf-8").strip()
+    request = build_request(
+        [{"base": base, "clips": [str(DEMO_CLIP)], "prompts": [prompt], "train": {"seed": seed}}]
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    run_training(request, folder, terminal=terminal)
+
+
+def _compare(
+    title: str, base: str, checkpoint: Path | None, trained: Path, output: Path, terminal: Terminal
+) -> Figures:
+    """Samples and scores base and adapted, with fresh noise and with the noise prior."""
+    backbone = load_base(base, checkpoint=checkpoint)
+    _, learned = load_adapter(trained / ADAPTER)
+    _, inverted = load_noise(noise_path(trained / ADAPTER))
+    motion: list[tuple[Adapter, float]] = [(learned["temporal"], 1.0)]
+    fresh = _settings(base)
+    prior = dataclasses.replace(fresh, noise_prior=NOISE_PRIOR)
+    comparison = Comparison(reference=reference(MOTION), subjects=SUBJECTS, seeds=SEEDS)
+    rows = {
+        "base": ([], fresh),
+        "adapted": (motion, fresh),
+        "adapted_noise_prior": (motion, prior),
+    }
+    figures, clips = {}, {}
+    for name, (adapters, settings) in rows.items():
+        terminal.line(f"{title}: sampling, {name.replace('_', ' ')}")
+        figures[name], clips[name] = comparison.run(backbone, adapters, settings, inverted)
+    _show(output / title, comparison, clips)
+    return figures
+
+
+def _settings(base: str) -> SampleSettings:
+    defaults = base_defaults(base)
+    return SampleSettings(
+        steps=defaults.sample_steps,
+        guidance_scale=defaults.guidance_scale,
+        frames=defaults.frames,
+        height=defaults.height,
+        width=defaults.width,
+    )
+
+
+def _show(stem: Path, comparison: Comparison, clips: Mapping[str, Sequence[Tensor]]) -> None:
+    """The first subjects as a contact sheet, and moving: reference, base and adapted in columns."""
+    frames = torch.from_numpy(render(comparison.reference)).permute(0, 3, 1, 2) * 2 - 1
+    rows = [(f"reference: {comparison.reference.prompt}", frames)]
+    for index, (prompt, _) in enumerate(comparison.wanted()[:SHOWN]):
+        rows.append((f"base: {prompt}", clips["base"][index]))
+        rows.append((f"adapted: {prompt}", clips["adapted"][index]))
+    write_image(stem.with_suffix(".png"), contact_sheet(rows))
+    shown = [
+        torch.cat([frames, clips["base"][index], clips["adapted"][index]], dim=3)
+        for index in range(SHOWN)
+    ]
+    moving = torch.cat(shown, dim=2)
+    scale = viewing_scale(64) // 2
+    write_video(stem.with_suffix(".mp4"), moving, FPS, scale)
+    write_gif(stem.with_suffix(".gif"), moving, FPS, scale)
+
+
+def _prompts() -> list[str]:
+    phrase = reference(MOTION).phrase
+    return [subject.prompt(phrase) for subject in SUBJECTS]
+
+
+def _table(figures: Mapping[str, Figures]) -> str:
+    head = f"{'':34}{'motion fidelity':>16}{'appearance':>12}{'leakage':>9}"
+    lines = [head]
+    for title, rows in figures.items():
+        for name, row in rows.items():
+            label = f"{title}, {name.replace('_', ' ')}"
+            values = (row["motion_fidelity"], row["appearance_accuracy"], row["leakage"])
+            lines.append(f"{label:34}{values[0]:>16.2f}{values[1]:>12.2f}{values[2]:>9.2f}")
+    return "\n".join(lines)

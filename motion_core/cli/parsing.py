@@ -1,0 +1,48 @@
+"""argparse as the commands use it: errors are `SettingsError`s, and a mistyped flag names its
+neighbour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ..errors import SettingsError
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises SettingsError where argparse would print its usage and leave."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{_sentence(message)} See {self.prog} --help.")
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """The arguments; raises SettingsError, also for flags that are not known."""
+        arguments, unknown = self.parse_known_args(argv)
+        if unknown:
+            command = self._command(argv)
+            flag = unknown[0].partition("=")[0]
+            near = difflib.get_close_matches(flag, command._option_string_actions, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"Unknown: {unknown[0]}.{hint} See {command.prog} --help.")
+        return arguments
+
+    def _command(self, argv: Sequence[str]) -> argparse.ArgumentParser:
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                return next((action.choices[a] for a in argv if a in action.choices), self)
+        return self
+
+
+def _sentence(message: str) -> str:
+    """argparse's "argument --steps: invalid int value: 'x'" as a sentence."""
+    message = re.sub(r"^argument (\S+?)(/\S+)*: ", r"\1: ", message)
+    return message[0].upper() + message[1:].rstrip(".") + "."

@@ -1,0 +1,218 @@
+"""A training run as plain values, put together from the base's defaults, files and flags.
+
+In: layers, each a mapping with the tables `clip`, `train` and `objective` beside the entries of
+`RunSettings`; a later layer wins. Out: a `TrainRequest`, checked, whose `document` is again such a
+mapping: run from it, the same run comes out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..bases import BASES, PERSONALISED, BaseDefaults, base_defaults, check_parts
+from ..clips import ClipSettings
+from ..errors import SettingsError
+from ..objectives import OBJECTIVES
+from ..objectives.base import Objective
+from ..sampler import SampleSettings
+from ..settings import from_mapping, require, to_mapping
+from ..train_settings import TrainSettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Layer = Mapping[str, Any]
+
+PARTS = ("checkpoint", "motion_module", "domain_adapter", "vae", "text_encoder")
+LISTS = ("clips", "images", "prompts")
+TABLES = ("clip", "train", "objective")
+DEFAULT_OBJECTIVE = "motion_director"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What a run is made of, but for the settings of its parts.
+
+    base and its files; clips, images: paths. prompts: one for all of them, one each (clips first),
+    or none for captions beside them. sample_prompt: shown after training, beside the first clip's.
+    sample_steps, sample_guidance: of these samples. inversion_steps: of the clip's noise, 0 for no
+    noise file.
+    """
+
+    base: str
+    checkpoint: str | None = None
+    motion_module: str | None = None
+    domain_adapter: str | None = None
+    vae: str | None = None
+    text_encoder: str | None = None
+    clips: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    sample_prompt: str | None = None
+    sample_steps: int
+    sample_guidance: float
+    inversion_steps: int = 50  # MotionDirector, utils/ddim_utils.py's callers
+
+    def __post_init__(self) -> None:
+        for name in LISTS:
+            texts = getattr(self, name)
+            require(all(isinstance(text, str) for text in texts), name, texts, "a list of texts")
+        sources, prompts = len(self.clips) + len(self.images), len(self.prompts)
+        if not sources:
+            raise SettingsError("There is nothing to train on. Give --clip FILE or --image FILE.")
+        if prompts not in (0, 1, sources):
+            raise SettingsError(
+                f"There are {prompts} prompts for {sources} clips and images. Give one for all, "
+                "one each in their order, or none to read captions (car.txt beside car.mp4)."
+            )
+        steps = self.inversion_steps
+        require(steps == 0 or steps >= 2, "inversion_steps", steps, "2 or more, or 0 for no file")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """A run that can be started. objective: the method, configured."""
+
+    run: RunSettings
+    clip: ClipSettings
+    train: TrainSettings
+    objective: Objective
+
+    @property
+    def parts(self) -> dict[str, Path | str | None]:
+        """The base's files, as `load_base` takes them."""
+        return {part: _named_or_path(getattr(self.run, part)) for part in PARTS}
+
+    def prompt_of(self, index: int) -> str | None:
+        """The prompt given for a clip or image; None if its caption is to be read."""
+        prompts = self.run.prompts
+        return None if not prompts else prompts[index if len(prompts) > 1 else 0]
+
+    def sample_settings(self, frames: int, height: int, width: int) -> SampleSettings:
+        """How the run's samples are made, at this size."""
+        return SampleSettings(
+            steps=self.run.sample_steps,
+            guidance_scale=self.run.sample_guidance,
+            frames=frames,
+            height=height,
+            width=width,
+            seed=self.train.seed,
+        )
+
+    def document(self) -> dict[str, object]:
+        """All of it as plain values, every default written out."""
+        return {
+            **to_mapping(self.run),
+            "clip": to_mapping(self.clip),
+            "train": to_mapping(self.train),
+            "objective": {"name": self.objective.name, **to_mapping(self.objective.settings)},
+        }
+
+
+def build_request(layers: Sequence[Layer]) -> TrainRequest:
+    """The run that the layers describe together; raises SettingsError on what is unknown or out of
+    range.
+    """
+    name = next((layer["base"] for layer in reversed(layers) if layer.get("base")), None)
+    if name is None:
+        raise SettingsError(
+            f"There is no base to train on. Give --base, one of {', '.join(BASES)}."
+        )
+    merged = _merged([_defaults(base_defaults(name)), *layers])
+    tables = {table: merged.pop(table) for table in TABLES}
+    objective_name = str(tables["objective"].pop("name", DEFAULT_OBJECTIVE)).replace("-", "_")
+    if objective_name not in OBJECTIVES:
+        raise SettingsError(
+            f"There is no method {objective_name!r}. Choose one of {', '.join(OBJECTIVES)}."
+        )
+    method = OBJECTIVES[objective_name]
+    run = from_mapping(RunSettings, merged)
+    check_parts(name, **{part: getattr(run, part) for part in PARTS})
+    return TrainRequest(
+        run=run,
+        clip=from_mapping(ClipSettings, tables["clip"]),
+        train=from_mapping(TrainSettings, tables["train"]),
+        objective=method(from_mapping(type(method().settings), tables["objective"])),
+    )
+
+
+def read_layer(path: Path) -> Layer:
+    """A configuration file, .toml or .json; its relative paths start from the file's folder."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}). Check the path.") from error
+    try:
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path.name} cannot be read: {error}.") from error
+    require(isinstance(values, dict), path.name, type(values).__name__, "a table of settings")
+    return absolute_paths(values, path.absolute().parent)
+
+
+def absolute_paths(layer: Layer, folder: Path) -> Layer:
+    """The layer with its paths made absolute from `folder`, and single entries as lists."""
+    values = dict(layer)
+    for name in LISTS:
+        if isinstance(values.get(name), str):
+            values[name] = [values[name]]
+    for name in ("clips", "images"):
+        if isinstance(values.get(name), (list, tuple)):
+            values[name] = [str(folder / str(path)) for path in values[name]]
+    for name in PARTS:
+        if isinstance(values.get(name), str) and values[name] != PERSONALISED:
+            values[name] = str(folder / values[name])
+    return values
+
+
+def _defaults(base: BaseDefaults) -> Layer:
+    train = {
+        "steps": base.train_steps,
+        "learning_rate": base.learning_rate,
+        "noise_draws": base.noise_draws,
+    }
+    return {
+        "sample_steps": base.sample_steps,
+        "sample_guidance": base.guidance_scale,
+        "clip": {
+            "frames": base.frames,
+            "fps": base.fps,
+            "width": base.width,
+            "height": base.height,
+        },
+        "train": {name: value for name, value in train.items() if value is not None},
+    }
+
+
+def _merged(layers: Sequence[Layer]) -> dict[str, Any]:
+    merged: dict[str, Any] = {table: {} for table in TABLES}
+    for layer in layers:
+        for name, value in layer.items():
+            if name not in TABLES:
+                merged[name] = value
+                continue
+            require(isinstance(value, Mapping), name, value, f"a table [{name}]")
+            below = _without_rate(merged[name], value) if name == "clip" else merged[name]
+            merged[name] = {**below, **value}
+    return merged
+
+
+def _without_rate(below: Layer, above: Layer) -> Layer:
+    """A stride replaces a rate that a lower layer asks for, and the other way round."""
+    if "stride" in above and "fps" not in above:
+        return {**below, "fps": None}
+    if "fps" in above and "stride" not in above:
+        return {**below, "stride": 1}
+    return below
+
+
+def _named_or_path(part: str | None) -> Path | str | None:
+    return part if part is None or part == PERSONALISED else Path(part)

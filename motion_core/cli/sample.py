@@ -1,0 +1,110 @@
+"""`sample`: makes a video of a prompt, with or without adapters."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import SettingsError
+from .base_flags import add_base_arguments, base_table
+from .flags import SAMPLE_FLAGS, add_flags, given
+
+SUMMARY = "Make a video of a prompt with trained adapters, or with the base alone."
+
+EPILOG = """examples:
+  python -m motion_core sample --base shape-world-animatediff \\
+      --adapter out/zigzag/adapter.safetensors \\
+      --prompt "a blue square moving in a zigzag on a black background" --output zigzag.mp4
+
+  the same motion on a personalised checkpoint, a little weaker, held closer to the clip:
+  python -m motion_core sample --base shape-world-animatediff \\
+      --checkpoint shape-world-personalised --adapter out/zigzag/adapter.safetensors:0.8 \\
+      --noise-prior 0.3 --prompt "a green cross on a grey background" --output cross.mp4
+
+A file that holds motion and looks gives its motion only, as in MotionDirector's paper;
+--with-appearance or --spatial-scale applies its looks too. Files of looks alone are always
+applied, and AnimateDiff's own motion LoRAs may be given as well.
+
+""" + base_table()
+
+SUFFIXES = (".mp4", ".gif", ".png")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prompt", metavar="TEXT", required=True, help="what to show")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=_output,
+        required=True,
+        help=".mp4, .gif, or .png for a contact sheet of the frames",
+    )
+    parser.add_argument(
+        "--frames", metavar="DIR", type=Path, help="also write the exact frames, as PNGs, to DIR"
+    )
+    parser.add_argument("--gif", action="store_true", help="also write a .gif beside OUTPUT")
+    parser.add_argument(
+        "--fps",
+        metavar="X",
+        type=float,
+        help="of the video (default: the adapter's, else the base's)",
+    )
+    parser.add_argument(
+        "--enlarge",
+        metavar="N",
+        type=int,
+        default=1,
+        help="draw each pixel of the video as N x N, to see a small base's (default: 1)",
+    )
+    add_base_arguments(parser, "base")
+    _add_adapters(parser)
+    add_flags(parser, "sampling", "sample", SAMPLE_FLAGS)
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "fp16"),
+        default="fp32",
+        help="of the base's weights; the halves save memory (default: fp32)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # Imported here: torch and diffusers take seconds to import.
+    from .sample_run import run_from_flags
+
+    return run_from_flags(arguments, given(arguments, "base"), given(arguments, "sample"))
+
+
+def _add_adapters(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("adapters")
+    group.add_argument(
+        "--adapter",
+        dest="adapters",
+        metavar="FILE[:STRENGTH]",
+        action="append",
+        default=[],
+        help="adapter file and its strength, 1 where none is said; may be repeated",
+    )
+    group.add_argument(
+        "--with-appearance",
+        metavar="NAME",
+        nargs="?",
+        const="",
+        help="apply looks too: those called NAME (spatial.0, see inspect), else the first of each "
+        "file",
+    )
+    group.add_argument(
+        "--noise",
+        metavar="FILE",
+        type=Path,
+        help="inverted noise for --noise-prior (default: the file beside the first adapter that "
+        "has one)",
+    )
+
+
+def _output(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in SUFFIXES:
+        raise SettingsError(
+            f"--output is {text}; expected a name that ends in {', '.join(SUFFIXES)}."
+        )
+    return path

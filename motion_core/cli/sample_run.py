@@ -1,0 +1,230 @@
+"""A video from the command line: adapters and output are checked before the base is loaded."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..adapter_file import AdapterInfo, check_fits, load_adapter
+from ..adapters.base import Adapter
+from ..backbones.base import Backbone
+from ..backbones.roles import Role, file_role
+from ..bases import BASES, BaseDefaults, base_defaults, check_parts, load_base
+from ..errors import AdapterError, SettingsError
+from ..interop import import_animatediff_lora
+from ..media import contact_sheet, write_frames, write_gif, write_image, write_video
+from ..noise_file import load_noise, noise_path
+from ..pipeline import generate
+from ..sampler import SampleSettings
+from ..settings import from_mapping, require
+from ..train_settings import DTYPES
+from .device import chosen_device
+from .request import PARTS, absolute_paths
+from .run_folder import writable_folder
+from .terminal import Terminal, say
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenAdapter:
+    """One --adapter: its file read, its strength. info: None for another program's LoRA."""
+
+    path: Path
+    strength: float
+    family: str
+    info: AdapterInfo | None
+    adapters: Mapping[str, Adapter]
+
+
+def run_from_flags(
+    arguments: argparse.Namespace, base: Mapping[str, Any], sample: Mapping[str, object]
+) -> int:
+    """base: --base, its files and --device. sample: those fields of SampleSettings that were
+    given.
+    """
+    defaults = _checked_base(base)
+    given = [read_adapter(text) for text in arguments.adapters]
+    for adapter in given:
+        _check_family(adapter, base["base"], defaults)
+    settings = _settings(sample, given, defaults)
+    fps = _fps(arguments.fps, given, defaults)
+    require(arguments.enlarge >= 1, "--enlarge", arguments.enlarge, "1 or more")
+    applied = chosen_adapters(
+        given, with_looks="spatial_scale" in sample, looks=arguments.with_appearance
+    )
+    inverted = _inverted(arguments.noise, settings, given)
+    with _writable(arguments), Terminal() as terminal:
+        terminal.show(f"loading {base['base']}")
+        backbone = _load(base, arguments.precision)
+        for adapter in given:
+            if adapter.info is not None:
+                check_fits(adapter.info, backbone)
+        on_step = terminal.steps("sampling")
+        frames = generate(backbone, arguments.prompt, applied, settings, inverted, on_step)
+        _write(arguments, frames, fps)
+    say(f"The video is {arguments.output}")
+    return 0
+
+
+def read_adapter(text: str) -> GivenAdapter:
+    """FILE or FILE:STRENGTH; our own adapter file or an AnimateDiff motion LoRA."""
+    path, strength = split_strength(text)
+    if file_role(path) is Role.MOTION_LORA:
+        lora = import_animatediff_lora(path)
+        return GivenAdapter(
+            path=path,
+            strength=strength,
+            family=lora.family,
+            info=None,
+            adapters={"temporal": lora},
+        )
+    info, adapters = load_adapter(path)
+    return GivenAdapter(
+        path=path, strength=strength, family=info.family, info=info, adapters=adapters
+    )
+
+
+def split_strength(text: str) -> tuple[Path, float]:
+    """ "car.safetensors:0.8" as path and strength. A file of the whole name comes first, and a
+    colon that no number follows belongs to the path (C:/car.safetensors).
+    """
+    path, colon, number = text.rpartition(":")
+    try:
+        strength = float(number)
+    except ValueError:
+        return Path(text), 1.0
+    if not colon or Path(text).exists():
+        return Path(text), 1.0
+    require(math.isfinite(strength), f"The strength of {path}", number, "a finite number")
+    return Path(path), strength
+
+
+def chosen_adapters(
+    given: Sequence[GivenAdapter], *, with_looks: bool, looks: str | None
+) -> list[tuple[Adapter, float]]:
+    """What is applied of each file: its motion; its looks where it has nothing else, or on demand.
+
+    looks: the name of spatial adapters to apply, "" for the first of each file, None for no demand.
+    Raises AdapterError if no file has looks of that name.
+    """
+    chosen: list[tuple[Adapter, float]] = []
+    found = False
+    for file in given:
+        temporal = [name for name, a in file.adapters.items() if a.scope == "temporal"]
+        spatial = sorted(name for name, a in file.adapters.items() if a.scope == "spatial")
+        wanted = [name for name in spatial if name == looks] if looks else spatial[:1]
+        found = found or bool(wanted)
+        asked = with_looks or looks is not None or not temporal
+        names = temporal + (wanted if asked else [])
+        chosen += [(file.adapters[name], file.strength) for name in names]
+    if looks is not None and not found:
+        raise AdapterError(
+            f"No adapter holds looks{f' called {looks!r}' if looks else ''}. See inspect for what "
+            "a file holds."
+        )
+    return chosen
+
+
+def _checked_base(base: Mapping[str, Any]) -> BaseDefaults:
+    if "base" not in base:
+        raise SettingsError(f"There is no base to sample. Give --base, one of {', '.join(BASES)}.")
+    defaults = base_defaults(base["base"])
+    check_parts(base["base"], **{part: base.get(part) for part in PARTS})
+    return defaults
+
+
+def _load(base: Mapping[str, Any], precision: str) -> Backbone:
+    device = chosen_device(base.get("device", "auto"))
+    if precision == "fp16" and device.type == "cpu":
+        raise SettingsError("precision is 'fp16' on cpu; expected fp32 or bf16 there.")
+    paths = absolute_paths(base, Path.cwd())
+    parts = {part: paths.get(part) for part in PARTS}
+    return load_base(base["base"], **parts, dtype=DTYPES[precision], device=device)
+
+
+def _check_family(given: GivenAdapter, base: str, defaults: BaseDefaults) -> None:
+    if given.family != defaults.family:
+        raise AdapterError(
+            f"{given.path.name} was trained on the {given.family} family; {base} is of the "
+            f"{defaults.family} family. Use a base of {given.family}."
+        )
+
+
+def _settings(
+    sample: Mapping[str, object], given: Sequence[GivenAdapter], defaults: BaseDefaults
+) -> SampleSettings:
+    """The flags, then what the first adapter of a video was trained at, then the base's usual."""
+    values: dict[str, object] = {
+        "steps": defaults.sample_steps,
+        "guidance_scale": defaults.guidance_scale,
+        "frames": defaults.frames,
+        "width": defaults.width,
+        "height": defaults.height,
+    }
+    trained = _first_video(given)
+    if trained is not None:
+        values.update(frames=trained.frames, width=trained.width, height=trained.height)
+    return from_mapping(SampleSettings, {**values, **sample})
+
+
+def _fps(fps: float | None, given: Sequence[GivenAdapter], defaults: BaseDefaults) -> float:
+    if fps is not None:
+        require(0 < fps < math.inf, "--fps", fps, "more than 0")
+        return fps
+    trained = _first_video(given)
+    return trained.fps if trained is not None else defaults.fps
+
+
+def _first_video(given: Sequence[GivenAdapter]) -> AdapterInfo | None:
+    infos = [file.info for file in given if file.info is not None]
+    return next((info for info in infos if info.frames > 1), None)
+
+
+def _inverted(
+    noise: Path | None, settings: SampleSettings, given: Sequence[GivenAdapter]
+) -> Tensor | None:
+    """The noise prior's latents; None without a prior."""
+    if settings.noise_prior == 0:
+        if noise is not None:
+            raise SettingsError(f"--noise {noise} has no effect. Give --noise-prior as well.")
+        return None
+    beside = [noise_path(file.path) for file in given]
+    path = noise or next((path for path in beside if path.is_file()), None)
+    if path is None:
+        raise SettingsError(
+            f"--noise-prior is {settings.noise_prior:g}, and no adapter has a .noise.safetensors "
+            "beside it. Give --noise FILE, or leave the prior out."
+        )
+    return load_noise(path)[1]
+
+
+@contextmanager
+def _writable(arguments: argparse.Namespace) -> Iterator[None]:
+    folders = [arguments.output.absolute().parent]
+    if arguments.frames is not None:
+        folders.append(arguments.frames.absolute().parent)
+    with ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(writable_folder(folder))
+        yield
+
+
+def _write(arguments: argparse.Namespace, frames: Tensor, fps: float) -> None:
+    output: Path = arguments.output
+    if arguments.frames is not None:
+        write_frames(arguments.frames, frames)
+    suffix = output.suffix.lower()
+    if suffix == ".png":
+        write_image(output, contact_sheet([(arguments.prompt, frames)]))
+    elif suffix == ".gif":
+        write_gif(output, frames, fps, arguments.enlarge)
+    else:
+        write_video(output, frames, fps, arguments.enlarge)
+    if arguments.gif and suffix != ".gif":
+        write_gif(output.with_suffix(".gif"), frames, fps, arguments.enlarge)

@@ -1,0 +1,70 @@
+"""What a command shows while it works (standard error), and its results (standard output).
+
+On a terminal one line is rewritten; in a log file there are plain lines, and few of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from types import TracebackType
+from typing import TextIO
+
+
+class Terminal:
+    """The place for progress; as a context it clears its line at the end, whatever happens."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.clear()
+
+    def show(self, text: str) -> None:
+        """Rewrites the line; nothing where there is no terminal."""
+        if self.live:
+            width = shutil.get_terminal_size().columns - 1
+            self._write(f"\r\x1b[K{text[:width]}")
+
+    def line(self, text: str) -> None:
+        """A line that stays."""
+        self.clear()
+        self._write(f"{text}\n")
+
+    def steps(self, what: str) -> StepsShown:
+        """A callback for (steps done, steps in all), such as a sampler's."""
+        return StepsShown(self, what)
+
+    def clear(self) -> None:
+        """Empties the rewritten line."""
+        if self.live:
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()
+
+
+class StepsShown:
+    """Rewrites the terminal's line with "what 3/30"."""
+
+    def __init__(self, terminal: Terminal, what: str) -> None:
+        self.terminal, self.what = terminal, what
+
+    def __call__(self, done: int, total: int) -> None:
+        self.terminal.show(f"{self.what} {done}/{total}")
+
+
+def say(text: str) -> None:
+    """A line of the command's result, on the standard output."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,140 @@
+"""A training run from the command line: everything is checked and loaded before the first step, and
+a run that is stopped can go on.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..adapters.base import Adapter
+from ..backbones.base import Backbone
+from ..bases import base_defaults, load_base
+from ..checkpoints import latest_checkpoint
+from ..clips import load_clips, load_image_clip, load_image_clips
+from ..encoding import encode_clips, release_encoders
+from ..errors import MotionError
+from ..events import Event, SampleMade, Started
+from ..media import write_video
+from ..pipeline import generate
+from ..run_records import write_json
+from ..sampler import SampleSettings
+from ..settings import require
+from ..trainer import train
+from ..types import Clip
+from .device import chosen_device
+from .progress import TrainProgress
+from .request import Layer, TrainRequest, absolute_paths, build_request, read_layer
+from .results import Trained, shown_adapters, viewing_scale, write_results
+from .run_folder import SETTINGS, claimed, forget_finished_run
+from .terminal import Terminal, say
+
+INTERRUPTED = 130
+
+
+def run_from_flags(flags: Layer, *, output: Path, config: Path | None, resume: bool) -> int:
+    """Trains what the flags, the configuration file and, on resuming, the run itself say."""
+    layers = [read_layer(config)] if config else []
+    layers.append(absolute_paths(flags, Path.cwd()))
+    try:
+        with claimed(output, resume), Terminal() as terminal:
+            if resume:
+                layers.insert(0, _settings_of(output))
+            run_training(build_request(layers), output, resume=resume, terminal=terminal)
+    except KeyboardInterrupt:
+        sys.stderr.write(_how_to_go_on(output))
+        return INTERRUPTED
+    say(f"The adapter is {output / 'adapter.safetensors'}")
+    return 0
+
+
+def run_training(
+    request: TrainRequest, output: Path, *, resume: bool = False, terminal: Terminal
+) -> None:
+    """Trains and writes all results into `output`, which exists and holds no other run.
+
+    Raises MotionError before the first step where clips, base and settings do not fit.
+    """
+    device = chosen_device(request.run.device)
+    dtype = request.train.dtype_on(device)
+    terminal.show("reading clips")
+    clips = load_all_clips(request)
+    settings = _sample_settings(request, clips)
+    terminal.show(f"loading {request.run.base}")
+    backbone = load_base(request.run.base, **request.parts, dtype=dtype, device=device)
+    _check_sampling(request, backbone)
+    terminal.show("encoding clips")
+    latents = encode_clips(backbone, clips)
+    release_encoders(backbone)
+    if not resume:
+        forget_finished_run(output)
+    progress = TrainProgress(terminal)
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Started):
+            write_json(output / SETTINGS, request.document())
+        progress(event)
+
+    def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
+        path = output / "samples" / f"step-{step}.mp4"
+        frames = generate(backbone, clips[0].prompt, shown_adapters(adapters), settings)
+        write_video(path, frames, clips[0].fps, viewing_scale(settings.height))
+        return SampleMade(step=step, prompt=clips[0].prompt, frames_path=path)
+
+    result = train(
+        backbone, latents, request.objective, request.train, output, sink, make_sample=make_sample
+    )
+    trained = Trained(
+        backbone=backbone, clips=clips, latents=latents, request=request, result=result
+    )
+    write_results(output, trained, settings, terminal)
+
+
+def load_all_clips(request: TrainRequest) -> list[Clip]:
+    """The clips and then the images of the run, each with its prompt."""
+    clips: list[Clip] = []
+    for index, path in enumerate(map(Path, request.run.clips)):
+        clips += load_clips(path, request.clip, request.prompt_of(index))
+    for index, path in enumerate(map(Path, request.run.images), start=len(request.run.clips)):
+        prompt = request.prompt_of(index)
+        if path.is_dir():
+            clips += load_image_clips(path, request.clip, prompt)
+        else:
+            clips.append(load_image_clip(path, request.clip, prompt))
+    return clips
+
+
+def _sample_settings(request: TrainRequest, clips: list[Clip]) -> SampleSettings:
+    """Samples have the first clip's size; a run on images shows its looks in a video of the base's
+    usual length.
+    """
+    frames, _, height, width = clips[0].frames.shape
+    if clips[0].is_image:
+        frames = base_defaults(request.run.base).frames
+    return request.sample_settings(frames, height, width)
+
+
+def _check_sampling(request: TrainRequest, backbone: Backbone) -> None:
+    """What would else only come up after the training."""
+    total = int(backbone.scheduler.config["num_train_timesteps"])
+    for name in ("sample_steps", "inversion_steps"):
+        steps = getattr(request.run, name)
+        require(steps <= total, name, steps, f"at most {total}, the schedule's timesteps")
+
+
+def _settings_of(folder: Path) -> Layer:
+    path = folder / SETTINGS
+    if not path.is_file():
+        raise MotionError(f"{folder} has lost its {SETTINGS}. Choose another --output.")
+    return read_layer(path)
+
+
+def _how_to_go_on(output: Path) -> str:
+    checkpoint = latest_checkpoint(output)
+    if checkpoint is None:
+        return "stopped before the first step; nothing is kept\n"
+    command = f"python -m motion_core train --resume --output {shlex.quote(str(output))}"
+    step = checkpoint.name.removeprefix("step-")
+    return f"stopped; step {step} is kept. Go on with: {command}\n"

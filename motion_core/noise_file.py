@@ -1,0 +1,66 @@
+"""The noise file beside an adapter: the reference clip's inverted latents, for the noise prior.
+
+In and out: latents (1, C, F, h, w), float32, and a `NoiseInfo` that says what they fit. The
+header's metadata key `motion_noise` holds the info as sorted JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from .backbones.tensor_files import open_tensors, write_tensors
+from .errors import FormatError, SettingsError
+from .settings import from_mapping, to_mapping
+
+FORMAT_VERSION = 1
+INFO_KEY = "motion_noise"
+TENSOR = "latents"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseInfo:
+    """family, version: of the base that inverted the clip. steps: of the inversion. prompt, digest:
+    of the clip.
+    """
+
+    family: str
+    version: str
+    steps: int
+    prompt: str
+    digest: str
+    format_version: int = FORMAT_VERSION
+
+
+def noise_path(adapter: Path) -> Path:
+    """Where the noise of an adapter file lies: `car.noise.safetensors` beside `car.safetensors`."""
+    return adapter.with_name(f"{adapter.stem}.noise.safetensors")
+
+
+def save_noise(path: Path, latents: Tensor, info: NoiseInfo) -> None:
+    """Writes the file in one go. latents: (1, C, F, h, w)."""
+    metadata = {INFO_KEY: json.dumps(to_mapping(info), sort_keys=True)}
+    write_tensors(path, {TENSOR: latents.float()}, metadata)
+
+
+def load_noise(path: Path) -> tuple[NoiseInfo, Tensor]:
+    """Reads what `save_noise` wrote, on the CPU; raises FormatError for another kind of file."""
+    file = open_tensors(path)
+    if INFO_KEY not in file.metadata or TENSOR not in file.shapes:
+        raise FormatError(
+            f"{file.name} holds no inverted latents. Choose the .noise.safetensors beside an "
+            "adapter."
+        )
+    try:
+        info = from_mapping(NoiseInfo, json.loads(file.metadata[INFO_KEY]))
+    except (ValueError, TypeError, SettingsError) as error:
+        raise FormatError(f"{file.name} has a damaged header ({error}). Train again.") from error
+    if info.format_version > FORMAT_VERSION:
+        raise FormatError(
+            f"{file.name} has noise format {info.format_version}; this package reads up to "
+            f"{FORMAT_VERSION}. Update Motion Adapters."
+        )
+    return info, file.read(TENSOR).clone()
