@@ -7,6 +7,7 @@ back from their files. Scores are read from pixels (see shape_world/scores.py).
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -73,12 +74,13 @@ def run_demo(output: Path, seed: int) -> None:
 
 
 def _train(base: str, folder: Path, seed: int, terminal: Terminal) -> None:
-    """Trains a fresh adapter into `folder`, which may hold an earlier one."""
+    """Trains an adapter into `folder`; an earlier demo's is removed."""
     prompt = DEMO_CLIP.with_suffix(".txt").read_text(encoding="utf-8").strip()
     request = build_request(
         [{"base": base, "clips": [str(DEMO_CLIP)], "prompts": [prompt], "train": {"seed": seed}}]
     )
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     run_training(request, folder, terminal=terminal)
 
 

@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from ..errors import MotionError
-from . import inspect, sample, train
+from . import demo, inspect, sample, train
 from .parsing import Parser
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,
     "sample": sample,
     "inspect": inspect,
+    "demo": demo,
 }
 """Each module has SUMMARY and EPILOG for the help, `add_arguments(parser)` and
 `run(arguments) -> int`."""
