@@ -7,7 +7,6 @@ bit. The model is always restored.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,8 +34,6 @@ from .settings import to_mapping
 from .train_settings import TrainSettings
 from .training_run import MakeSample, TrainingRun, TrainResult
 from .types import LatentClip
-
-logger = logging.getLogger(__name__)
 
 # Settings that may change between a run and its resumption: they don't touch what is learned.
 _FREE_SETTINGS = ("save_every", "sample_every", "checkpointing")
