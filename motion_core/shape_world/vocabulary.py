@@ -32,9 +32,7 @@ def byte_pair_merges(words: list[str]) -> list[tuple[str, str]]:
     spelled = [[*word[:-1], word[-1] + "</w>"] for word in words]
     merges: list[tuple[str, str]] = []
     while any(len(pieces) > 1 for pieces in spelled):
-        pairs = Counter(
-            pair for pieces in spelled for pair in itertools.pairwise(pieces)
-        )
+        pairs = Counter(pair for pieces in spelled for pair in itertools.pairwise(pieces))
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
         spelled = [_merged(pieces, best) for pieces in spelled]

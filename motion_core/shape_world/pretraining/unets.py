@@ -1,11 +1,10 @@
 """Trains the four denoisers: the image UNet, a personalised variant of it, the motion module, the
-UNet3D."""
+UNet3D. Each function returns the network with its trained weights, and a record of the run."""
 
 from __future__ import annotations
 
 import torch
 from diffusers import UNet2DConditionModel, UNet3DConditionModel, UNetMotionModel
-from torch import Tensor
 
 from ...backbones.text import TextEncoder
 from ..networks import build_image_unet, build_motion_adapter, build_scheduler, build_unet3d
@@ -24,20 +23,16 @@ def train_image_unet(
     run: DenoiserRun,
     start: UNet2DConditionModel | None = None,
 ) -> tuple[UNet2DConditionModel, Record]:
-    """The image UNet from random weights, or a personalised one fine-tuned from `start` on another
-    look."""
+    """The image UNet from random weights, or a personalised one fine-tuned from `start` on
+    another look."""
     torch.manual_seed(run.seed)
     unet = build_image_unet()
     if start is not None:
         unet.load_state_dict(start.state_dict())
-
-    def predict(noisy: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
-        return unet(noisy, timesteps, prompt_embeds).sample
-
     record = train_denoiser(
         run,
         unet,
-        predict,
+        lambda noisy, timesteps, prompt_embeds: unet(noisy, timesteps, prompt_embeds).sample,
         lambda rng: latents.draw_images(rng, IMAGES_A_STEP),
         text,
         build_scheduler("linear"),
@@ -48,20 +43,16 @@ def train_image_unet(
 def train_motion_module(
     latents: LatentSet, text: TextEncoder, run: DenoiserRun, image_unet: UNet2DConditionModel
 ) -> tuple[UNetMotionModel, Record]:
-    """AnimateDiff's recipe: motion modules inserted into the image UNet, whose own weights stay
-    frozen."""
+    """AnimateDiff's recipe: motion modules in the image UNet, whose own weights stay frozen."""
     torch.manual_seed(run.seed)
     unet = UNetMotionModel.from_unet2d(image_unet, build_motion_adapter())
     unet.freeze_unet2d_params()
-
-    def predict(noisy: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
-        repeated = prompt_embeds.repeat_interleave(noisy.shape[2], dim=0)
-        return unet(noisy, timesteps, repeated).sample
-
     record = train_denoiser(
         run,
         unet,
-        predict,
+        lambda noisy, timesteps, prompt_embeds: (
+            unet(noisy, timesteps, prompt_embeds.repeat_interleave(noisy.shape[2], dim=0)).sample
+        ),
         lambda rng: latents.draw_videos(rng, CLIPS_A_STEP),
         text,
         build_scheduler("linear"),
@@ -72,21 +63,16 @@ def train_motion_module(
 def train_unet3d(
     latents: LatentSet, text: TextEncoder, run: DenoiserRun, image_unet: UNet2DConditionModel
 ) -> tuple[UNet3DConditionModel, Record]:
-    """ModelScope's recipe: spatial layers start from the image UNet, then everything is trained on
-    video."""
+    """ModelScope's recipe: spatial layers start from the image UNet, then everything is trained."""
     torch.manual_seed(run.seed)
     unet = build_unet3d()
     shapes = {name: value.shape for name, value in unet.state_dict().items()}
     spatial = {name: value.reshape(shapes[name]) for name, value in image_unet.state_dict().items()}
     unet.load_state_dict(spatial, strict=False)
-
-    def predict(noisy: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
-        return unet(noisy, timesteps, prompt_embeds).sample
-
     record = train_denoiser(
         run,
         unet,
-        predict,
+        lambda noisy, timesteps, prompt_embeds: unet(noisy, timesteps, prompt_embeds).sample,
         lambda rng: latents.draw_videos(rng, CLIPS_A_STEP),
         text,
         build_scheduler("scaled_linear"),
