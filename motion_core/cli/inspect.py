@@ -12,7 +12,7 @@ from .terminal import say
 
 SUMMARY = "Say what a model file is and where it belongs, and what an adapter holds."
 
-EPILOG = """examples:
+EXAMPLES = """examples:
   python -m motion_core inspect out/zigzag/adapter.safetensors
   python -m motion_core inspect v3_sd15_mm.ckpt --json"""
 

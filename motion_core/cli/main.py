@@ -23,7 +23,7 @@ COMMANDS: dict[str, ModuleType] = {
     "inspect": inspect,
     "demo": demo,
 }
-"""Each module has SUMMARY and EPILOG for the help, `add_arguments(parser)` and
+"""Each module has SUMMARY and EXAMPLES for the help, `add_arguments(parser)` and
 `run(arguments) -> int`."""
 
 DESCRIPTION = "Learn the motion of a reference clip and play it with new subjects."
@@ -54,7 +54,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, module in COMMANDS.items():
         command = commands.add_parser(
-            name, help=module.SUMMARY, description=module.SUMMARY, epilog=module.EPILOG
+            name, help=module.SUMMARY, description=module.SUMMARY, epilog=module.EXAMPLES
         )
         module.add_arguments(command)
         command.set_defaults(run=module.run)

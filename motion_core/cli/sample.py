@@ -11,7 +11,7 @@ from .flags import SAMPLE_FLAGS, add_flags, given
 
 SUMMARY = "Make a video of a prompt with trained adapters, or with the base alone."
 
-EPILOG = """examples:
+EXAMPLES = """examples:
   python -m motion_core sample --base shape-world-animatediff \\
       --adapter out/zigzag/adapter.safetensors \\
       --prompt "a blue square moving in a zigzag on a black background" --output zigzag.mp4

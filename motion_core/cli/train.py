@@ -10,7 +10,7 @@ from .flags import CLIP_FLAGS, OBJECTIVE_FLAGS, TRAIN_FLAGS, add_flags, given
 
 SUMMARY = "Learn the motion of a clip (or the looks of images) into an adapter file."
 
-EPILOG = """examples:
+EXAMPLES = """examples:
   python -m motion_core train --base shape-world-animatediff \\
       --clip zigzag.mp4 --prompt "a red circle moving in a zigzag on a white background" \\
       --sample-prompt "a blue square moving in a zigzag on a black background" --output out/zigzag
