@@ -1,30 +1,15 @@
-"""The base while it is trained on: frozen, in eval mode, in the compute precision, with blocks
-recomputed in backward.
+"""The base while it is trained on: frozen, in eval mode, in the compute precision.
 
-In: a UNet. Each function is a context that puts back, bit for bit, what it changed.
+In: a UNet. Out: a context that puts back, bit for bit, what it changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
-from diffusers.models.resnet import ResnetBlock2D, TemporalConvLayer
-from diffusers.models.transformers.transformer_2d import Transformer2DModel
-from diffusers.models.transformers.transformer_temporal import TransformerTemporalModel
-from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import nn
-from torch.utils.checkpoint import checkpoint
-
-RECOMPUTED = (
-    ResnetBlock2D,
-    Transformer2DModel,
-    AnimateDiffTransformer3D,
-    TransformerTemporalModel,
-    TemporalConvLayer,
-)
 
 
 @contextmanager
@@ -54,30 +39,3 @@ def frozen_base(unet: nn.Module, dtype: torch.dtype) -> Iterator[None]:
             parameter.requires_grad_(flag)
         for module, mode in modes:
             module.training = mode
-
-
-@contextmanager
-def recomputed_blocks(unet: nn.Module) -> Iterator[None]:
-    """Keeps only the inputs of residual blocks, transformers and temporal convolutions; backward
-    computes them again.
-
-    Non-reentrant: reentrant checkpointing yields no gradient with `backward(inputs=…)`. diffusers'
-    own switch leaves out the motion modules, and UNet3DConditionModel does not have it.
-    """
-    blocks = [module for module in unet.modules() if isinstance(module, RECOMPUTED)]
-    try:
-        for block in blocks:
-            block.forward = _recomputed(block.forward)
-        yield
-    finally:
-        for block in blocks:
-            block.__dict__.pop("forward", None)
-
-
-def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Any:
-        if not torch.is_grad_enabled():
-            return forward(*args, **kwargs)
-        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
-
-    return run

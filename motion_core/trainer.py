@@ -16,6 +16,7 @@ import torch
 
 from . import run_records
 from .backbones.base import Backbone
+from .backbones.checkpointing import gradient_checkpointing
 from .checkpoints import (
     base_digest,
     check_same_run,
@@ -27,7 +28,7 @@ from .events import (
     Finished,
     ignore_events,
 )
-from .frozen import frozen_base, recomputed_blocks
+from .frozen import frozen_base
 from .objectives.base import Objective
 from .process import own_global_rng
 from .settings import to_mapping
@@ -78,7 +79,7 @@ def train(
         stack.enter_context(frozen_base(backbone.unet, dtype))
         attached = stack.enter_context(objective.attach(backbone, clips, rng))
         if settings.checkpointing:
-            stack.enter_context(recomputed_blocks(backbone.unet))
+            stack.enter_context(gradient_checkpointing(backbone.unet))
         run = TrainingRun(
             clips, attached, settings, run_folder, sink, make_sample, description, rng, device
         )

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from motion_core.backbones.base import Backbone
-from motion_core.frozen import RECOMPUTED, frozen_base, recomputed_blocks
+from motion_core.backbones.checkpointing import LAYERS, gradient_checkpointing
+from motion_core.frozen import frozen_base
 from motion_core.objectives.motion_director import MotionDirector, MotionDirectorSettings
 from motion_core.types import Batch
 
@@ -55,7 +56,7 @@ def gradients(make: Callable[[], Backbone], recomputed: bool) -> list[Tensor]:
     with (
         torch.random.fork_rng(devices=[]),
         MotionDirector(settings).attach(backbone, [clip], rng) as attached,
-        recomputed_blocks(backbone.unet) if recomputed else nullcontext(),
+        gradient_checkpointing(backbone.unet) if recomputed else nullcontext(),
     ):
         torch.manual_seed(0)
         parameters = [p for group in attached.groups.values() for p in group.parameters]
@@ -91,7 +92,7 @@ def test_recomputed_blocks_keep_less(make: Callable[[], Backbone]) -> None:
             return tensor
 
         with (
-            recomputed_blocks(backbone.unet) if recomputed else nullcontext(),
+            gradient_checkpointing(backbone.unet) if recomputed else nullcontext(),
             torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
         ):
             backbone.predict(clip.latents, torch.tensor([1]), clip.prompt_embeds)
@@ -101,7 +102,7 @@ def test_recomputed_blocks_keep_less(make: Callable[[], Backbone]) -> None:
 
 def test_blocks_are_put_back() -> None:
     unet = tiny_animatediff().unet
-    with recomputed_blocks(unet):
-        blocks = [module for module in unet.modules() if isinstance(module, RECOMPUTED)]
+    with gradient_checkpointing(unet):
+        blocks = [module for module in unet.modules() if isinstance(module, LAYERS)]
         assert blocks and all("forward" in vars(block) for block in blocks)
     assert not any("forward" in vars(module) for module in unet.modules())

@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .temporal import TEMPORAL_TRANSFORMERS
 
-_LAYERS = (ResnetBlock2D, Transformer2DModel, TemporalConvLayer, *TEMPORAL_TRANSFORMERS)
+LAYERS = (ResnetBlock2D, Transformer2DModel, TemporalConvLayer, *TEMPORAL_TRANSFORMERS)
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def gradient_checkpointing(unet: nn.Module) -> Iterator[None]:
     Run the backward pass inside or outside: it repeats what the forward pass did. Without
     gradients (sampling) nothing changes.
     """
-    layers = [module for module in unet.modules() if isinstance(module, _LAYERS)]
+    layers = [module for module in unet.modules() if isinstance(module, LAYERS)]
     before = [module.__dict__.get("forward") for module in layers]
     for module in layers:
         module.forward = _checkpointed(module.forward)
