@@ -118,16 +118,17 @@ def load_base(
     name: str,
     *,
     checkpoint: str | Path | None = None,
-    motion_module: Path | None = None,
-    domain_adapter: Path | None = None,
-    vae: Path | None = None,
-    text_encoder: Path | None = None,
+    motion_module: str | Path | None = None,
+    domain_adapter: str | Path | None = None,
+    vae: str | Path | None = None,
+    text_encoder: str | Path | None = None,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
 ) -> Backbone:
     """The base, frozen and in evaluation mode; nothing is fetched.
 
-    checkpoint: a file, for ZeroScope also a folder; "shape-world-personalised" is the shipped one.
+    checkpoint and the others: paths of files or folders; the checkpoint "shape-world-personalised"
+    is the shipped one.
     dtype: of the UNet, float32 if None; the VAE and the text encoder are float32 in main memory,
     and come to the accelerator when they are needed. device: where the UNet goes.
     Raises SettingsError for an unknown base or parts that do not belong to it, FormatError for

@@ -26,7 +26,7 @@ from ..train_settings import TrainSettings
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found]
 
 Layer = Mapping[str, Any]
 
@@ -87,9 +87,9 @@ class TrainRequest:
     objective: Objective
 
     @property
-    def parts(self) -> dict[str, Path | str | None]:
+    def parts(self) -> dict[str, str | None]:
         """The base's files, as `load_base` takes them."""
-        return {part: _named_or_path(getattr(self.run, part)) for part in PARTS}
+        return {part: getattr(self.run, part) for part in PARTS}
 
     def prompt_of(self, index: int) -> str | None:
         """The prompt given for a clip or image; None if its caption is to be read."""
@@ -212,7 +212,3 @@ def _without_rate(below: Layer, above: Layer) -> Layer:
     if "fps" in above and "stride" not in above:
         return {**below, "stride": 1}
     return below
-
-
-def _named_or_path(part: str | None) -> Path | str | None:
-    return part if part is None or part == PERSONALISED else Path(part)
