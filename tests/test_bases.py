@@ -1,0 +1,65 @@
+"""Bases by name: what each takes, and that the tiny ones load through the names that people use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from motion_core.backbones.saving import save_checkpoint, save_motion_module, save_video_model
+from motion_core.bases import BASES, base_defaults, check_parts, load_base
+from motion_core.clips import ClipSettings
+from motion_core.errors import FormatError, SettingsError
+from motion_core.sampler import SampleSettings
+from motion_core.train_settings import TrainSettings
+from tests.tiny import tiny_animatediff, tiny_zeroscope
+
+
+def test_an_unknown_base_lists_all() -> None:
+    with pytest.raises(SettingsError, match="There is no base 'sora'") as refused:
+        base_defaults("sora")
+    assert all(name in str(refused.value) for name in BASES)
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_the_defaults_are_settings(name: str) -> None:
+    base = BASES[name]
+    ClipSettings(frames=base.frames, fps=base.fps, width=base.width, height=base.height)
+    SampleSettings(
+        steps=base.sample_steps,
+        guidance_scale=base.guidance_scale,
+        frames=base.frames,
+        width=base.width,
+        height=base.height,
+    )
+    TrainSettings(
+        steps=base.train_steps or 1,
+        learning_rate=base.learning_rate,
+        noise_draws=base.noise_draws or 1,
+    )
+
+
+def test_parts_that_are_missing_or_foreign() -> None:
+    with pytest.raises(SettingsError, match="'animatediff' needs a motion module"):
+        check_parts("animatediff", checkpoint="a.safetensors")
+    with pytest.raises(SettingsError, match=r"takes no motion module; mm\.ckpt was given"):
+        check_parts("zeroscope", checkpoint="a", motion_module="mm.ckpt")
+    with pytest.raises(SettingsError, match="takes no checkpoint"):
+        check_parts("shape-world-zeroscope", checkpoint="a")
+
+
+def test_bases_from_files(tmp_path: Path) -> None:
+    """The UNet in the dtype asked for; the VAE and the text encoder stay in float32."""
+    image, motion = tmp_path / "image.safetensors", tmp_path / "motion.safetensors"
+    save_checkpoint(tiny_animatediff(), image)
+    save_motion_module(tiny_animatediff(), motion)
+    save_video_model(tiny_zeroscope(), tmp_path / "video.safetensors")
+    loaded = load_base("animatediff", checkpoint=image, motion_module=motion, dtype=torch.bfloat16)
+    assert (loaded.family, loaded.version) == ("animatediff", "animatediff-sd15-v2")
+    assert {parameter.dtype for parameter in loaded.unet.parameters()} == {torch.bfloat16}
+    assert {parameter.dtype for parameter in loaded.vae.parameters()} == {torch.float32}
+    video = load_base("zeroscope", checkpoint=tmp_path / "video.safetensors")
+    assert (video.family, video.version) == ("zeroscope", "zeroscope")
+    with pytest.raises(FormatError, match="is an AnimateDiff v2 motion module"):
+        load_base("animatediff", checkpoint=motion, motion_module=image)
