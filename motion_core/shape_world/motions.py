@@ -18,7 +18,7 @@ import numpy as np
 FRAMES = 16
 SIZE = 64
 CENTRE = SIZE / 2
-MARGIN = 13.0
+MARGIN = 14.0
 
 Array = np.ndarray
 
@@ -105,46 +105,46 @@ BASE_MOTIONS: dict[str, Callable[[np.random.Generator], tuple[str, Array]]] = {
 
 
 def draw_base_motion(rng: np.random.Generator, name: str | None = None) -> tuple[str, Track]:
-    """Draws a base motion: its caption phrase and its track; radius constant, 8.5 to 13 pixels,
+    """Draws a base motion: its caption phrase and its track; radius constant, 10 to 14 pixels,
     camera at rest."""
     name = name or str(rng.choice(list(BASE_MOTIONS), p=[0.1, 0.4, 0.25, 0.25]))
     phrase, path = BASE_MOTIONS[name](rng)
     path = _centred_in_frame(path, rng)
-    return phrase, _track(path[:, 0], path[:, 1], rng.uniform(8.5, 13))
+    return phrase, _track(path[:, 0], path[:, 1], rng.uniform(10, 14))
 
 
 def _zigzag(time: Array) -> Track:
     triangle = 2 * np.abs(2 * (2 * time % 1) - 1) - 1
-    return _track(14 + 36 * time, CENTRE + 15 * triangle, 9.0)
+    return _track(14 + 36 * time, CENTRE + 15 * triangle, 11.0)
 
 
 def _bounce(time: Array) -> Track:
     """Under gravity: dropped from y = 15, off the floor (y = 50) at a quarter and at three
     quarters of the clip."""
     fall = (2 * time + 0.5) % 1
-    return _track(50 - 36 * time, 50 - 35 * 4 * fall * (1 - fall), 9.0)
+    return _track(50 - 36 * time, 50 - 35 * 4 * fall * (1 - fall), 11.0)
 
 
 def _figure_eight(time: Array) -> Track:
     angle = 2 * np.pi * time
-    return _track(CENTRE + 18 * np.sin(angle), CENTRE + 13 * np.sin(2 * angle), 9.0)
+    return _track(CENTRE + 18 * np.sin(angle), CENTRE + 13 * np.sin(2 * angle), 11.0)
 
 
 def _spiral(time: Array) -> Track:
     angle, radius = 2 * np.pi * 1.75 * time, 3 + 16 * time
-    return _track(CENTRE + radius * np.cos(angle), CENTRE + radius * np.sin(angle), 9.0)
+    return _track(CENTRE + radius * np.cos(angle), CENTRE + radius * np.sin(angle), 11.0)
 
 
 def _grow_and_shrink(time: Array) -> Track:
-    return _track(np.full_like(time, CENTRE), CENTRE, 6 + 9 * np.sin(np.pi * time))
+    return _track(np.full_like(time, CENTRE), CENTRE, 7 + 9 * np.sin(np.pi * time))
 
 
 def _camera_pan(time: Array) -> Track:
-    return _track(np.full_like(time, CENTRE), CENTRE, 9.0, pan_x=18 * np.sin(2 * np.pi * time))
+    return _track(np.full_like(time, CENTRE), CENTRE, 11.0, pan_x=18 * np.sin(2 * np.pi * time))
 
 
 def _camera_zoom(time: Array) -> Track:
-    return _track(np.full_like(time, 37.0), 35.0, 9.0, zoom=1.1 - 0.5 * np.cos(2 * np.pi * time))
+    return _track(np.full_like(time, 37.0), 35.0, 10.0, zoom=1.1 - 0.5 * np.cos(2 * np.pi * time))
 
 
 REFERENCE_MOTIONS: dict[str, tuple[str, Callable[[Array], Track]]] = {

@@ -34,7 +34,7 @@ from .export import (
 from .networks import build_image_unet, build_motion_unet, build_unet3d, build_vae
 from .pretraining.clip import train_clip
 from .pretraining.denoiser import DenoiserRun
-from .pretraining.latents import LatentSet, encode_scenes
+from .pretraining.latents import LatentSet, draw_scenes, encode_scenes
 from .pretraining.unets import train_image_unet, train_motion_module, train_unet3d
 from .pretraining.vae import train_vae
 from .vocabulary import VOCABULARY_FILE, load_tokenizer, write_vocabulary
@@ -84,8 +84,12 @@ class Workshop:
         return unet
 
     def latents(self, look: str = "solid") -> LatentSet:
-        count = CLIPS if look == "solid" else OUTLINED_CLIPS
-        return encode_scenes(self.vae(), self.seed, count, look)
+        """The training clips of one look, encoded once and kept."""
+        scenes = draw_scenes(self.seed, CLIPS if look == "solid" else OUTLINED_CLIPS, look)
+        path = self.folder / f"latents-{look}.safetensors"
+        if not path.exists():
+            save_file({"clips": encode_scenes(self.vae(), scenes)}, path)
+        return LatentSet.of(load_file(path)["clips"], scenes)
 
     def run(self, name: str, steps: int, learning_rate: float) -> DenoiserRun:
         return DenoiserRun(name=name, steps=steps, learning_rate=learning_rate, seed=self.seed)
@@ -118,7 +122,7 @@ def make_motion(shop: Workshop) -> None:
 
 
 def make_zeroscope(shop: Workshop) -> None:
-    run = shop.run("zeroscope", steps=1600, learning_rate=7e-4)
+    run = shop.run("zeroscope", steps=1800, learning_rate=7e-4)
     shop.keep("zeroscope", *train_unet3d(shop.latents(), shop.text(), run, shop.image_unet()))
 
 

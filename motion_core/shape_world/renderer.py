@@ -70,7 +70,7 @@ def caption(colour: str, shape: str, background: str, phrase: str = "") -> str:
 
 
 def draw_scene(rng: np.random.Generator, look: str = "solid") -> Scene:
-    """Draws a random scene with a base motion."""
+    """Draws a random scene with a base motion; textures start at phase 0."""
     phrase, track = draw_base_motion(rng)
     return Scene(
         shape=str(rng.choice(SHAPES)),
@@ -78,7 +78,6 @@ def draw_scene(rng: np.random.Generator, look: str = "solid") -> Scene:
         background=str(rng.choice(list(BACKGROUNDS))),
         phrase=phrase,
         track=track,
-        phase=(float(rng.uniform(0, PERIOD)), float(rng.uniform(0, PERIOD))),
         look=look,
     )
 

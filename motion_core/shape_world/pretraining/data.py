@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..motions import FRAMES, Track
-from ..renderer import Scene, caption, draw_scene, render
+from ..renderer import PERIOD, Scene, caption, draw_scene, render
 
 
 def to_pixels(frames: np.ndarray) -> Tensor:
@@ -19,14 +19,14 @@ def to_pixels(frames: np.ndarray) -> Tensor:
 
 
 def with_free_camera(scene: Scene, rng: np.random.Generator) -> Scene:
-    """The scene under a random zoom and radius: what the autoencoder must draw, though no base is
-    shown it move."""
+    """The scene with a random radius and texture phase, and at times a random zoom: what the
+    autoencoder must draw, though no base is shown it move."""
     track = scene.track
     radius = np.full(len(track.radii), rng.uniform(5.0, 15.0))
     zoom = np.full(len(track.zoom), rng.uniform(0.6, 1.6) if rng.random() < 0.3 else 1.0)
-    return dataclasses.replace(
-        scene, track=Track(positions=track.positions, radii=radius, pan=track.pan, zoom=zoom)
-    )
+    phase = (float(rng.uniform(0, PERIOD)), float(rng.uniform(0, PERIOD)))
+    free = Track(positions=track.positions, radii=radius, pan=track.pan, zoom=zoom)
+    return dataclasses.replace(scene, phase=phase, track=free)
 
 
 def at_frame(scene: Scene, frame: int) -> Scene:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
 from ...backbones.text import TextEncoder
+from .latents import Drawn
 from .schedule import one_cycle
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 EMA_DECAY = 0.998
 EMPTY_PROMPTS = 0.1
 
-Draw = Callable[[np.random.Generator], tuple[Tensor, list[str]]]
+Draw = Callable[[np.random.Generator], Drawn]
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -61,10 +61,10 @@ def train_denoiser(
     optimizer = torch.optim.AdamW(parameters, lr=run.learning_rate, weight_decay=1e-3)
     losses: list[float] = []
     start = time.monotonic()
-    for step, (latents, prompts) in enumerate(_batches(run, draw)):
+    for step, drawn in enumerate(_batches(run, draw)):
         for group in optimizer.param_groups:
             group["lr"] = run.learning_rate * one_cycle(step, run.steps)
-        loss = _v_loss(predict, latents, text.encode(prompts), scheduler)
+        loss = _v_loss(predict, drawn, text.encode(drawn.prompts), scheduler)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -88,19 +88,21 @@ def train_denoiser(
     }
 
 
-def _batches(run: DenoiserRun, draw: Draw) -> Iterator[tuple[Tensor, list[str]]]:
+def _batches(run: DenoiserRun, draw: Draw) -> Iterator[Drawn]:
     """Training batches; one prompt in ten is emptied, which is what guidance needs."""
     rng = np.random.default_rng(run.seed)
     for _ in range(run.steps):
-        latents, prompts = draw(rng)
-        yield latents, ["" if rng.random() < EMPTY_PROMPTS else prompt for prompt in prompts]
+        drawn = draw(rng)
+        prompts = ["" if rng.random() < EMPTY_PROMPTS else prompt for prompt in drawn.prompts]
+        yield drawn._replace(prompts=prompts)
 
 
 def _v_loss(
-    predict: Predict, latents: Tensor, prompt_embeds: Tensor, scheduler: DDIMScheduler
+    predict: Predict, drawn: Drawn, prompt_embeds: Tensor, scheduler: DDIMScheduler
 ) -> Tensor:
-    noise = torch.randn_like(latents)
+    latents, noise = drawn.latents, torch.randn_like(drawn.latents)
     timesteps = torch.randint(0, len(scheduler.alphas_cumprod), (len(latents),))
     noisy = scheduler.add_noise(latents, noise, timesteps)
     target = scheduler.get_velocity(latents, noise, timesteps)
-    return F.mse_loss(predict(noisy, timesteps, prompt_embeds), target)
+    errors = (predict(noisy, timesteps, prompt_embeds) - target) ** 2
+    return (drawn.weights * errors).mean() / drawn.weights.mean()
