@@ -141,10 +141,13 @@ def load_base(
         "vae": vae,
         "text_encoder": text_encoder,
     }
+    from torch import nn  # heavy, see the module's docstring
+
     check_parts(name, **parts)
     given = {part: _path(part_path) for part, part_path in parts.items() if part_path is not None}
     backbone = _load(name, given)
-    backbone.unet.to(device=device, dtype=dtype)
+    # diffusers' own `to` warns of layers to be kept in float32, of which these UNets have none.
+    nn.Module.to(backbone.unet, device=device, dtype=dtype)
     return backbone
 
 

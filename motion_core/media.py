@@ -108,7 +108,7 @@ def write_frames(folder: Path, frames: Tensor) -> list[Path]:
     names = [f"{k:05d}.png" for k in range(len(images))]
     partial = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.part")
     try:
-        _require_own(folder)
+        require_frames_folder(folder)
         partial.mkdir(parents=True)
         for name, image in zip(names, images, strict=True):
             Image.fromarray(image).save(partial / name)
@@ -214,7 +214,8 @@ def _common_palette(images: np.ndarray) -> Image.Image:
     return Image.fromarray(sample).quantize(256, method=Image.Quantize.MEDIANCUT)
 
 
-def _require_own(folder: Path) -> None:
+def require_frames_folder(folder: Path) -> None:
+    """Raises MotionError if `write_frames` would refuse the folder."""
     if not folder.exists():
         return
     others = [p.name for p in folder.iterdir() if not (p.suffix == ".png" and p.stem.isdecimal())]

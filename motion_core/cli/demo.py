@@ -1,4 +1,4 @@
-"""`demo`: learns a zigzag from the clip that ships with the pack, and plays it with new subjects."""
+"""`demo`: learns a zigzag from the clip that ships with the pack, and plays it with others."""
 
 from __future__ import annotations
 

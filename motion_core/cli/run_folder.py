@@ -27,17 +27,17 @@ def claimed(folder: Path, resume: bool) -> Iterator[None]:
     """The folder exists and can be written to; if the body fails before anything is in it, it is
     gone again.
 
-    Raises MotionError if it holds a run that would be lost, nothing to resume, or the system
-    refuses.
+    A finished run may be replaced, and one that failed before anything was kept. Raises MotionError
+    if the folder holds a run that can be resumed, nothing to resume, or the system refuses.
     """
     _check_content(folder, resume)
     with writable_folder(folder):
         yield
 
 
-def forget_finished_run(folder: Path) -> None:
-    """Removes the records and checkpoints of a finished run, so that another one can begin. Its
-    results stay until they are replaced.
+def forget_earlier_run(folder: Path) -> None:
+    """Removes the records and checkpoints of a run that `claimed` lets go, so that another one can
+    begin. Its results stay until they are replaced.
     """
     for name in FOLDERS:
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -79,7 +79,8 @@ def _check_content(folder: Path, resume: bool) -> None:
         if state is None:
             raise MotionError(f"{folder} holds no run to go on with. Leave out --resume.")
         return
-    if state is not None and state["state"] != "finished":
+    kept = any((folder / "checkpoints").glob("step-*"))
+    if state is not None and state["state"] != "finished" and kept:
         raise MotionError(
             f"{folder} holds a run that stopped at step {state['step']} of {state['total']}. Add "
             "--resume to go on with it, or choose another --output."

@@ -17,9 +17,16 @@ from ..adapters.base import Adapter
 from ..backbones.base import Backbone
 from ..backbones.roles import Role, file_role
 from ..bases import BASES, BaseDefaults, base_defaults, check_parts, load_base
-from ..errors import AdapterError, SettingsError
+from ..errors import AdapterError, MotionError, SettingsError
 from ..interop import import_animatediff_lora
-from ..media import contact_sheet, write_frames, write_gif, write_image, write_video
+from ..media import (
+    contact_sheet,
+    require_frames_folder,
+    write_frames,
+    write_gif,
+    write_image,
+    write_video,
+)
 from ..noise_file import load_noise, noise_path
 from ..pipeline import generate
 from ..sampler import SampleSettings
@@ -206,8 +213,11 @@ def _inverted(
 
 @contextmanager
 def _writable(arguments: argparse.Namespace) -> Iterator[None]:
+    if arguments.output.is_dir():
+        raise MotionError(f"{arguments.output} is a folder. Choose another --output.")
     folders = [arguments.output.absolute().parent]
     if arguments.frames is not None:
+        require_frames_folder(arguments.frames)
         folders.append(arguments.frames.absolute().parent)
     with ExitStack() as stack:
         for folder in folders:

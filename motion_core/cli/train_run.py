@@ -28,7 +28,7 @@ from .device import chosen_device
 from .progress import TrainProgress
 from .request import Layer, TrainRequest, absolute_paths, build_request, read_layer
 from .results import Trained, shown_adapters, viewing_scale, write_results
-from .run_folder import SETTINGS, claimed, forget_finished_run
+from .run_folder import SETTINGS, claimed, forget_earlier_run
 from .terminal import Terminal, say
 
 INTERRUPTED = 130
@@ -69,7 +69,7 @@ def run_training(
     latents = encode_clips(backbone, clips)
     release_encoders(backbone)
     if not resume:
-        forget_finished_run(output)
+        forget_earlier_run(output)
     progress = TrainProgress(terminal)
 
     def sink(event: Event) -> None:

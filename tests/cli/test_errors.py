@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from motion_core.backbones.tensor_files import open_tensors
 from motion_core.cli.main import main
 from motion_core.media import write_frames
 from tests.cli.conftest import FRAMES, PROMPT, SIZE, Material
@@ -96,10 +97,11 @@ def test_an_image_lora_as_motion_module(
 
 
 def test_unknown_keys_in_a_checkpoint(material: Material, tmp_path: Path, capsys: Captured) -> None:
-    tensors = load_file(material.folder / "image.safetensors")
+    image = material.folder / "image.safetensors"
+    tensors, metadata = load_file(image), dict(open_tensors(image).metadata)
     tensors["model.diffusion_model.surprise.weight"] = torch.zeros(1)
     odd = tmp_path / "odd.safetensors"
-    save_file(tensors, odd)
+    save_file(tensors, odd, metadata)
     argv = material.train(tmp_path / "run")
     argv[argv.index("--checkpoint") + 1] = str(odd)
     assert "model.diffusion_model.surprise.weight" in refused(argv, capsys)
@@ -149,6 +151,26 @@ def test_outputs_that_cannot_be_written(
     said = refused(material.sample(tmp_path / "file" / "a.mp4"), capsys)
     assert "cannot be written to" in said
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_outputs_that_are_something_else(
+    material: Material, tmp_path: Path, capsys: Captured
+) -> None:
+    mine = tmp_path / "folder.mp4"
+    mine.mkdir()
+    (mine / "notes.txt").touch()
+    assert "folder.mp4 is a folder" in refused(material.sample(mine), capsys)
+    frames = ["--frames", str(mine)]
+    said = refused(material.sample(tmp_path / "a.mp4", *frames), capsys)
+    assert "also holds notes.txt" in said
+    (mine / "adapter.safetensors").touch()
+    said = refused(material.train(mine), capsys)
+    assert "holds adapter.safetensors of something else" in said
+    assert {path.name for path in tmp_path.rglob("*")} == {
+        "folder.mp4",
+        "notes.txt",
+        "adapter.safetensors",
+    }
 
 
 @pytest.mark.parametrize(

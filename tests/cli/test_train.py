@@ -186,6 +186,11 @@ def test_zeroscope_on_two_clips(material: Material, tmp_path: Path) -> None:
     assert info.prompts == ("a red square", "a scarlet square")
 
 
+def test_half_precision_keeps_float32_adapters(material: Material, tmp_path: Path) -> None:
+    assert main(material.train(tmp_path / "run", "--precision", "bf16", steps=1)) == 0
+    assert {tensor.dtype for tensor in weights(tmp_path / "run").values()} == {torch.float32}
+
+
 def interrupt_after(metrics: Path, steps: int) -> threading.Thread:
     """Presses Ctrl-C once the run has logged so many steps."""
 
@@ -220,12 +225,14 @@ def test_an_unfinished_run_is_not_overwritten(
     material: Material, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    folder.mkdir()
+    (folder / "checkpoints" / "step-3").mkdir(parents=True)
     (folder / "state.json").write_text('{"state": "cancelled", "step": 3, "total": 9}')
-    before = sorted(folder.iterdir())
+    before = sorted(folder.rglob("*"))
     assert main(material.train(folder)) == 2
     assert "stopped at step 3 of 9. Add --resume" in capsys.readouterr().err
-    assert sorted(folder.iterdir()) == before
+    assert sorted(folder.rglob("*")) == before
+    (folder / "checkpoints" / "step-3").rmdir()  # nothing that could be lost
+    assert main(material.train(folder, steps=1)) == 0
 
 
 def test_a_finished_run_is_replaced_by_a_new_one(material: Material, tmp_path: Path) -> None:
