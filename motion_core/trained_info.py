@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 
+from . import __version__
 from .adapter_file import AdapterInfo
 from .adapters.base import Adapter
 from .adapters.lora_adapter import LoraAdapter
@@ -51,16 +51,8 @@ def adapter_info(
         steps=steps,
         reference_hash=hashlib.sha256(" ".join(c.digest for c in clips).encode()).hexdigest(),
         licence=backbone.licence,
-        package_version=package_version(),
+        package_version=__version__,
     )
-
-
-def package_version() -> str:
-    """Of the installed package; "unknown" where it runs from a folder that was never installed."""
-    try:
-        return metadata.version("motion-adapters")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def _rank(adapters: Mapping[str, Adapter]) -> int | None:

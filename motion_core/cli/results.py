@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from .. import __version__
 from ..adapter_file import preview_jpeg, save_adapter
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
@@ -21,7 +22,7 @@ from ..pipeline import generate, invert_clip
 from ..plots import loss_plot
 from ..run_records import read_metrics, write_json
 from ..sampler import SampleSettings
-from ..trained_info import adapter_info, package_version
+from ..trained_info import adapter_info
 from ..trainer import TrainResult
 from ..types import Clip, LatentClip
 from .request import TrainRequest
@@ -102,7 +103,7 @@ def metrics(folder: Path, trained: Trained) -> dict[str, object]:
             name: sum(tensor.numel() for tensor in adapter.state_dict().values())
             for name, adapter in result.adapters.items()
         },
-        "package_version": package_version(),
+        "package_version": __version__,
     }
 
 
