@@ -24,7 +24,10 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}.{uuid4().hex[:8]}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode  # as the user's umask has it; safetensors would allow less
         yield partial
+        partial.chmod(mode)
         with partial.open("r+b") as file:
             os.fsync(file.fileno())
         partial.replace(path)

@@ -7,7 +7,6 @@ In: a path. Out: names, shapes and metadata at once, tensors on demand. Names co
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import FormatError
+from ..files import replacing
 
 TORCH_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
 
@@ -61,17 +61,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """Writes a `.safetensors` under a temporary name, then renames it: no half file is ever
     seen.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(Path(path)) as partial:
         plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
         save_file(plain, partial, dict(metadata))
-        with partial.open("r+b") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _open_safetensors(path: Path) -> TensorFile:
