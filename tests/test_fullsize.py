@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.fullsize, pytest.mark.timeout(1800)]
 
 
 def random_weights(build) -> nn.Module:
-    """The module with small random weights, without the minutes that its own initialisation takes."""
+    """The module with small random weights, without its own initialisation, which takes minutes."""
     with torch.device("meta"):
         module = build()
     module.to_empty(device="cpu")
