@@ -156,7 +156,8 @@ def _encode(backbone: Backbone, clip: Clip, cache: Path | None, encoders: str) -
             "prompt_embeds": encode_prompts(backbone, [clip.prompt]),
         }
         if path is not None:
-            _write_cache(path, key, tensors)
+            header = {"motion_latents": json.dumps(_cache_header(key))}
+            write_tensors(path, tensors, header)
     return LatentClip(
         latents=tensors["latents"],
         prompt_embeds=tensors["prompt_embeds"],
@@ -204,16 +205,6 @@ def _read_cache(path: Path, key: str) -> dict[str, Tensor] | None:
     except (FormatError, SafetensorError, KeyError, ValueError) as error:
         logger.warning("Encoding again: the cached %s cannot be used (%s)", path.name, error)
         return None
-
-
-def _write_cache(path: Path, key: str, tensors: Mapping[str, Tensor]) -> None:
-    try:
-        write_tensors(path, tensors, {"motion_latents": json.dumps(_cache_header(key))})
-    except (OSError, SafetensorError) as error:
-        raise MotionError(
-            f"The latents cannot be cached in {path.parent} ({error}). Choose another cache "
-            "folder, or none."
-        ) from error
 
 
 def _cache_header(key: str) -> dict[str, str]:
