@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import FormatError
+from ..errors import FormatError, MotionError
 from ..files import replacing
 
 TORCH_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
@@ -40,6 +40,8 @@ class TensorFile:
 def open_tensors(path: Path) -> TensorFile:
     """Opens a model file. Raises FormatError if it is missing, damaged or of no known kind."""
     path = Path(path)
+    if path.is_dir():
+        raise FormatError(f"{path} is a folder; expected a file. Name the file in it.")
     if not path.is_file():
         raise FormatError(f"There is no file {path}. Check the path.")
     if path.suffix == ".safetensors":
@@ -59,11 +61,16 @@ def in_memory(tensors: Mapping[str, Tensor], name: str) -> TensorFile:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Writes a `.safetensors` under a temporary name, then renames it: no half file is ever
-    seen.
+    seen. Raises MotionError, naming the path, if the system does not let it be written.
     """
-    with replacing(Path(path)) as partial:
-        plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-        save_file(plain, partial, dict(metadata))
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    try:
+        with replacing(Path(path)) as partial:
+            save_file(plain, partial, dict(metadata))
+    except SafetensorError as error:  # how safetensors reports a full disk
+        raise MotionError(
+            f"{path} cannot be written: {error}. Choose another place, or make room there."
+        ) from error
 
 
 def _open_safetensors(path: Path) -> TensorFile:
@@ -91,7 +98,7 @@ def _torch_tensors(path: Path) -> dict[str, Tensor]:
             f"{path.name} holds more than tensors, or is damaged, and is not opened because such a "
             "file can run code. Use a .safetensors version of it."
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+    except Exception as error:  # a damaged pickle may end in any of IndexError, struct.error …
         raise FormatError(
             f"{path.name} is damaged or incomplete ({type(error).__name__}). "
             "Download or copy it again."

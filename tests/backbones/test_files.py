@@ -272,12 +272,25 @@ def test_missing_damaged_and_unsafe_files(folder: Path, tmp_path: Path) -> None:
         cut.write_bytes(b"")
         with pytest.raises(FormatError, match=r"cut\.\w+ .*damaged"):
             file_role(cut)
+    with pytest.raises(FormatError, match="is a folder; expected a file"):
+        file_role(folder)
     torch.save({"path": Path("x"), "x": torch.zeros(1)}, tmp_path / "unsafe.ckpt")
     with pytest.raises(FormatError, match="can run code"):
         file_role(tmp_path / "unsafe.ckpt")
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(FormatError, match="is no model file"):
         file_role(tmp_path / "notes.txt")
+
+
+def test_a_file_from_before_torch_1_6_that_is_cut_off_anywhere(tmp_path: Path) -> None:
+    """torch's unpickler then fails with errors of its own: IndexError, struct.error and others."""
+    path = tmp_path / "old.ckpt"
+    torch.save({"x": torch.zeros(3)}, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
+        with pytest.raises(FormatError, match=r"old\.ckpt .*damaged"):
+            file_role(path)
 
 
 def test_files_of_a_later_format_are_refused(folder: Path, tmp_path: Path) -> None:
