@@ -17,7 +17,7 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 
 import torch
@@ -62,9 +62,8 @@ class ClipSettings:
         for name in ("frames", "stride", "windows"):
             value = getattr(self, name)
             require(_is_whole(value) and value >= 1, f"ClipSettings.{name}", value, "1 or more")
-        require(
-            self.start_seconds >= 0, "ClipSettings.start_seconds", self.start_seconds, "0 or more"
-        )
+        start = self.start_seconds
+        require(0 <= start < inf, "ClipSettings.start_seconds", start, "0 or more")
         for name in ("width", "height"):
             value = getattr(self, name)
             fits = value is None or (_is_whole(value) and value >= 8 and value % 8 == 0)
@@ -73,7 +72,7 @@ class ClipSettings:
             )
         number = isinstance(self.fps, (int, float)) and not isinstance(self.fps, bool)
         require(
-            self.fps is None or (number and self.fps > 0),
+            self.fps is None or (number and 0 < self.fps < inf),
             "ClipSettings.fps",
             self.fps,
             "more than 0",

@@ -28,6 +28,7 @@ class TrainSettings:
     method's own. warmup_steps: linear rise from 0. lr_schedule: then constant, or half a cosine
     down to 0. max_grad_norm: of each parameter group; None does not clip. accumulation: batches a
     step, each of the next clip. noise_draws: draws of noise and timestep of one clip in a batch.
+    seed: 0 to 2^63 − 1.
     precision: of the frozen weights; trained ones are float32. checkpointing: recompute blocks in
     backward, less memory for more time. save_every, sample_every: in steps, 0 is never (a run is
     always saved at its end).
@@ -52,8 +53,9 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for name in ("steps", "accumulation", "noise_draws"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("save_every", "sample_every", "warmup_steps", "seed"):
+        for name in ("save_every", "sample_every", "warmup_steps"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        require(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
         rate, decay, norm = self.learning_rate, self.weight_decay, self.max_grad_norm
         require(rate is None or 0 <= rate < math.inf, "learning_rate", rate, "0 or more, or None")
         require(decay is None or 0 <= decay < math.inf, "weight_decay", decay, "0 or more, or None")

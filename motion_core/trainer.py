@@ -121,7 +121,7 @@ def _check_clips(backbone: Backbone, clips: Sequence[LatentClip]) -> None:
         if not clip.is_image and frames < backbone.min_frames:
             raise ClipError(
                 f"{clip.source} has {frames} frames; {backbone.version} needs at least "
-                f"{backbone.min_frames}. Lower frame_stride, or take a longer clip."
+                f"{backbone.min_frames}. Lower stride, or take a longer clip."
             )
         if backbone.max_frames is not None and frames > backbone.max_frames:
             raise ClipError(

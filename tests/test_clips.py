@@ -367,6 +367,8 @@ def test_other_wrong_arguments() -> None:
         ({"fps": -1}, "fps is -1; expected more than 0"),
         ({"fps": "8"}, "fps is '8'; expected more than 0"),
         ({"start_seconds": -1}, "start_seconds is -1.0; expected 0 or more"),
+        ({"start_seconds": float("inf")}, "start_seconds is inf; expected 0 or more"),
+        ({"fps": float("inf")}, "fps is inf; expected more than 0"),
         ({"fit": "zoom"}, "fit is 'zoom'; expected 'crop' or 'pad' or 'stretch'"),
         ({"framse": 8}, "Did you mean 'frames'"),
     ],

@@ -53,6 +53,7 @@ def test_cosine_after_warm_up() -> None:
         ("accumulation", 0),
         ("noise_draws", 0),
         ("seed", -1),
+        ("seed", 2**63),
         ("precision", "fp8"),
         ("save_every", -1),
         ("sample_every", -1),

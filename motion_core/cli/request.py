@@ -126,6 +126,7 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
         raise SettingsError(
             f"There is no base to train on. Give --base, one of {', '.join(BASES)}."
         )
+    require(isinstance(name, str), "base", name, f"one of {', '.join(BASES)}")
     merged = _merged([_defaults(base_defaults(name)), *layers])
     tables = {table: merged.pop(table) for table in TABLES}
     objective_name = str(tables["objective"].pop("name", DEFAULT_OBJECTIVE)).replace("-", "_")

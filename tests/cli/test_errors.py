@@ -223,6 +223,14 @@ def test_configuration_files_that_cannot_be(
     assert list(tmp_path.iterdir()) == [config]
 
 
+def test_a_base_that_is_no_name(tmp_path: Path, capsys: Captured) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text('base = ["animatediff"]')
+    said = refused(["train", "--config", str(config), "--output", str(tmp_path / "run")], capsys)
+    assert "base is ['animatediff']; expected one of shape-world-animatediff" in said
+    assert list(tmp_path.iterdir()) == [config]
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
