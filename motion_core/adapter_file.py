@@ -26,6 +26,7 @@ from .adapters import ADAPTERS
 from .adapters.base import Adapter, Scope
 from .adapters.lora_keys import has_animatediff_names
 from .backbones.base import Backbone, Family
+from .backbones.roles import ADAPTER_METADATA, Role, require_role
 from .backbones.tensor_files import TensorFile, open_tensors, write_tensors
 from .errors import AdapterError, FormatError, SettingsError
 from .settings import from_mapping, require, to_mapping
@@ -33,7 +34,6 @@ from .settings import from_mapping, require, to_mapping
 logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-INFO_KEY = "motion_adapter"
 PREVIEWS_KEY = "motion_adapter_previews"
 MAX_PREVIEWS = 8
 MAX_PREVIEW_BYTES = 64 * 1024
@@ -111,7 +111,7 @@ def save_adapter(
         for name, adapter in adapters.items()
     }
     metadata = {
-        INFO_KEY: _to_json(dataclasses.replace(info, adapters=entries)),
+        ADAPTER_METADATA: _to_json(dataclasses.replace(info, adapters=entries)),
         PREVIEWS_KEY: json.dumps([base64.b64encode(picture).decode() for picture in previews]),
     }
     write_tensors(path, _tensors(adapters, entries), metadata)
@@ -144,9 +144,17 @@ def read_info(path: Path) -> AdapterInfo:
 
 
 def read_previews(path: Path) -> list[bytes]:
-    """The preview pictures, JPEG or PNG, from the header; empty if there are none."""
-    raw = open_tensors(path).metadata.get(PREVIEWS_KEY, "[]")
-    return [base64.b64decode(picture) for picture in json.loads(raw)]
+    """The preview pictures, JPEG or PNG, from the header; empty if there are none.
+
+    Raises FormatError if they are damaged.
+    """
+    file = open_tensors(path)
+    try:
+        return [base64.b64decode(p) for p in json.loads(file.metadata.get(PREVIEWS_KEY, "[]"))]
+    except (ValueError, TypeError) as error:
+        raise FormatError(
+            f"{file.name} has damaged previews ({error}). Save or download it again."
+        ) from error
 
 
 def preview_jpeg(frame: Tensor, size: int = 128) -> bytes:
@@ -180,13 +188,8 @@ def check_fits(info: AdapterInfo, backbone: Backbone) -> None:
 
 
 def _checked_info(file: TensorFile) -> AdapterInfo:
-    raw = file.metadata.get(INFO_KEY)
-    if raw is None:
-        raise FormatError(
-            f"{file.name} is not an adapter of Motion Adapters: its header has no {INFO_KEY!r}. "
-            "Choose a file that a training run has saved, or import other LoRA files first."
-        )
-    info = _from_json(raw, file.name)
+    require_role(file, (Role.OWN_ADAPTER,), "an adapter of Motion Adapters")
+    info = _from_json(file.metadata[ADAPTER_METADATA], file.name)
     for name, entry in info.adapters.items():
         if entry.kind not in ADAPTERS:
             raise FormatError(
@@ -240,7 +243,7 @@ def _to_json(info: AdapterInfo) -> str:
 
 
 def _from_json(raw: str, source: str) -> AdapterInfo:
-    damaged = f"{source} has a damaged {INFO_KEY!r} entry in its header; save or download it again"
+    damaged = f"{source} has a damaged {ADAPTER_METADATA!r} entry; save or download it again"
     try:
         plain: dict[str, Any] = json.loads(raw)
         version = plain["format_version"]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from .backbones.roles import NOISE_METADATA, Role, require_role
 from .backbones.tensor_files import open_tensors, write_tensors
 from .errors import FormatError, SettingsError
 from .settings import from_mapping, to_mapping
 
 FORMAT_VERSION = 1
-INFO_KEY = "motion_noise"
 TENSOR = "latents"
 
 
@@ -42,20 +42,18 @@ def noise_path(adapter: Path) -> Path:
 
 def save_noise(path: Path, latents: Tensor, info: NoiseInfo) -> None:
     """Writes the file in one go. latents: (1, C, F, h, w)."""
-    metadata = {INFO_KEY: json.dumps(to_mapping(info), sort_keys=True)}
+    metadata = {NOISE_METADATA: json.dumps(to_mapping(info), sort_keys=True)}
     write_tensors(path, {TENSOR: latents.float()}, metadata)
 
 
 def load_noise(path: Path) -> tuple[NoiseInfo, Tensor]:
     """Reads what `save_noise` wrote, on the CPU; raises FormatError for another kind of file."""
     file = open_tensors(path)
-    if INFO_KEY not in file.metadata or TENSOR not in file.shapes:
-        raise FormatError(
-            f"{file.name} holds no inverted latents. Choose the .noise.safetensors beside an "
-            "adapter."
-        )
+    require_role(file, (Role.INVERTED_NOISE,), "the .noise.safetensors beside an adapter")
+    if TENSOR not in file.shapes:
+        raise FormatError(f"{file.name} has lost its latents. Train again.")
     try:
-        info = from_mapping(NoiseInfo, json.loads(file.metadata[INFO_KEY]))
+        info = from_mapping(NoiseInfo, json.loads(file.metadata[NOISE_METADATA]))
     except (ValueError, TypeError, SettingsError) as error:
         raise FormatError(f"{file.name} has a damaged header ({error}). Train again.") from error
     if info.format_version > FORMAT_VERSION:

@@ -13,7 +13,9 @@ from pathlib import Path
 from ..errors import FormatError
 from .tensor_files import TensorFile, open_tensors
 
+# What the headers of this package's own files have an entry of.
 ADAPTER_METADATA = "motion_adapter"
+NOISE_METADATA = "motion_noise"
 LDM_UNET = "model.diffusion_model."
 LDM_VAE = "first_stage_model."
 
@@ -83,6 +85,10 @@ class Role(Enum):
         "a motion adapter of this package",
         "apply it as an adapter on a loaded base",
     )
+    INVERTED_NOISE = (
+        "the inverted noise of a reference clip",
+        "use it with sample --noise-prior",
+    )
     UNKNOWN = ("of a kind that this package does not know", "check what it was made for")
 
     @property
@@ -106,6 +112,8 @@ def role_of(file: TensorFile) -> Role:
     """The role of an opened file."""
     if ADAPTER_METADATA in file.metadata:
         return Role.OWN_ADAPTER
+    if NOISE_METADATA in file.metadata:
+        return Role.INVERTED_NOISE
     keys = list(file.shapes)
     if _any(keys, "controlnet_cond_embedding", "input_hint_block", "control_model.", "zero_convs"):
         return Role.CONTROLNET

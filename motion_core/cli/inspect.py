@@ -35,7 +35,7 @@ def inspect_file(path: Path) -> dict[str, object]:
     # Imported here: torch and diffusers take seconds to import.
     from ..backbones.roles import Role, role_of
     from ..backbones.tensor_files import open_tensors
-    from ..noise_file import INFO_KEY, load_noise
+    from ..noise_file import load_noise
 
     file = open_tensors(path)
     role = role_of(file)
@@ -50,17 +50,10 @@ def inspect_file(path: Path) -> dict[str, object]:
     }
     if role is Role.OWN_ADAPTER:
         return {**facts, "adapter": _adapter_facts(path)}
-    if INFO_KEY in file.metadata:
+    if role is Role.INVERTED_NOISE:
         info, latents = load_noise(path)
-        return {**facts, **_NOISE, "noise": {**vars(info), "shape": list(latents.shape)}}
+        return {**facts, "noise": {**vars(info), "shape": list(latents.shape)}}
     return facts
-
-
-_NOISE = {
-    "role": "inverted_noise",
-    "what": "the inverted noise of a reference clip",
-    "where": "use it with sample --noise-prior",
-}
 
 
 def _adapter_facts(path: Path) -> dict[str, object]:

@@ -58,14 +58,14 @@ def run_from_flags(
     defaults = _checked_base(base)
     given = [read_adapter(text) for text in arguments.adapters]
     for adapter in given:
-        _check_family(adapter, base["base"], defaults)
+        _check_family(adapter.path, adapter.family, base["base"])
     settings = _settings(sample, given, defaults)
     fps = _fps(arguments.fps, given, defaults)
     require(arguments.enlarge >= 1, "--enlarge", arguments.enlarge, "1 or more")
     applied = chosen_adapters(
         given, with_looks="spatial_scale" in sample, looks=arguments.with_appearance
     )
-    inverted = _inverted(arguments.noise, settings, given)
+    inverted = _inverted(arguments.noise, settings, given, base["base"])
     with _writable(arguments), Terminal() as terminal:
         terminal.show(f"loading {base['base']}")
         backbone = _load(base, arguments.precision)
@@ -155,11 +155,12 @@ def _load(base: Mapping[str, Any], precision: str) -> Backbone:
     return load_base(base["base"], **parts, dtype=DTYPES[precision], device=device)
 
 
-def _check_family(given: GivenAdapter, base: str, defaults: BaseDefaults) -> None:
-    if given.family != defaults.family:
+def _check_family(file: Path, family: str, base: str) -> None:
+    own = base_defaults(base).family
+    if family != own:
         raise AdapterError(
-            f"{given.path.name} was trained on the {given.family} family; {base} is of the "
-            f"{defaults.family} family. Use a base of {given.family}."
+            f"{file.name} is of the {family} family; {base} is of the {own} family. Use a base of "
+            f"{family}."
         )
 
 
@@ -194,7 +195,7 @@ def _first_video(given: Sequence[GivenAdapter]) -> AdapterInfo | None:
 
 
 def _inverted(
-    noise: Path | None, settings: SampleSettings, given: Sequence[GivenAdapter]
+    noise: Path | None, settings: SampleSettings, given: Sequence[GivenAdapter], base: str
 ) -> Tensor | None:
     """The noise prior's latents; None without a prior."""
     if settings.noise_prior == 0:
@@ -208,7 +209,9 @@ def _inverted(
             f"--noise-prior is {settings.noise_prior:g}, and no adapter has a .noise.safetensors "
             "beside it. Give --noise FILE, or leave the prior out."
         )
-    return load_noise(path)[1]
+    info, latents = load_noise(path)
+    _check_family(path, info.family, base)
+    return latents
 
 
 @contextmanager

@@ -114,8 +114,37 @@ def test_an_adapter_of_the_other_family(
     adapter = ["--adapter", str(finished / "adapter.safetensors"), "--prompt", "a cross"]
     output = ["--output", str(tmp_path / "a.mp4")]
     said = refused(["sample", *material.zeroscope, *adapter, *output], capsys)
-    assert "adapter.safetensors was trained on the animatediff family" in said
+    assert "adapter.safetensors is of the animatediff family" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_noise_of_the_other_family(
+    material: Material, finished: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    noise = ["--noise", str(finished / "adapter.noise.safetensors"), "--noise-prior", "0.5"]
+    output = ["--prompt", "a cross", "--output", str(tmp_path / "a.mp4")]
+    said = refused(["sample", *material.zeroscope, *noise, *output], capsys)
+    assert "adapter.noise.safetensors is of the animatediff family" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_are_no_adapter(
+    material: Material, finished: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    style = tmp_path / "style.safetensors"
+    save_file({"lora_unet_mid_block.lora_down.weight": torch.zeros(2, 8)}, style)
+    noise = finished / "adapter.noise.safetensors"
+    for path, expected in (
+        (style, "style.safetensors is an image LoRA in kohya's form, not an adapter"),
+        (noise, "adapter.noise.safetensors is the inverted noise of a reference clip, not an"),
+        (finished, "is a folder; expected a file"),
+    ):
+        said = refused(material.sample(tmp_path / "a.mp4", "--adapter", str(path)), capsys)
+        assert expected in said
+    adapter = ["--noise-prior", "1", "--noise", str(finished / "adapter.safetensors")]
+    said = refused(material.sample(tmp_path / "a.mp4", *adapter), capsys)
+    assert "adapter.safetensors is a motion adapter of this package, not the .noise" in said
+    assert list(tmp_path.iterdir()) == [style]
 
 
 def test_more_frames_than_the_positional_encoding_holds(
