@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -94,14 +95,15 @@ def load_checkpoint(
     """Fills parameters and optimisers from a checkpoint; returns where the run stood and the
     scaler's state.
 
-    Raises FormatError if a tensor is missing or of another shape. Call `check_same_run` first.
+    Raises FormatError if a file is damaged, or a tensor missing or of another shape. Call `check_same_run` first.
     """
     state = _read_state(path)
-    parameters = load_file(path / "parameters.safetensors")
+    parameters, moments, random = (
+        _read_tensors(path, name) for name in ("parameters", "optimisers", "random")
+    )
     expected = {name: tensor.shape for name, tensor in _parameters(groups).items()}
     if {name: tensor.shape for name, tensor in parameters.items()} != expected:
         raise FormatError(f"{path} holds other parameters than this run. Use a new run folder.")
-    moments = load_file(path / "optimisers.safetensors")
     with torch.no_grad():
         for name, parameter in _named(groups).items():
             parameter.copy_(parameters[name])
@@ -113,7 +115,6 @@ def load_checkpoint(
             }
             if saved:
                 optimiser.state[parameter] = _on_device(saved, parameter)
-    random = load_file(path / "random.safetensors")
     position = Position(
         step=state["step"],
         generator=random["generator"],
@@ -190,13 +191,27 @@ def _generators(position: Position) -> dict[str, Tensor]:
 
 
 def _read_state(path: Path) -> dict[str, Any]:
-    state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    try:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FormatError(_damaged(path, error)) from error
     if state.get("format_version") != FORMAT_VERSION:
         raise FormatError(
             f"{path} has checkpoint format {state.get('format_version')!r}; this version reads "
             f"{FORMAT_VERSION}. Use a new run folder, or the version of the pack that made it."
         )
     return state
+
+
+def _read_tensors(path: Path, name: str) -> dict[str, Tensor]:
+    try:
+        return load_file(path / f"{name}.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise FormatError(_damaged(path, error)) from error
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} is damaged ({error}). Remove that folder to go on from the one before it."
 
 
 def _by_step(folder: Path) -> list[Path]:

@@ -139,6 +139,25 @@ def test_another_format_version_is_refused(tmp_path: Path) -> None:
         check_same_run(path, DESCRIPTION)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "state.json",
+        "parameters.safetensors",
+        "optimisers.safetensors",
+        "random.safetensors",
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_before_any_is_changed(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path, 3, *groups_and_optimisers(1.0))
+    content = (path / name).read_bytes()
+    (path / name).write_bytes(content[: len(content) // 2])
+    groups, optimisers = groups_and_optimisers(0.0)
+    with pytest.raises(FormatError, match="step-3 is damaged"):
+        load_checkpoint(path, groups=groups, optimisers=optimisers)
+    assert groups["temporal"].parameters[0].sum() == 0
+
+
 def test_base_digest_tells_bases_apart() -> None:
     assert base_digest(tiny_animatediff().unet) == base_digest(tiny_animatediff().unet)
     assert base_digest(tiny_animatediff().unet) != base_digest(tiny_animatediff(seed=1).unet)

@@ -41,12 +41,15 @@ SD_VAE_SCALING = 0.18215
 def own_metadata(file: TensorFile) -> Mapping[str, Any]:
     """What this package wrote into the file's header; empty for foreign files.
 
-    Raises FormatError if the file is of a later format version.
+    Raises FormatError if it is damaged or of a later format version.
     """
     text = file.metadata.get(METADATA_KEY)
     if text is None:
         return {}
-    values = json.loads(text)
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise FormatError(f"{file.name} has a damaged header ({error}). Get it again.") from error
     if values.get("format_version") != FORMAT_VERSION:
         raise FormatError(
             f"{file.name} is of format version {values.get('format_version')}; this package reads "
