@@ -95,7 +95,8 @@ def load_checkpoint(
     """Fills parameters and optimisers from a checkpoint; returns where the run stood and the
     scaler's state.
 
-    Raises FormatError if a file is damaged, or a tensor missing or of another shape. Call `check_same_run` first.
+    Raises FormatError if a file is damaged, or a tensor missing or of another shape. Call
+    `check_same_run` first.
     """
     state = _read_state(path)
     parameters, moments, random = (
