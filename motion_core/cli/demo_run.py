@@ -7,7 +7,6 @@ back from their files. Scores are read from pixels (see shape_world/scores.py).
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 from ..adapter_file import load_adapter
 from ..adapters.base import Adapter
 from ..bases import base_defaults, load_base
+from ..errors import MotionError
 from ..media import contact_sheet, write_gif, write_image, write_video
 from ..noise_file import load_noise, noise_path
 from ..run_records import write_json
@@ -48,6 +48,7 @@ SUBJECTS = tuple(
     )
 )
 SEEDS = (1, 2)
+TRAINED = {"animatediff": ANIMATEDIFF, "zeroscope": ZEROSCOPE}
 NOISE_PRIOR = 0.3
 SHOWN = 4
 
@@ -59,7 +60,9 @@ def run_demo(output: Path, seed: int) -> None:
     start = time.monotonic()
     with writable_folder(output), Terminal() as terminal:
         figures: dict[str, Figures] = {}
-        for title, base in (("animatediff", ANIMATEDIFF), ("zeroscope", ZEROSCOPE)):
+        for title in TRAINED:
+            _require_replaceable(output / title)
+        for title, base in TRAINED.items():
             terminal.line(f"{title}: learning a {MOTION}")
             _train(base, output / title, seed, terminal)
             figures[title] = _compare(title, base, None, output / title, output, terminal)
@@ -73,14 +76,22 @@ def run_demo(output: Path, seed: int) -> None:
     say(f"Pictures: {', '.join(str(output / f'{title}.png') for title in figures)}")
 
 
+def _require_replaceable(folder: Path) -> None:
+    """Raises MotionError if the folder holds something else than an earlier demo's run."""
+    own = (folder / "state.json").is_file()
+    if folder.exists() and not own and any(folder.iterdir()):
+        raise MotionError(
+            f"{folder} holds something else than an earlier demo's run. Choose another --output."
+        )
+
+
 def _train(base: str, folder: Path, seed: int, terminal: Terminal) -> None:
-    """Trains an adapter into `folder`; an earlier demo's is removed."""
+    """Trains an adapter into `folder`; an earlier demo's is replaced."""
     prompt = DEMO_CLIP.with_suffix(".txt").read_text(encoding="utf-8").strip()
     request = build_request(
         [{"base": base, "clips": [str(DEMO_CLIP)], "prompts": [prompt], "train": {"seed": seed}}]
     )
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     run_training(request, folder, terminal=terminal)
 
 
