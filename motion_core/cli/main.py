@@ -1,7 +1,7 @@
 """Reads the command line, runs one subcommand and turns what goes wrong into one line and a status.
 
-Status: 0 done; 2 for a `MotionError`, a bad flag or a file that the system refuses, as one line
-"error: …" on the standard error; 130 after Ctrl-C.
+Status: 0 done; 2 for a `MotionError`, a bad flag, a file that the system refuses or a GPU without
+memory left, as one line "error: …" on the standard error; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -43,6 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _failed(str(error))
         except OSError as error:
             return _failed(f"{error.filename or 'The system'}: {error.strerror or error}.")
+        except RuntimeError as error:
+            # torch's own class, by name: importing torch here would slow `--help`.
+            if type(error).__name__ != "OutOfMemoryError":
+                raise
+            return _failed(
+                "The GPU's memory ran out. Use --precision bf16, a smaller --width and --height, "
+                "fewer frames, or --device cpu."
+            )
         except KeyboardInterrupt:
             sys.stderr.write("stopped\n")
             return INTERRUPTED

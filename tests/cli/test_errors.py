@@ -292,6 +292,19 @@ def test_other_refusals(material: Material, tmp_path: Path, capsys: Captured) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_gpu_without_memory_left(
+    material: Material, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch's own error, raised where a GPU would: a test cannot fill one."""
+
+    def out_of_memory(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr("motion_core.cli.sample_run.generate", out_of_memory)
+    assert "The GPU's memory ran out" in refused(material.sample(tmp_path / "a.mp4"), capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_process_of_its_own(material: Material, tmp_path: Path) -> None:
     """Nothing but the line, whatever libraries have to say when they are imported."""
     argv = material.train(tmp_path / "run", "--frames", str(FRAMES + 9))
