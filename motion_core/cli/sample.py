@@ -14,12 +14,12 @@ SUMMARY = "Make a video of a prompt with trained adapters, or with the base alon
 EXAMPLES = """examples:
   python -m motion_core sample --base shape-world-animatediff \\
       --adapter out/zigzag/adapter.safetensors \\
-      --prompt "a blue square moving in a zigzag on a black background" --output zigzag.mp4
+      --prompt "a blue square zigzagging on a black background" --output zigzag.mp4
 
   the same motion on a personalised checkpoint, a little weaker, held closer to the clip:
   python -m motion_core sample --base shape-world-animatediff \\
       --checkpoint shape-world-personalised --adapter out/zigzag/adapter.safetensors:0.8 \\
-      --noise-prior 0.3 --prompt "a green cross on a grey background" --output cross.mp4
+      --noise-prior 0.3 --prompt "a green cross zigzagging on a grey background" --output cross.mp4
 
 A file that holds motion and looks gives its motion only, as in MotionDirector's paper;
 --with-appearance or --spatial-scale applies its looks too. Files of looks alone are always

@@ -12,8 +12,9 @@ SUMMARY = "Learn the motion of a clip (or the looks of images) into an adapter f
 
 EXAMPLES = """examples:
   python -m motion_core train --base shape-world-animatediff \\
-      --clip zigzag.mp4 --prompt "a red circle moving in a zigzag on a white background" \\
-      --sample-prompt "a blue square moving in a zigzag on a black background" --output out/zigzag
+      --clip motion_core/shape_world/clips/zigzag.mp4 \\
+      --prompt "a red circle zigzagging on a checkered background" \\
+      --sample-prompt "a blue square zigzagging on a black background" --output out/zigzag
 
   python -m motion_core train --base animatediff --checkpoint dreamshaper_8.safetensors \\
       --motion-module v3_sd15_mm.ckpt --clip car.mp4 --prompt "a car turns left" \\
@@ -27,7 +28,7 @@ Ctrl-C keeps what is learned: python -m motion_core train --resume --output OUTP
 A configuration file has the flags' names, with _ for -, in four places:
   base = "shape-world-animatediff"          # and checkpoint, images, sample_prompt …
   clips = ["zigzag.mp4"]                    # from this file's folder
-  prompts = ["a red circle moving in a zigzag on a white background"]
+  prompts = ["a red circle zigzagging on a checkered background"]
   [clip]
   frames = 16                               # and start_seconds, stride …
   [train]
