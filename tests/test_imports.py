@@ -1,4 +1,4 @@
-"""The core stands alone: ComfyUI is nowhere imported in it, neither at the top nor in a function."""
+"""The core stands alone: ComfyUI is nowhere imported in it, at the top or in a function."""
 
 from __future__ import annotations
 
