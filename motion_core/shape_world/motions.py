@@ -56,7 +56,7 @@ def _track(
     )
 
 
-def _centred_in_frame(path: Array, rng: np.random.Generator) -> Array:
+def _placed(path: Array, rng: np.random.Generator) -> Array:
     """Moves a (F, 2) path, drawn around anything, to a random place where all of it stays in the
     frame."""
     low, high = path.min(axis=0), path.max(axis=0)
@@ -67,33 +67,37 @@ def _centred_in_frame(path: Array, rng: np.random.Generator) -> Array:
 _DIRECTIONS = {"right": 0.0, "down": 90.0, "left": 180.0, "up": 270.0}
 
 
+def _turned(path: Array, degrees: float) -> Array:
+    """A path that leads to the right, turned clockwise (y points down)."""
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return path @ np.array([[cos, sin], [-sin, cos]])
+
+
 def _still(rng: np.random.Generator) -> tuple[str, Array]:
     return "resting", np.zeros((FRAMES, 2))
 
 
 def _line(rng: np.random.Generator) -> tuple[str, Array]:
     name = str(rng.choice(list(_DIRECTIONS)))
-    angle = np.deg2rad(_DIRECTIONS[name] + rng.uniform(-20, 20))
-    distance = np.linspace(0, rng.uniform(18, 36), FRAMES)
-    return f"moving {name}", np.stack([np.cos(angle) * distance, np.sin(angle) * distance], axis=1)
+    distance = np.linspace(0, rng.uniform(26, 36), FRAMES)
+    path = np.stack([distance, np.zeros(FRAMES)], axis=1)
+    return f"moving {name}", _turned(path, _DIRECTIONS[name] + rng.uniform(-8, 8))
 
 
 def _arc(rng: np.random.Generator) -> tuple[str, Array]:
-    sweep = np.deg2rad(rng.uniform(70, 200)) * rng.choice([-1, 1])
-    angles = rng.uniform(0, 2 * np.pi) + np.linspace(0, sweep, FRAMES)
-    radius = rng.uniform(10, 18)
-    return "gliding along an arc", radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    """Half a circle over the middle of its way, as wide as the frame allows."""
+    name = str(rng.choice(list(_DIRECTIONS)))
+    angles = np.linspace(np.pi, 2 * np.pi, FRAMES)
+    path = rng.uniform(13, 18) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return f"gliding {name} along an arc", _turned(path, _DIRECTIONS[name])
 
 
 def _wave(rng: np.random.Generator) -> tuple[str, Array]:
-    name = str(rng.choice(["right", "left", "up", "down"]))
+    """One period of a sine along a straight way, always beginning in its middle."""
+    name = str(rng.choice(list(_DIRECTIONS)))
     time = np.linspace(0, 1, FRAMES)
-    forward = (1 if name in ("right", "down") else -1) * rng.uniform(18, 36) * time
-    side = rng.uniform(3, 7) * np.sin(
-        2 * np.pi * (rng.uniform(0.7, 1.2) * time + rng.uniform(0, 1))
-    )
-    pair = (forward, side) if name in ("right", "left") else (side, forward)
-    return f"drifting {name} in a gentle wave", np.stack(pair, axis=1)
+    path = np.stack([rng.uniform(28, 36) * time, rng.uniform(4, 7) * np.sin(2 * np.pi * time)], 1)
+    return f"drifting {name} in a gentle wave", _turned(path, _DIRECTIONS[name])
 
 
 BASE_MOTIONS: dict[str, Callable[[np.random.Generator], tuple[str, Array]]] = {
@@ -107,9 +111,9 @@ BASE_MOTIONS: dict[str, Callable[[np.random.Generator], tuple[str, Array]]] = {
 def draw_base_motion(rng: np.random.Generator, name: str | None = None) -> tuple[str, Track]:
     """Draws a base motion: its caption phrase and its track; radius constant, 10 to 14 pixels,
     camera at rest."""
-    name = name or str(rng.choice(list(BASE_MOTIONS), p=[0.1, 0.4, 0.25, 0.25]))
+    name = name or str(rng.choice(list(BASE_MOTIONS), p=[0.1, 0.34, 0.28, 0.28]))
     phrase, path = BASE_MOTIONS[name](rng)
-    path = _centred_in_frame(path, rng)
+    path = _placed(path, rng)
     return phrase, _track(path[:, 0], path[:, 1], rng.uniform(10, 14))
 
 

@@ -39,7 +39,7 @@ from .pretraining.unets import train_image_unet, train_motion_module, train_unet
 from .pretraining.vae import train_vae
 from .vocabulary import VOCABULARY_FILE, load_tokenizer, write_vocabulary
 
-CLIPS = 3000
+CLIPS = 2400
 OUTLINED_CLIPS = 1000
 
 Part = Callable[["Workshop"], None]
@@ -105,7 +105,7 @@ def make_clip(shop: Workshop) -> None:
 
 
 def make_image(shop: Workshop) -> None:
-    run = shop.run("image", steps=3600, learning_rate=1e-3)
+    run = shop.run("image", steps=7000, learning_rate=1e-3)
     shop.keep("image", *train_image_unet(shop.latents(), shop.text(), run))
 
 
@@ -122,7 +122,7 @@ def make_motion(shop: Workshop) -> None:
 
 
 def make_zeroscope(shop: Workshop) -> None:
-    run = shop.run("zeroscope", steps=1800, learning_rate=7e-4)
+    run = shop.run("zeroscope", steps=3200, learning_rate=1e-3)
     shop.keep("zeroscope", *train_unet3d(shop.latents(), shop.text(), run, shop.image_unet()))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 EMA_DECAY = 0.998
 EMPTY_PROMPTS = 0.1
+SLOW = 0.15
 
 Draw = Callable[[np.random.Generator], Drawn]
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -48,22 +49,27 @@ def train_denoiser(
     draw: Draw,
     text: TextEncoder,
     scheduler: DDIMScheduler,
+    slow: Collection[str] = (),
 ) -> dict[str, object]:
     """Trains those parameters of `module` that require gradients, in place, and leaves their
     moving average.
 
     predict(noisy latents, timesteps (B,), prompt_embeds (B, L, D)) returns the model's output.
+    slow: names of parameters that are trained already, and go on at 0.15 times the learning rate.
     Returns a record.
     """
     torch.manual_seed(run.seed)
-    parameters = [p for p in module.parameters() if p.requires_grad]
+    named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    factors = [SLOW if name in slow else 1.0 for name, _ in named]
+    parameters = [parameter for _, parameter in named]
     average = [copy.deepcopy(p.detach()) for p in parameters]
-    optimizer = torch.optim.AdamW(parameters, lr=run.learning_rate, weight_decay=1e-3)
+    groups = [{"params": [p], "factor": f} for p, f in zip(parameters, factors, strict=True)]
+    optimizer = torch.optim.AdamW(groups, lr=run.learning_rate, weight_decay=1e-3)
     losses: list[float] = []
     start = time.monotonic()
     for step, drawn in enumerate(_batches(run, draw)):
         for group in optimizer.param_groups:
-            group["lr"] = run.learning_rate * one_cycle(step, run.steps)
+            group["lr"] = run.learning_rate * group["factor"] * one_cycle(step, run.steps)
         loss = _v_loss(predict, drawn, text.encode(drawn.prompts), scheduler)
         optimizer.zero_grad()
         loss.backward()

@@ -63,7 +63,8 @@ def train_motion_module(
 def train_unet3d(
     latents: LatentSet, text: TextEncoder, run: DenoiserRun, image_unet: UNet2DConditionModel
 ) -> tuple[UNet3DConditionModel, Record]:
-    """ModelScope's recipe: spatial layers start from the image UNet, then everything is trained."""
+    """ModelScope's recipe: spatial layers start from the image UNet, then all is trained, the
+    spatial layers slowly: few clips a step would make them forget shapes."""
     torch.manual_seed(run.seed)
     unet = build_unet3d()
     shapes = {name: value.shape for name, value in unet.state_dict().items()}
@@ -76,5 +77,6 @@ def train_unet3d(
         lambda rng: latents.draw_videos(rng, CLIPS_A_STEP),
         text,
         build_scheduler("scaled_linear"),
+        slow=spatial.keys(),
     )
     return unet, record
