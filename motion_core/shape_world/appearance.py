@@ -25,7 +25,9 @@ NOTHING = "nothing"
 
 
 class Appearance(NamedTuple):
-    """Words of shape world, or "nothing" where no object was found. look: "solid" or "outlined"."""
+    """Words of shape world, or "nothing" where no object was found, or no background around one
+    that fills the picture. look: "solid" or "outlined".
+    """
 
     colour: str
     shape: str
@@ -86,6 +88,8 @@ def _background(image: np.ndarray, seen: Sighting) -> tuple[str, str]:
     ones."""
     rows, columns = np.mgrid[0:SIZE, 0:SIZE] + 0.5
     keep = np.hypot(columns - seen.x, rows - seen.y) > 1.8 * seen.radius + 2
+    if not (keep[1:, 1:] & keep[1:, :-1] & keep[:-1, 1:]).any():
+        return NOTHING, NOTHING
     features = _background_features(image, keep)
     known = _known_backgrounds()
     return min(known, key=lambda key: float(np.linalg.norm(features - known[key])))

@@ -84,3 +84,12 @@ def test_score_tells_accuracy_from_leakage():
     assert (good.accurate, good.leaks) == (True, False)
     assert (bad.accurate, bad.leaks) == (False, True)
     assert good.motion_fidelity > 0.99
+
+
+def test_an_object_that_fills_the_picture_leaves_no_background_to_see():
+    """All red: the mask is the picture, of radius √(64²/π) = 36 about its centre, and no corner is
+    further than 1.8·36 from there."""
+    red = np.zeros((64, 64, 3), np.float32)
+    red[..., 0] = 1.0
+    seen = recognise_frame(red)
+    assert (seen.colour, seen.background, seen.look) == ("red", "nothing", "nothing")
