@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +29,7 @@ from ..shape_world.comparison import Comparison
 from ..shape_world.references import DEMO_CLIP, FPS, reference
 from ..shape_world.renderer import render
 from ..shape_world.scores import Subject
+from .device import chosen_device
 from .request import build_request
 from .results import viewing_scale
 from .run_folder import ADAPTER, METRICS, writable_folder
@@ -55,8 +58,24 @@ SHOWN = 4
 Figures = dict[str, dict[str, float]]
 
 
-def run_demo(output: Path, seed: int) -> None:
-    """Writes adapters, pictures, videos and metrics.json into `output` and prints the table."""
+@dataclass(frozen=True, kw_only=True)
+class DemoSize:
+    """How much is trained and sampled. train_steps, sample_steps, inversion_steps: None is what the
+    base is used at by default.
+    """
+
+    subjects: Sequence[Subject] = SUBJECTS
+    seeds: Sequence[int] = SEEDS
+    train_steps: int | None = None
+    sample_steps: int | None = None
+    inversion_steps: int | None = None
+
+
+def run_demo(output: Path, seed: int, size: DemoSize = DemoSize()) -> None:
+    """Writes adapters, pictures, videos and metrics.json into `output` and prints the table.
+
+    seed: of the training.
+    """
     start = time.monotonic()
     with writable_folder(output), Terminal() as terminal:
         figures: dict[str, Figures] = {}
@@ -64,15 +83,15 @@ def run_demo(output: Path, seed: int) -> None:
             _require_replaceable(output / title)
         for title, base in TRAINED.items():
             terminal.line(f"{title}: learning a {MOTION}")
-            _train(base, output / title, seed, terminal)
-            figures[title] = _compare(title, base, None, output / title, output, terminal)
+            _train(base, output / title, seed, size, terminal)
+            figures[title] = _compare(title, base, None, size, output / title, terminal)
         figures["personalised"] = _compare(
-            "personalised", ANIMATEDIFF, PERSONALISED, output / "animatediff", output, terminal
+            "personalised", ANIMATEDIFF, PERSONALISED, size, output / "animatediff", terminal
         )
     seconds = time.monotonic() - start
-    write_json(output / METRICS, {**figures, "prompts": _prompts(), "seconds": seconds})
+    write_json(output / METRICS, {**figures, "prompts": _prompts(size), "seconds": seconds})
     say(_table(figures))
-    say(f"{len(SUBJECTS)} prompts x {len(SEEDS)} seeds, {seconds:.0f} s in all.")
+    say(f"{len(size.subjects)} prompts x {len(size.seeds)} seeds, {seconds:.0f} s in all.")
     say(f"Pictures: {', '.join(str(output / f'{title}.png') for title in figures)}")
 
 
@@ -85,27 +104,40 @@ def _require_replaceable(folder: Path) -> None:
         )
 
 
-def _train(base: str, folder: Path, seed: int, terminal: Terminal) -> None:
+def _train(base: str, folder: Path, seed: int, size: DemoSize, terminal: Terminal) -> None:
     """Trains an adapter into `folder`; an earlier demo's is replaced."""
     prompt = DEMO_CLIP.with_suffix(".txt").read_text(encoding="utf-8").strip()
-    request = build_request(
-        [{"base": base, "clips": [str(DEMO_CLIP)], "prompts": [prompt], "train": {"seed": seed}}]
-    )
+    layer = {"base": base, "clips": [str(DEMO_CLIP)], "prompts": [prompt], "train": {"seed": seed}}
+    request = build_request([layer, _smaller(size)])
     folder.mkdir(parents=True, exist_ok=True)
     run_training(request, folder, terminal=terminal)
 
 
+def _smaller(size: DemoSize) -> dict[str, Any]:
+    """What the size asks of a training run."""
+    given = {"sample_steps": size.sample_steps, "inversion_steps": size.inversion_steps}
+    layer: dict[str, Any] = {name: steps for name, steps in given.items() if steps is not None}
+    return layer if size.train_steps is None else {**layer, "train": {"steps": size.train_steps}}
+
+
 def _compare(
-    title: str, base: str, checkpoint: Path | None, trained: Path, output: Path, terminal: Terminal
+    title: str,
+    base: str,
+    checkpoint: Path | None,
+    size: DemoSize,
+    trained: Path,
+    terminal: Terminal,
 ) -> Figures:
-    """Samples and scores base and adapted, with fresh noise and with the noise prior."""
-    backbone = load_base(base, checkpoint=checkpoint)
+    """Samples and scores base and adapted, with fresh noise and with the noise prior. The pictures
+    go beside the folder `trained`.
+    """
+    backbone = load_base(base, checkpoint=checkpoint, device=chosen_device("auto"))
     _, learned = load_adapter(trained / ADAPTER)
     _, inverted = load_noise(noise_path(trained / ADAPTER))
     motion: list[tuple[Adapter, float]] = [(learned["temporal"], 1.0)]
-    fresh = _settings(base)
+    fresh = _settings(base, size)
     prior = dataclasses.replace(fresh, noise_prior=NOISE_PRIOR)
-    comparison = Comparison(reference=reference(MOTION), subjects=SUBJECTS, seeds=SEEDS)
+    comparison = Comparison(reference=reference(MOTION), subjects=size.subjects, seeds=size.seeds)
     rows = {
         "base": ([], fresh),
         "adapted": (motion, fresh),
@@ -115,14 +147,14 @@ def _compare(
     for name, (adapters, settings) in rows.items():
         terminal.line(f"{title}: sampling, {name.replace('_', ' ')}")
         figures[name], clips[name] = comparison.run(backbone, adapters, settings, inverted)
-    _show(output / title, comparison, clips)
+    _show(trained.parent / title, comparison, clips)
     return figures
 
 
-def _settings(base: str) -> SampleSettings:
+def _settings(base: str, size: DemoSize) -> SampleSettings:
     defaults = base_defaults(base)
     return SampleSettings(
-        steps=defaults.sample_steps,
+        steps=size.sample_steps or defaults.sample_steps,
         guidance_scale=defaults.guidance_scale,
         frames=defaults.frames,
         height=defaults.height,
@@ -140,7 +172,7 @@ def _show(stem: Path, comparison: Comparison, clips: Mapping[str, Sequence[Tenso
     write_image(stem.with_suffix(".png"), contact_sheet(rows))
     shown = [
         torch.cat([frames, clips["base"][index], clips["adapted"][index]], dim=3)
-        for index in range(SHOWN)
+        for index in range(len(rows) // 2)
     ]
     moving = torch.cat(shown, dim=2)
     scale = viewing_scale(64) // 2
@@ -148,9 +180,9 @@ def _show(stem: Path, comparison: Comparison, clips: Mapping[str, Sequence[Tenso
     write_gif(stem.with_suffix(".gif"), moving, FPS, scale)
 
 
-def _prompts() -> list[str]:
+def _prompts(size: DemoSize) -> list[str]:
     phrase = reference(MOTION).phrase
-    return [subject.prompt(phrase) for subject in SUBJECTS]
+    return [subject.prompt(phrase) for subject in size.subjects]
 
 
 def _table(figures: Mapping[str, Figures]) -> str:
