@@ -11,7 +11,9 @@ from motion_core.backbones.saving import save_checkpoint, save_motion_module, sa
 from motion_core.bases import BASES, base_defaults, check_parts, load_base
 from motion_core.clips import ClipSettings
 from motion_core.errors import FormatError, SettingsError
+from motion_core.objectives import OBJECTIVES
 from motion_core.sampler import SampleSettings
+from motion_core.settings import from_mapping
 from motion_core.train_settings import TrainSettings
 from tests.tiny import tiny_animatediff, tiny_zeroscope
 
@@ -33,11 +35,9 @@ def test_the_defaults_are_settings(name: str) -> None:
         width=base.width,
         height=base.height,
     )
-    TrainSettings(
-        steps=base.train_steps or 1,
-        learning_rate=base.learning_rate,
-        noise_draws=base.noise_draws or 1,
-    )
+    from_mapping(TrainSettings, base.train)
+    for method, values in base.methods.items():
+        from_mapping(type(OBJECTIVES[method]().settings), values)
 
 
 def test_parts_that_are_missing_or_foreign() -> None:

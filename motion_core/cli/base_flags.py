@@ -13,12 +13,7 @@ def base_table() -> str:
     """What "the base's" means in the help, one line a base."""
     lines = ["the bases' defaults:"]
     for name, base in BASES.items():
-        train = {
-            "steps": base.train_steps,
-            "learning rate": base.learning_rate,
-            "noise draws": base.noise_draws,
-        }
-        own = [f"{word} {value:g}" for word, value in train.items() if value is not None]
+        own = [f"{key.replace('_', ' ')} {value}" for key, value in base.train.items()]
         lines.append(
             f"  {name:<24} {base.width}x{base.height}, {base.frames} frames at {base.fps:g} fps; "
             f"sampling: {base.sample_steps} steps, guidance {base.guidance_scale:g}\n"

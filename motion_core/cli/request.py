@@ -135,6 +135,10 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
             f"There is no method {objective_name!r}. Choose one of {', '.join(OBJECTIVES)}."
         )
     method = OBJECTIVES[objective_name]
+    tables["objective"] = {
+        **base_defaults(name).methods.get(objective_name, {}),
+        **tables["objective"],
+    }
     run = from_mapping(RunSettings, merged)
     check_parts(name, **{part: getattr(run, part) for part in PARTS})
     return TrainRequest(
@@ -175,11 +179,6 @@ def absolute_paths(layer: Layer, folder: Path) -> Layer:
 
 
 def _defaults(base: BaseDefaults) -> Layer:
-    train = {
-        "steps": base.train_steps,
-        "learning_rate": base.learning_rate,
-        "noise_draws": base.noise_draws,
-    }
     return {
         "sample_steps": base.sample_steps,
         "sample_guidance": base.guidance_scale,
@@ -189,7 +188,7 @@ def _defaults(base: BaseDefaults) -> Layer:
             "width": base.width,
             "height": base.height,
         },
-        "train": {name: value for name, value in train.items() if value is not None},
+        "train": dict(base.train),
     }
 
 
