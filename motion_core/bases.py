@@ -28,8 +28,8 @@ class BaseDefaults:
     """What a base is trained and sampled at where nothing else is asked for.
 
     family: which adapters fit. required, optional: the files to give. width, height: pixels.
-    frames, fps: of a clip. sample_steps: DDIM steps. train, methods:
-    settings of the training, and of each method, that differ from the method's own here.
+    frames, fps: of a clip. sample_steps: DDIM steps. train, methods: settings of the
+    training, and of each method, that differ from the method's own here.
     """
 
     family: Literal["animatediff", "zeroscope"]
@@ -46,10 +46,10 @@ class BaseDefaults:
     methods: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
-# Deviation from the papers, at shape world's size: a hundredth of the parameters bears ten times the
-# learning rate, with a warm-up, a cosine and clipped gradients; several noise draws a step steady
-# the loss. LoRAs are nearly as wide as the layers, so that dropout only costs time; and a temporal
-# LoRA that never trains without its spatial LoRA does little without it.
+# Deviation from the papers, at shape world's size: a network of a hundredth of the parameters bears
+# ten times the learning rate, with a warm-up, a cosine and clipped gradients; several noise draws a
+# step steady the loss. LoRAs are nearly as wide as the layers, so that dropout only costs time; and
+# a temporal LoRA that seldom trains without its spatial LoRA does little without it.
 _SMALL_TRAIN: Mapping[str, object] = {
     "steps": 600,
     "learning_rate": 5e-3,

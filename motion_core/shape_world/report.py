@@ -24,7 +24,7 @@ from .tracker import track
 
 PROMPTS = 64
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "up": (0, -1), "down": (0, 1)}
-SETTINGS = SampleSettings(steps=20, guidance_scale=4.0, frames=16, height=64, width=64)
+SETTINGS = SampleSettings(steps=16, guidance_scale=4.0, frames=16, height=64, width=64)
 
 
 def draw_prompts(count: int, seed: int) -> list[tuple[Subject, str]]:
