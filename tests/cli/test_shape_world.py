@@ -8,15 +8,9 @@ import pytest
 
 from motion_core.adapter_file import read_info
 from motion_core.cli.main import main
-from motion_core.shape_world.base import IMAGE, PERSONALISED, VIDEO
 from motion_core.shape_world.references import DEMO_CLIP
 
 SHORT = "--steps 1 --noise-draws 1 --rank 1 --sample-steps 1 --inversion-steps 2 --device cpu"
-
-pytestmark = pytest.mark.skipif(
-    not all(path.is_file() for path in (IMAGE, PERSONALISED, VIDEO)),
-    reason="shape world's weights have not been trained here",
-)
 
 
 @pytest.mark.parametrize("base", ["shape-world-animatediff", "shape-world-zeroscope"])
