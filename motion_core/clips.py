@@ -13,10 +13,11 @@ a short tail chunk. Here the windows are spread evenly over the video and all ha
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf
 from pathlib import Path
 
@@ -200,7 +201,7 @@ def _cut(source: FrameSource, settings: ClipSettings, prompt: str) -> list[Clip]
     step = 1 / settings.fps if settings.fps else interval
     available = ceil((source.times[-1] + interval) / step - 1e-3)
     first = round(settings.start_seconds / step)
-    clips = []
+    clips: list[Clip] = []
     for start in window_starts(available, first, settings, source.name):
         ticks = [start + k * settings.stride for k in range(settings.frames)]
         frames = source.read([source.nearest(tick * step) for tick in ticks])
@@ -214,7 +215,15 @@ def _cut(source: FrameSource, settings: ClipSettings, prompt: str) -> list[Clip]
                 else f"{source.name} from {start * step:.2f} s",
             )
         )
-    return clips
+    return clips if len(clips) == 1 else _of_one_video(clips)
+
+
+def _of_one_video(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips with their video's identity: a hash of all their pixels, whatever its name."""
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(clip.frames.numpy().tobytes())
+    return [replace(clip, video=digest.hexdigest()) for clip in clips]
 
 
 def _framed(frames: Iterable[Tensor], settings: ClipSettings, name: str) -> list[Tensor]:

@@ -165,6 +165,7 @@ def _encode(backbone: Backbone, clip: Clip, cache: Path | None, encoders: str) -
         fps=clip.fps,
         digest=digest,
         source=clip.source,
+        video=clip.video,
     )
 
 

@@ -17,13 +17,15 @@ class Clip:
     """A piece of video to learn from, or one image (F = 1).
 
     frames: (F, 3, H, W) float32 in [-1, 1], H and W multiples of 8. fps: frames a second of these
-    frames. source: a name for messages, usually the file's.
+    frames. source: a name for messages, usually the file's. video: what tells the clips of one
+    video from those of others; empty for a clip that is the only one of its video.
     """
 
     frames: Tensor
     fps: float
     prompt: str
     source: str
+    video: str = ""
 
     @property
     def is_image(self) -> bool:
@@ -35,7 +37,7 @@ class LatentClip:
     """A clip as the network sees it.
 
     latents: (1, C, F, h, w), scaled. prompt_embeds: (1, L, D). digest: hash of the clip's pixels
-    and prompt.
+    and prompt. video: as in `Clip`.
     """
 
     latents: Tensor
@@ -44,6 +46,7 @@ class LatentClip:
     fps: float
     digest: str
     source: str
+    video: str = ""
 
     @property
     def is_image(self) -> bool:

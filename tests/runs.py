@@ -30,7 +30,7 @@ from motion_core.types import Batch, LatentClip
 from .tiny import CONTEXT_LENGTH, PROMPT_DIM, tiny_animatediff
 
 
-def latent_clip(frames: int = 3, seed: int = 0) -> LatentClip:
+def latent_clip(frames: int = 3, seed: int = 0, video: str = "") -> LatentClip:
     """(1, 4, frames, 4, 4) latents and a prompt's embedding, both drawn from `seed`."""
     rng = torch.Generator().manual_seed(seed)
     return LatentClip(
@@ -40,6 +40,7 @@ def latent_clip(frames: int = 3, seed: int = 0) -> LatentClip:
         fps=8.0,
         digest=f"digest-{seed}-{frames}",
         source=f"clip-{seed}.mp4",
+        video=video,
     )
 
 

@@ -101,6 +101,16 @@ def test_windows_spread_from_start_to_the_very_end(tmp_path: Path) -> None:
     ]
 
 
+def test_windows_know_their_video_and_no_other() -> None:
+    """The same name, other pixels: another video. A clip that is alone needs no identity."""
+    settings = ClipSettings(frames=4, windows=2)
+    one = clips_from_frames(grey_frames(8), 8, "grey", settings)
+    other = clips_from_frames(grey_frames(9), 8, "grey", settings)
+    assert one[0].video == one[1].video != ""
+    assert one[0].video != other[0].video
+    assert clip_from_frames(grey_frames(8), 8, "grey", ClipSettings(frames=4)).video == ""
+
+
 def test_window_starts_by_hand() -> None:
     """Slack 20 − 10 − 4 = 6 after first = 10: four windows at 10 + 0, 2, 4, 6. One: at first."""
     assert window_starts(20, 10, ClipSettings(frames=4, windows=4), "clip") == [10, 12, 14, 16]

@@ -1,8 +1,9 @@
 """MotionDirector: a spatial LoRA learns how each video looks, so that a temporal LoRA need only
 learn how it moves.
 
-In: encoded clips. Out: a LoRA "temporal" and one LoRA "spatial.i" for each video i, or for all
-images together. Paper: Zhao et al., "MotionDirector", ECCV 2024 (arXiv 2310.08465), Sec. 3.
+In: encoded clips. Out: a LoRA "temporal" and one LoRA "spatial.i" for each video i, shared by its
+windows, or for all images together. Paper: Zhao et al., "MotionDirector", ECCV 2024 (arXiv
+2310.08465), Sec. 3.
 Reference: showlab/MotionDirector 0146a50, MotionDirector_train.py and configs/.
 """
 
@@ -101,9 +102,8 @@ class MotionDirector:
                 for name, linears in sites.items()
             }
             stack.enter_context(active_loras(backbone.unet, ()))
-            decay = (
-                WEIGHT_DECAY_SEVERAL if len(clips) > 1 or clips[0].is_image else WEIGHT_DECAY_ONE
-            )
+            several = len(set(spatial_names)) > 1 or clips[0].is_image
+            decay = WEIGHT_DECAY_SEVERAL if several else WEIGHT_DECAY_ONE
             yield AttachedMotionDirector(backbone, loras, spatial_names, settings, decay)
 
 
@@ -217,17 +217,19 @@ def _frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
 
 
 def _spatial_names(clips: Sequence[LatentClip]) -> list[str]:
-    """Each clip's spatial LoRA: a video has its own, images share the first image's.
+    """Each clip's spatial LoRA: the windows of a video share one, and so do all images.
 
     Images of one run are pictures of one subject, and make one appearance
     (config_multi_images.yaml, single_spatial_lora).
     """
     if not clips:
         raise ClipError("There is no clip to train on. Give at least one clip or image.")
-    first_image = next((index for index, clip in enumerate(clips) if clip.is_image), 0)
-    return [
-        f"spatial.{first_image if clip.is_image else index}" for index, clip in enumerate(clips)
+    looks = [
+        "images" if clip.is_image else ("video", clip.video or index)
+        for index, clip in enumerate(clips)
     ]
+    numbers = {look: number for number, look in enumerate(dict.fromkeys(looks))}
+    return [f"spatial.{numbers[look]}" for look in looks]
 
 
 def _chance(probability: float, rng: torch.Generator) -> bool:

@@ -186,6 +186,14 @@ def test_zeroscope_on_two_clips(material: Material, tmp_path: Path) -> None:
     assert info.prompts == ("a red square", "a scarlet square")
 
 
+def test_windows_of_one_clip_have_one_look(material: Material, tmp_path: Path) -> None:
+    """6 frames hold 2 windows of 4."""
+    assert main(material.train(tmp_path / "run", "--windows", "2", steps=1)) == 0
+    info = read_info(tmp_path / "run" / "adapter.safetensors")
+    assert set(info.adapters) == {"temporal", "spatial.0"}
+    assert len(info.prompts) == 2
+
+
 def test_half_precision_keeps_float32_adapters(material: Material, tmp_path: Path) -> None:
     assert main(material.train(tmp_path / "run", "--precision", "bf16", steps=1)) == 0
     assert {tensor.dtype for tensor in weights(tmp_path / "run").values()} == {torch.float32}

@@ -230,6 +230,25 @@ def test_weight_decay_of_one_video_and_of_several() -> None:
             assert {group.learning_rate for group in groups} == {5e-4}
 
 
+def test_windows_of_one_video_share_their_looks() -> None:
+    """Three windows are one video: one spatial LoRA, decay 1e-2. With a video and an image more, of
+    which neither is a window of it: three looks, decay 1e-4.
+    """
+    backbone = tiny_animatediff()
+    windows = [latent_clip(frames=2, seed=seed, video="car") for seed in range(3)]
+    more = [latent_clip(frames=2, seed=3), latent_clip(frames=1, seed=4)]
+    with MotionDirector(QUIET).attach(backbone, windows, rng()) as attached:
+        assert list(attached.groups) == ["spatial.0", "temporal"]
+        assert {group.weight_decay for group in attached.groups.values()} == {1e-2}
+        terms = [term.group for term in attached.passes(batch_of(windows[2], 2), rng())]
+        assert terms == ["spatial.0", "temporal"]
+    with MotionDirector(QUIET).attach(backbone, [*more, *windows], rng()) as attached:
+        assert list(attached.groups) == ["spatial.0", "spatial.1", "spatial.2", "temporal"]
+        assert {group.weight_decay for group in attached.groups.values()} == {1e-4}
+        terms = [term.group for term in attached.passes(batch_of(windows[2], 4), rng())]
+        assert terms == ["spatial.2", "temporal"]
+
+
 def test_only_adapters_drop() -> None:
     """The base stays in eval mode, yet two passes of one seed differ by the LoRA's dropout."""
     backbone, clip = tiny_zeroscope(), latent_clip()
