@@ -15,7 +15,7 @@ from ..backbones.animatediff import AnimateDiff, checkpoint_unet_keys
 from ..backbones.components import vae_from_file
 from ..backbones.formats import motion_keys, with_prefix
 from ..backbones.loading import Section, build_empty, fill
-from ..backbones.roles import LDM_UNET
+from ..backbones.roles import LDM_UNET, Role, require_role
 from ..backbones.tensor_files import open_tensors
 from ..backbones.zeroscope import ZeroScope, modelscope_keys
 from ..errors import FormatError
@@ -60,10 +60,12 @@ def load_shape_world(
 
 
 def _animatediff(checkpoint: Path, dtype: torch.dtype, device: torch.device | str) -> AnimateDiff:
+    image = open_tensors(checkpoint)
+    require_role(image, (Role.SD15_CHECKPOINT, Role.IMAGE_UNET), "an image checkpoint")
     unet = build_empty(build_motion_unet)
     sections = [
         Section(
-            file=open_tensors(checkpoint),
+            file=image,
             keys=checkpoint_unet_keys(unet),
             part="shape world's image UNet",
             prefix=LDM_UNET,

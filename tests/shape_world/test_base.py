@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from motion_core.backbones.roles import Role, file_role
 from motion_core.errors import FormatError
@@ -88,3 +88,19 @@ def test_a_wrong_name_or_checkpoint_is_refused():
         load_shape_world(ZEROSCOPE, PERSONALISED)
     with pytest.raises(FormatError, match="motion_module"):
         load_shape_world(ANIMATEDIFF, base.MOTION_MODULE)
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        ("down_blocks.0.attn1.processor.to_q_lora.down.weight", "an AnimateDiff domain adapter"),
+        ("lora_unet_mid_block.lora_down.weight", "an image LoRA in kohya's form"),
+    ],
+)
+def test_a_lora_as_image_checkpoint_is_named(key: str, what: str, tmp_path: Path):
+    path = tmp_path / "style.safetensors"
+    save_file({key: torch.zeros(2, 8)}, path)
+    with pytest.raises(
+        FormatError, match=rf"style\.safetensors is {what}, not an image checkpoint"
+    ):
+        load_shape_world(ANIMATEDIFF, path)
