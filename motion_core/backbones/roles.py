@@ -18,6 +18,8 @@ ADAPTER_METADATA = "motion_adapter"
 NOISE_METADATA = "motion_noise"
 LDM_UNET = "model.diffusion_model."
 LDM_VAE = "first_stage_model."
+# OpenCLIP ViT-H/14's; Stable Diffusion 1.5 has 768.
+SD2_PROMPT_WIDTH = 1024
 
 
 class Role(Enum):
@@ -172,7 +174,10 @@ def _image_role(file: TensorFile) -> Role:
     first = [key for key in keys if key.endswith(("input_blocks.0.0.weight", "conv_in.weight"))]
     if first and file.shapes[first[0]][1] > 4:
         return Role.INPAINTING_CHECKPOINT
-    if any(key.startswith("cond_stage_model.model.") for key in keys):
+    prompts = [key for key in keys if key.endswith(".attn2.to_k.weight")]
+    if any(key.startswith("cond_stage_model.model.") for key in keys) or (
+        prompts and file.shapes[prompts[0]][1] == SD2_PROMPT_WIDTH
+    ):
         return Role.SD2_CHECKPOINT
     whole = LDM_UNET + "input_blocks.0.0.weight" in keys and (
         any(key.startswith("cond_stage_model.") for key in keys)
