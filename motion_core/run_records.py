@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from .errors import FormatError
 from .events import StepDone
+from .files import replacing
 
 RunState = Literal["running", "finished", "cancelled", "failed"]
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes to a temporary name beside `path`, flushes to the disk and renames."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, sort_keys=True, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Writes the whole file or, after an error, leaves an older one; see `replacing`."""
+    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def write_state(run_folder: Path, state: RunState, *, step: int, total: int) -> None:
@@ -70,11 +67,9 @@ def read_metrics(run_folder: Path, since: int = 0) -> list[dict[str, Any]]:
 def truncate_metrics(run_folder: Path, step: int) -> None:
     """Forgets the steps after `step`, which a resumed run does again."""
     rows = [row for row in read_metrics(run_folder) if row["step"] <= step]
-    path = run_folder / "metrics.jsonl"
-    temporary = path.with_name(f".{path.name}.tmp")
     lines = (json.dumps(row, sort_keys=True, allow_nan=False) + "\n" for row in rows)
-    temporary.write_text("".join(lines), encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(run_folder / "metrics.jsonl") as partial:
+        partial.write_text("".join(lines), encoding="utf-8")
 
 
 def loss_history(rows: list[dict[str, Any]]) -> Mapping[str, list[tuple[int, float]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from motion_core.backbones.tensor_files import write_tensors
 from motion_core.errors import MotionError
 from motion_core.files import replacing
+from motion_core.run_records import write_json
 
 
 def test_a_failing_body_leaves_the_older_file(tmp_path: Path) -> None:
@@ -31,6 +33,17 @@ def test_permissions_are_the_umasks(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "weights.safetensors").stat().st_mode & 0o777 == 0o640
+
+
+def test_json_that_cannot_be_written_leaves_the_older_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    write_json(path, {"step": 1})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"step": float("nan")})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(MotionError, match="cannot be written"):
+        write_json(path / "below", {})
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
