@@ -99,6 +99,7 @@ class TrainingRun:
         self.clips_left: list[int] = []
         self.position = self._stand(0)
         self.saved: Path | None = None
+        self.is_whole = True  # parameters and position are of the same step
         self.from_sink: BaseException | None = None
 
     def to_the_end(self, checkpoint: Path | None) -> TrainResult:
@@ -113,12 +114,15 @@ class TrainingRun:
                 f"The GPU's memory ran out in step {self.position.step + 1}. Turn on checkpointing "
                 "or bf16, or use fewer frames, a smaller size or fewer noise_draws."
             )
+            self._keep()
             self._failed(message)
             raise TrainingError(message) from error
         except BaseException as error:
             if error is self.from_sink or isinstance(error, (CancelRun, KeyboardInterrupt)):
                 self._cancelled()
             else:
+                if not isinstance(error, TrainingError):  # learning itself did not go wrong
+                    self._keep()
                 self._failed(str(error))
             raise
         self._write_state("finished")
@@ -164,8 +168,10 @@ class TrainingRun:
                 groups.add(term.group)
         norm = self._clip_gradients(groups)
         with uninterrupted():
+            self.is_whole = False
             rate = self._step_optimisers(groups)
             self.position = self._stand(self.position.step + 1)
+            self.is_whole = True
             done = StepDone(
                 step=self.position.step,
                 total=self.settings.steps,
@@ -296,6 +302,17 @@ class TrainingRun:
         path = self._save(announce=self._tell)
         self._write_state("cancelled")
         self._tell(Cancelled(step=self.position.step, path=path))
+
+    def _keep(self) -> None:
+        """Saves a failed run's last whole step, if there is one and the disk takes it; what is
+        reported is the failure that came first.
+        """
+        if self.position.step == 0 or not self.is_whole:
+            return
+        try:
+            self._save(announce=self._tell)
+        except Exception:
+            logger.warning("Step %d cannot be saved.", self.position.step, exc_info=True)
 
     def _failed(self, message: str) -> None:
         self._write_state("failed")

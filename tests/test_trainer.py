@@ -429,6 +429,84 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
     assert state(tmp_path)["state"] == "failed"
 
 
+def test_a_failing_sample_loses_no_step(tmp_path: Path, whole_run: TrainResult) -> None:
+    """save_every is 2 and the sample of step 3 fails: step 3 is saved, and the run goes on from it
+    to the same weights.
+    """
+    events: list[Event] = []
+    settings = dataclasses.replace(RESUME_SETTINGS, sample_every=3)
+
+    def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
+        raise OSError("no room for the video")
+
+    with pytest.raises(OSError, match="no room"):
+        train(
+            tiny_animatediff(),
+            TWO_CLIPS,
+            resume_objective(),
+            settings,
+            tmp_path,
+            events.append,
+            make_sample=make_sample,
+        )
+    step_3 = tmp_path / "checkpoints" / "step-3"
+    assert events[-2:] == [
+        Saved(step=3, path=step_3),
+        Failed(step=3, message="no room for the video", path=step_3),
+    ]
+    assert state(tmp_path)["state"] == "failed"
+    resumed = train(tiny_animatediff(), TWO_CLIPS, resume_objective(), RESUME_SETTINGS, tmp_path)
+    assert_same_run(resumed, whole_run)
+
+
+def test_a_save_that_fails_too_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    events: list[Event] = []
+
+    def full(*args: object, **kwargs: object) -> Path:
+        raise OSError("disk full")
+
+    def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
+        raise ValueError("the sample")
+
+    monkeypatch.setattr("motion_core.training_run.save_checkpoint", full)
+    settings = TrainSettings(steps=2, sample_every=1)
+    with pytest.raises(ValueError, match="the sample"):
+        train(
+            tiny_animatediff(),
+            [constant_clip(1.0)],
+            LeastSquares(),
+            settings,
+            tmp_path,
+            events.append,
+            make_sample=make_sample,
+        )
+    assert events[-1] == Failed(step=1, message="the sample", path=None)
+    assert "Step 1 cannot be saved" in caplog.text
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_step_that_fails_halfway_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """Group a is stepped, b is not: that is no step's state."""
+    objective = LeastSquares(LeastSquaresSettings(groups=("a", "b")))
+    step, calls = torch.optim.AdamW.step, list[int]()
+
+    def breaking(optimiser: torch.optim.AdamW, *args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2 * batch:
+            raise RuntimeError("broken")
+        return step(optimiser, *args, **kwargs)
+
+    monkeypatch.setattr("torch.optim.AdamW.step", breaking)
+    with pytest.raises(RuntimeError, match="broken"):
+        train(tiny_animatediff(), [constant_clip(1.0)], objective, TrainSettings(), tmp_path)
+    assert objective.current()[0] != objective.current()[1]
+    assert not (tmp_path / "checkpoints").exists()
+
+
 class Steep(LeastSquares):
     """√p at p = 0: the loss is 0, its gradient 1 / (2√p) infinite."""
 
