@@ -22,6 +22,7 @@ from .checkpoints import (
     check_same_run,
     latest_checkpoint,
 )
+from .encoding import encoders_digest
 from .errors import ClipError
 from .events import (
     EventSink,
@@ -109,6 +110,7 @@ def describe(
             "family": backbone.family,
             "version": backbone.version,
             "weights": base_digest(backbone.unet),
+            "encoders": encoders_digest(backbone),  # latents may differ in the last bit
         },
     }
 

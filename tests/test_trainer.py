@@ -194,6 +194,13 @@ def test_a_run_may_be_made_longer_but_not_otherwise_changed(tmp_path: Path) -> N
     with pytest.raises(TrainingError, match=r"objective\.settings\.noise was 0\.0, now 0\.5"):
         noisy = LeastSquares(LeastSquaresSettings(noise=0.5))
         train(backbone, clips, noisy, settings, tmp_path)
+    for part in (backbone.text.model, backbone.vae):
+        with torch.no_grad():
+            next(part.parameters()).add_(1.0)
+        with pytest.raises(TrainingError, match=r"base\.encoders was"):
+            train(backbone, clips, LeastSquares(), settings, tmp_path)
+        with torch.no_grad():
+            next(part.parameters()).sub_(1.0)
 
 
 # What is stepped, and when
