@@ -186,8 +186,9 @@ def window_starts(available: int, first: int, settings: ClipSettings, name: str)
 
 
 def _how_to_get_more(first: int, settings: ClipSettings) -> str:
-    lower = ["frames"] + ["stride"] * (settings.stride > 1) + ["start_seconds"] * (first > 0)
-    return f"Lower {' or '.join(lower)}" + (", or raise fps" if settings.fps else "")
+    lower = "Lower frames" + (" or stride" if settings.stride > 1 else "")
+    earlier = ", or start earlier" if first > 0 else ""
+    return lower + earlier + (", or raise fps" if settings.fps else "")
 
 
 def _cut(source: FrameSource, settings: ClipSettings, prompt: str) -> list[Clip]:
