@@ -40,7 +40,8 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 class ClipSettings:
     """Which frames of a video make a clip, and at what size.
 
-    frames: of one clip. start_seconds: where the first window may begin.
+    frames: of one clip; 1 only where there is no other. start_seconds: where the first window may
+    begin.
     stride: take every n-th frame at the video's own rate. fps: or else resample to so many frames a
     second; never more than the video has. An image folder, which has no rate, is taken to run at
     `fps`, by default 8.
@@ -194,6 +195,11 @@ def _how_to_get_more(first: int, settings: ClipSettings) -> str:
 def _cut(source: FrameSource, settings: ClipSettings, prompt: str) -> list[Clip]:
     """All windows of one source, read one after the other."""
     interval = source.interval
+    if settings.frames == 1 and len(source.times) > 1:
+        raise ClipError(
+            f"frames is 1 for {source.name}, which has {len(source.times)}; one frame has looks "
+            "but no motion. Ask for 2 frames or more, or give an image to learn looks."
+        )
     if settings.fps and settings.fps * interval > 1.02:  # a rate of 29.97 may well be called 30
         raise ClipError(
             f"{source.name} has {1 / interval:.4g} frames a second; fps is {settings.fps:g}, so "

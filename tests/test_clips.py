@@ -132,6 +132,13 @@ def test_too_short_says_how_much_there_is() -> None:
         clip_from_frames(grey_frames(14), 8, "grey", late, "clip")
 
 
+def test_one_frame_of_a_video_is_refused() -> None:
+    """It would be taken for an image, and no motion learned."""
+    with pytest.raises(ClipError, match=r"frames is 1 for car, which has 5; .* 2 frames or more"):
+        clip_from_frames(grey_frames(5), 8, "grey", ClipSettings(frames=1), "car")
+    assert clip_from_frames(grey_frames(1), 8, "grey", ClipSettings(frames=1)).is_image
+
+
 def test_more_windows_than_there_are_places() -> None:
     """5 frames hold 5 − 4 + 1 = 2 different windows of 4."""
     settings = ClipSettings(frames=4, windows=3)
