@@ -40,7 +40,7 @@ from .components import (
     vae_from_file,
 )
 from .formats import KeyMap, motion_keys, same_keys, unet_keys, with_prefix
-from .loading import Section, build_empty, fill
+from .loading import Section, build_empty, fill, using_configuration
 from .roles import LDM_UNET, MOTION_MODULES, Role, motion_module_version, require_role
 from .temporal import check_frames, skip_single_frames, spatial_linear_names, temporal_linear_names
 from .tensor_files import TensorFile, open_tensors
@@ -166,7 +166,8 @@ def _open_image(path: Path) -> _Image:
     if path.is_dir():
         file = open_folder(path / "unet")
         require_role(file, (Role.IMAGE_UNET,), "a Stable Diffusion 1.5 UNet")
-        return _Image(file, _from_unet2d(read_config(path / "unet")), path, {})
+        with using_configuration(str(path / "unet")):
+            return _Image(file, _from_unet2d(read_config(path / "unet")), path, {})
     file = open_tensors(path)
     require_role(file, (Role.SD15_CHECKPOINT,), "a Stable Diffusion 1.5 checkpoint")
     own = own_metadata(file)
@@ -197,13 +198,16 @@ def _open_motion(path: Path) -> _Motion:
 def _filled_unet(
     image: _Image, motion: _Motion, dtype: torch.dtype, device: torch.device | str
 ) -> UNetMotionModel:
-    made_for, widths = motion_channels(motion.file), list(image.config["block_out_channels"])
+    unet = build_empty(
+        lambda: UNetMotionModel(**{**image.config, **motion.config}),
+        f"{image.folder or image.file.name} or {motion.file.name}",
+    )
+    made_for, widths = motion_channels(motion.file), list(unet.config["block_out_channels"])
     if made_for != widths:
         raise FormatError(
             f"{motion.file.name} was made for a UNet of widths {made_for}; {image.file.name} has "
             f"{widths}. Choose a motion module and a checkpoint of the same family."
         )
-    unet = build_empty(lambda: UNetMotionModel(**{**image.config, **motion.config}))
     names = list(unet.state_dict())
     spatial = [name for name in names if ".motion_modules." not in name]
     sections = [

@@ -50,6 +50,9 @@ def own_metadata(file: TensorFile) -> Mapping[str, Any]:
         values = json.loads(text)
     except ValueError as error:
         raise FormatError(f"{file.name} has a damaged header ({error}). Get it again.") from error
+    tables = ("unet", "vae", "text", "motion", "scheduler")
+    if not isinstance(values, dict) or not all(isinstance(values.get(t, {}), dict) for t in tables):
+        raise FormatError(f"{file.name} has a damaged header (no table). Get it again.")
     if values.get("format_version") != FORMAT_VERSION:
         raise FormatError(
             f"{file.name} is of format version {values.get('format_version')}; this package reads "

@@ -25,7 +25,7 @@ from .formats import (
     vae_keys,
     with_prefix,
 )
-from .loading import Section, build_empty, fill
+from .loading import Section, build_empty, fill, using_configuration
 from .roles import LDM_VAE, Role, require_role
 from .tensor_files import TORCH_SUFFIXES, TensorFile, in_memory, open_tensors
 from .text import TextEncoder
@@ -45,11 +45,16 @@ def read_config(folder: Path, name: str = "config.json") -> Config:
     """A diffusers or transformers configuration file; raises FormatError if it cannot be read."""
     path = folder / name
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise FormatError(f"There is no {name} in {folder}. Is the folder complete?") from error
     except ValueError as error:
         raise FormatError(f"{path} is not valid JSON ({error}). Download it again.") from error
+    if not isinstance(config, dict):
+        raise FormatError(
+            f"{path} holds a {type(config).__name__}, not a table of entries. Download it again."
+        )
+    return config
 
 
 def open_folder(folder: Path) -> TensorFile:
@@ -66,7 +71,8 @@ def open_folder(folder: Path) -> TensorFile:
 
 def load_scheduler(config: Mapping[str, Any]) -> DDIMScheduler:
     """A DDIMScheduler with this noise schedule, whatever sampler the configuration was made for."""
-    scheduler = DDIMScheduler.from_config(dict(config))
+    with using_configuration("the scheduler"):
+        scheduler = DDIMScheduler.from_config(dict(config))
     assert isinstance(scheduler, DDIMScheduler)
     return scheduler
 
@@ -83,7 +89,7 @@ def load_vae(path: Path, dtype: torch.dtype, device: torch.device | str) -> Auto
 
 def vae_from_folder(folder: Path, dtype: torch.dtype, device: torch.device | str) -> AutoencoderKL:
     config, file = read_config(folder), open_folder(folder)
-    vae = build_empty(lambda: _vae(config))
+    vae = build_empty(lambda: _vae(config), f"the VAE in {folder}")
     section = Section(file=file, keys=diffusers_vae_keys(vae.state_dict()), part="the VAE")
     return fill(vae, [section], dtype, device)
 
@@ -100,8 +106,9 @@ def vae_from_file(
             f"{file.name} is a VAE with diffusers' names. Give its folder, which has config.json."
         )
     config = own_metadata(file).get("vae") or vae_config(file, prefix)
-    vae = build_empty(lambda: _vae(config))
-    keys = with_prefix(vae_keys(vae.state_dict(), len(config["block_out_channels"])), prefix)
+    vae = build_empty(lambda: _vae(config), f"the VAE in {file.name}")
+    levels = len(vae.config["block_out_channels"])
+    keys = with_prefix(vae_keys(vae.state_dict(), levels), prefix)
     section = Section(file=file, keys=keys, part="the VAE", prefix=prefix, ignored=_UNUSED_IN_VAE)
     return fill(vae, [section], dtype, device)
 
@@ -161,7 +168,7 @@ def text_from_open_clip(
     config = open_clip_config(file, prefix, skipped_layers)
     if heads is not None:
         config["num_attention_heads"] = heads
-    model = build_empty(lambda: CLIPTextModel(CLIPTextConfig.from_dict(dict(config))))
+    model = build_empty(lambda: _clip(config), f"the text encoder in {file.name}")
     keys = with_prefix(open_clip_keys(model.state_dict()), prefix)
     # visual.*, text_projection, logit_scale and skipped layers are not for conditioning.
     section = Section(file=file, keys=keys, part="the text encoder", ignored=".*")
@@ -176,7 +183,7 @@ def _filled_clip(
     dtype: torch.dtype,
     device: torch.device | str,
 ) -> TextEncoder:
-    model = build_empty(lambda: CLIPTextModel(CLIPTextConfig.from_dict(dict(config))))
+    model = build_empty(lambda: _clip(config), f"the text encoder in {file.name}")
     keys = with_prefix(clip_keys(model.state_dict()), prefix)
     section = Section(
         file=file, keys=keys, part="the text encoder", prefix=prefix, ignored=_UNUSED_IN_CLIP
@@ -188,6 +195,10 @@ def _text_encoder(model: CLIPTextModel, pad_token: int) -> TextEncoder:
     length = int(model.config.max_position_embeddings)
     tokenizer = SimpleTokenizer(context_length=length)
     return TextEncoder(model=model, tokenizer=tokenizer, pad_token=pad_token)
+
+
+def _clip(config: Mapping[str, Any]) -> CLIPTextModel:
+    return CLIPTextModel(CLIPTextConfig.from_dict(dict(config)))
 
 
 def _vae(config: Mapping[str, Any]) -> AutoencoderKL:

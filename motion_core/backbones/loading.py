@@ -7,7 +7,8 @@ every tensor in place, or a FormatError that names what is missing, unknown or o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ import torch
 from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from torch import Tensor, nn
 
-from ..errors import FormatError
+from ..errors import FormatError, MotionError
 from .formats import KeyMap, Place, convolution_dimensions
 from .tensor_files import TensorFile
 
@@ -70,9 +71,26 @@ class Section:
         return next((place for place in places if place.key in self.file.shapes), None)
 
 
-def build_empty(build: Callable[[], Model]) -> Model:
-    """The model that `build` returns, without memory for its tensors."""
-    with torch.device("meta"):
+@contextmanager
+def using_configuration(source: str) -> Iterator[None]:
+    """Whatever odd values in a configuration lead to is a FormatError. source: where it is from."""
+    try:
+        yield
+    except MotionError:
+        raise
+    except Exception as error:  # the libraries check values with errors of any kind
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise FormatError(
+            f"The configuration of {source} cannot be used ({reason}). Get it again."
+        ) from error
+
+
+def build_empty(build: Callable[[], Model], source: str = "the model") -> Model:
+    """The model that `build` returns, without memory for its tensors.
+
+    source: what the model is to be filled from. Raises FormatError if its configuration is odd.
+    """
+    with using_configuration(source), torch.device("meta"):
         return build()
 
 

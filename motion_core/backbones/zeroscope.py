@@ -116,7 +116,7 @@ def _from_diffusers(
 ) -> ZeroScope:
     config, file = read_config(folder / "unet"), open_folder(folder / "unet")
     require_role(file, (Role.MODELSCOPE_UNET,), "a text-to-video UNet")
-    unet = build_empty(lambda: _unet(config))
+    unet = build_empty(lambda: _unet(config), str(folder / "unet"))
     section = Section(file=file, keys=same_keys(unet.state_dict()), part="the UNet")
     return ZeroScope(
         unet=fill(unet, [section], dtype, device),
@@ -174,7 +174,7 @@ def _unet_from_file(
             f"{file.name} is a UNet with diffusers' names. Give the folder that unet/ lies in."
         )
     config = own.get("unet") or video_unet_config(file, prefix)
-    unet = build_empty(lambda: _unet(config))
+    unet = build_empty(lambda: _unet(config), file.name)
     section = Section(
         file=file, keys=with_prefix(modelscope_keys(unet), prefix), part="the UNet", prefix=prefix
     )

@@ -62,7 +62,7 @@ def load_shape_world(
 def _animatediff(checkpoint: Path, dtype: torch.dtype, device: torch.device | str) -> AnimateDiff:
     image = open_tensors(checkpoint)
     require_role(image, (Role.SD15_CHECKPOINT, Role.IMAGE_UNET), "an image checkpoint")
-    unet = build_empty(build_motion_unet)
+    unet = build_empty(build_motion_unet, ANIMATEDIFF)
     sections = [
         Section(
             file=image,
@@ -87,7 +87,7 @@ def _animatediff(checkpoint: Path, dtype: torch.dtype, device: torch.device | st
 
 
 def _zeroscope(dtype: torch.dtype, device: torch.device | str) -> ZeroScope:
-    unet = build_empty(build_unet3d)
+    unet = build_empty(build_unet3d, ZEROSCOPE)
     section = Section(
         file=open_tensors(VIDEO),
         keys=with_prefix(modelscope_keys(unet), LDM_UNET),
