@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..events import Event, SampleMade, Started, StepDone
-from .terminal import Terminal
+from .terminal import Terminal, bar
 
 TENTHS = 10
 DECAY = 0.9
@@ -34,7 +34,7 @@ class TrainProgress:
         line = self._line(event)
         done, total = event.step, event.total
         if self.terminal.live:
-            self.terminal.show(line)
+            self.terminal.show(f"{bar(done, total)} {line}")
         elif done == total or done * TENTHS // total > (done - 1) * TENTHS // total:
             self.terminal.line(line)
 

@@ -10,6 +10,8 @@ import sys
 from types import TracebackType
 from typing import TextIO
 
+BAR = 10
+
 
 class Terminal:
     """The place for progress; as a context it clears its line at the end, whatever happens."""
@@ -55,13 +57,19 @@ class Terminal:
 
 
 class StepsShown:
-    """Rewrites the terminal's line with "what 3/30"."""
+    """Rewrites the terminal's line with "what [##----] 3/30"."""
 
     def __init__(self, terminal: Terminal, what: str) -> None:
         self.terminal, self.what = terminal, what
 
     def __call__(self, done: int, total: int) -> None:
-        self.terminal.show(f"{self.what} {done}/{total}")
+        self.terminal.show(f"{self.what} {bar(done, total)} {done}/{total}")
+
+
+def bar(done: int, total: int) -> str:
+    """How much is done as a picture: [###-------]."""
+    marks = BAR * done // total
+    return f"[{'#' * marks}{'-' * (BAR - marks)}]"
 
 
 def say(text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from motion_core.cli.progress import Average, TrainProgress, clock
-from motion_core.cli.terminal import Terminal
+from motion_core.cli.terminal import Terminal, bar
 from motion_core.events import SampleMade, Started, StepDone
 
 
@@ -42,6 +42,7 @@ def test_a_log_gets_a_line_for_each_tenth_and_for_the_end() -> None:
 
 
 def test_a_terminal_has_its_line_rewritten_and_cleared() -> None:
+    """5 of 6 steps fill ⌊10·5/6⌋ = 8 of the bar's 10 places."""
     screen = Screen()
     with Terminal(screen) as terminal:
         progress = TrainProgress(terminal)
@@ -51,10 +52,17 @@ def test_a_terminal_has_its_line_rewritten_and_cleared() -> None:
     assert screen.getvalue().split("\r\x1b[K") == [
         "",
         "going on from step 4 of 6\n",
-        "step 5/6  temporal 0.5000  2.00 s/step  0:02 left  3.0 GiB",
+        f"[{8 * '#'}--] step 5/6  temporal 0.5000  2.00 s/step  0:02 left  3.0 GiB",
         "sample after step 5: a.mp4\n",
         "",
     ]
+
+
+def test_the_bar_of_a_sampler() -> None:
+    screen = Screen()
+    Terminal(screen).steps("sampling")(1, 2)
+    assert screen.getvalue() == "\r\x1b[Ksampling [#####-----] 1/2"
+    assert (bar(0, 3), bar(3, 3)) == (f"[{10 * '-'}]", f"[{10 * '#'}]")
 
 
 def test_averages() -> None:
