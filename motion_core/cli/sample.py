@@ -47,14 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fps",
         metavar="X",
         type=float,
-        help="of the video (default: the adapter's, else the base's)",
+        help="of an .mp4 or .gif (default: the adapter's, else the base's)",
     )
     parser.add_argument(
         "--enlarge",
         metavar="N",
         type=int,
         default=1,
-        help="draw each pixel of the video as N x N, to see a small base's (default: 1)",
+        help="draw each pixel of an .mp4 or .gif as N x N, to see a small base's (default: 1)",
     )
     add_base_arguments(parser, "base")
     _add_adapters(parser)
