@@ -65,15 +65,17 @@ class TrainSettings:
         require(self.precision in DTYPES, "precision", self.precision, " or ".join(DTYPES))
 
     def dtype_on(self, device: torch.device) -> torch.dtype:
-        """The frozen weights' dtype; raises SettingsError where that precision cannot train on the
-        device.
-        """
-        if self.precision == "fp16" and device.type != "cuda":
-            raise SettingsError(
-                f"precision is 'fp16' on {device.type}; with it training runs on CUDA only. "
-                "Use fp32 or bf16."
-            )
-        return DTYPES[self.precision]
+        """The frozen weights' dtype; raises SettingsError as `dtype_on` does."""
+        return dtype_on(self.precision, device)
+
+
+def dtype_on(precision: str, device: torch.device) -> torch.dtype:
+    """A precision's dtype; raises SettingsError where it does not run on the device."""
+    if precision == "fp16" and device.type != "cuda":
+        raise SettingsError(
+            f"precision is 'fp16' on {device.type}; it runs on CUDA only. Use fp32 or bf16."
+        )
+    return DTYPES[precision]
 
 
 def learning_rate_factor(settings: TrainSettings, step: int) -> float:

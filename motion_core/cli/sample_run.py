@@ -31,7 +31,7 @@ from ..noise_file import load_noise, noise_path
 from ..pipeline import generate
 from ..sampler import SampleSettings
 from ..settings import from_mapping, require
-from ..train_settings import DTYPES
+from ..train_settings import dtype_on
 from .device import chosen_device
 from .request import PARTS, absolute_paths
 from .run_folder import writable_folder
@@ -148,11 +148,10 @@ def _checked_base(base: Mapping[str, Any]) -> BaseDefaults:
 
 def _load(base: Mapping[str, Any], precision: str) -> Backbone:
     device = chosen_device(base.get("device", "auto"))
-    if precision == "fp16" and device.type == "cpu":
-        raise SettingsError("precision is 'fp16' on cpu; expected fp32 or bf16 there.")
+    dtype = dtype_on(precision, device)
     paths = absolute_paths(base, Path.cwd())
     parts = {part: paths.get(part) for part in PARTS}
-    return load_base(base["base"], **parts, dtype=DTYPES[precision], device=device)
+    return load_base(base["base"], **parts, dtype=dtype, device=device)
 
 
 def _check_family(file: Path, family: str, base: str) -> None:

@@ -270,6 +270,7 @@ def test_a_base_that_is_no_name(tmp_path: Path, capsys: Captured) -> None:
         (["--guidance-scale", "0"], "guidance_scale is 0.0"),
         (["--fps", "0"], "--fps is 0.0"),
         (["--enlarge", "0"], "--enlarge is 0"),
+        (["--precision", "fp16"], "precision is 'fp16' on cpu"),
     ],
 )
 def test_samples_that_cannot_be(
