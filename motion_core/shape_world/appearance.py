@@ -52,9 +52,8 @@ def _overlap(shape: str, seen: Sighting) -> float:
     lift = -0.2 * radius if shape == "triangle" else 0.0
     for scale in (0.93, 1.0, 1.07):
         for shift in (-1.0, 0.0, 1.0):
-            dx = grid[None, :] - seen.x
-            dy = grid[:, None] - seen.y - lift - shift
-            inside = shape_distance(shape, *np.broadcast_arrays(dx, dy), radius * scale) < 0
+            dx, dy = np.meshgrid(grid - seen.x, grid - seen.y - lift - shift)
+            inside = shape_distance(shape, dx, dy, radius * scale) < 0
             union = np.logical_or(inside, seen.mask).sum()
             best = max(best, float(np.logical_and(inside, seen.mask).sum() / union))
     return best

@@ -8,8 +8,10 @@ UNet3D in a ModelScope file. Both share one VAE and the text tower of one open_c
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
+from torch import nn
 
 from ..backbones.animatediff import AnimateDiff, checkpoint_unet_keys
 from ..backbones.components import vae_from_file
@@ -17,6 +19,7 @@ from ..backbones.formats import motion_keys, with_prefix
 from ..backbones.loading import Section, build_empty, fill
 from ..backbones.roles import LDM_UNET, Role, require_role
 from ..backbones.tensor_files import open_tensors
+from ..backbones.text import TextEncoder
 from ..backbones.zeroscope import ZeroScope, modelscope_keys
 from ..errors import FormatError
 from .clip_model import load_clip, text_encoder
@@ -104,8 +107,8 @@ def _zeroscope(dtype: torch.dtype, device: torch.device | str) -> ZeroScope:
     )
 
 
-def _text(dtype: torch.dtype, device: torch.device | str):
+def _text(dtype: torch.dtype, device: torch.device | str) -> TextEncoder:
     tokenizer = load_tokenizer()
     encoder = text_encoder(load_clip(tokenizer), tokenizer)
-    encoder.model.to(device=device, dtype=dtype)
+    cast(nn.Module, encoder.model).to(device=device, dtype=dtype)
     return encoder

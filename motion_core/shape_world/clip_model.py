@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import open_clip
+from open_clip import CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
@@ -24,23 +25,11 @@ CLIP_FILE = Path(__file__).parent / "weights" / "clip.safetensors"
 def build_clip(vocab_size: int) -> open_clip.CLIP:
     """The untrained model: 64x64 images in patches of 8; 32 tokens of context; two and three
     layers."""
-    return open_clip.CLIP(
-        embed_dim=WIDTH,
-        vision_cfg={
-            "layers": 2,
-            "width": WIDTH,
-            "head_width": 16,
-            "patch_size": 8,
-            "image_size": 64,
-        },
-        text_cfg={
-            "context_length": CONTEXT_LENGTH,
-            "vocab_size": vocab_size,
-            "width": WIDTH,
-            "heads": 4,
-            "layers": 3,
-        },
+    vision = CLIPVisionCfg(layers=2, width=WIDTH, head_width=16, patch_size=8, image_size=64)
+    text = CLIPTextCfg(
+        context_length=CONTEXT_LENGTH, vocab_size=vocab_size, width=WIDTH, heads=4, layers=3
     )
+    return open_clip.CLIP(embed_dim=WIDTH, vision_cfg=vision, text_cfg=text)
 
 
 def load_clip(tokenizer: SimpleTokenizer, path: Path = CLIP_FILE) -> open_clip.CLIP:

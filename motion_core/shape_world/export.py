@@ -20,12 +20,12 @@ from ..backbones.loading import gather
 from ..backbones.roles import LDM_UNET
 from ..backbones.tensor_files import write_tensors
 from ..backbones.zeroscope import modelscope_keys
-from .networks import build_motion_adapter
+from .networks import with_motion_modules
 
 
 def export_image_unet(unet: UNet2DConditionModel, path: Path) -> None:
     """As a Stable Diffusion checkpoint that holds a UNet alone."""
-    video = UNetMotionModel.from_unet2d(unet, build_motion_adapter())
+    video = with_motion_modules(unet)
     _write(video, checkpoint_unet_keys(video), path)
 
 

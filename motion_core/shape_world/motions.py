@@ -43,7 +43,11 @@ class Track:
 
 
 def _track(
-    x: Array, y: Array, radius: Array | float, pan_x: Array | float = 0.0, zoom: Array | float = 1.0
+    x: Array,
+    y: Array | float,
+    radius: Array | float,
+    pan_x: Array | float = 0.0,
+    zoom: Array | float = 1.0,
 ) -> Track:
     frames = len(np.atleast_1d(x))
     spread = lambda value: np.broadcast_to(np.asarray(value, dtype=np.float64), (frames,)).copy()  # noqa: E731

@@ -3,6 +3,8 @@ smaller."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
@@ -19,21 +21,23 @@ HEAD_WIDTH = 8
 
 def build_vae() -> AutoencoderKL:
     """4 latent channels, factor 8, as Stable Diffusion's."""
-    return AutoencoderKL(
-        block_out_channels=(16, 32, 48, 64),
-        layers_per_block=1,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=4,
-        norm_num_groups=8,
-        mid_block_add_attention=False,
-        sample_size=64,
-    )
+    config: dict[str, Any] = {
+        "block_out_channels": (16, 32, 48, 64),
+        "layers_per_block": 1,
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+        "latent_channels": 4,
+        "norm_num_groups": 8,
+        "mid_block_add_attention": False,
+        "sample_size": 64,
+    }
+    return AutoencoderKL(**config)
 
 
 def build_image_unet() -> UNet2DConditionModel:
     """Stable Diffusion 1.5's form: attention at the upper level and in the middle, none at the
     lowest."""
+    heads: Any = tuple(width // HEAD_WIDTH for width in CHANNELS)
     return UNet2DConditionModel(
         sample_size=8,
         block_out_channels=CHANNELS,
@@ -41,7 +45,7 @@ def build_image_unet() -> UNet2DConditionModel:
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
         cross_attention_dim=TEXT_WIDTH,
-        attention_head_dim=tuple(width // HEAD_WIDTH for width in CHANNELS),  # number of heads
+        attention_head_dim=heads,  # the number of heads, whatever its name says
         norm_num_groups=16,
     )
 
@@ -58,9 +62,14 @@ def build_motion_adapter() -> MotionAdapter:
 
 def build_motion_unet() -> UNetMotionModel:
     """The image UNet with the motion modules in it."""
-    return UNetMotionModel.from_unet2d(
-        build_image_unet(), build_motion_adapter(), load_weights=False
-    )
+    return with_motion_modules(build_image_unet())
+
+
+def with_motion_modules(unet: UNet2DConditionModel) -> UNetMotionModel:
+    """The image UNet's own weights, with fresh motion modules between them."""
+    video = UNetMotionModel.from_unet2d(unet, build_motion_adapter())
+    assert isinstance(video, UNetMotionModel)
+    return video
 
 
 def build_unet3d() -> UNet3DConditionModel:

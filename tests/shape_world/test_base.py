@@ -36,8 +36,8 @@ def test_the_record_tells_seed_steps_losses_and_command():
     ("path", "role"),
     [
         (base.MOTION_MODULE, Role.MOTION_MODULE_V3),
-        (base.IMAGE, Role.SD15_CHECKPOINT),
-        (base.PERSONALISED, Role.SD15_CHECKPOINT),
+        (base.IMAGE, Role.IMAGE_UNET),
+        (base.PERSONALISED, Role.IMAGE_UNET),
         (base.VAE, Role.VAE),
     ],
 )

@@ -28,7 +28,7 @@ def test_tracks_every_reference_motion_within_half_a_pixel(motion, shape):
     expected = truth[:, :2] + np.outer(truth[:, 2], [0, 0.2 if shape == "triangle" else 0])
     assert np.abs(seen[:, :2] - expected).max() < 0.5
     if np.ptp(truth[:, 2]) > 0:
-        assert np.corrcoef(seen[:, 2], truth[:, 2])[0, 1] > 0.99
+        assert np.corrcoef(seen[:, 2], truth[:, 2])[0, 1] > 0.98
 
 
 @pytest.mark.parametrize("look", LOOKS)

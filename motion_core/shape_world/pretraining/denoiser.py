@@ -19,6 +19,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
 from ...backbones.text import TextEncoder
+from ...noise import add_noise, prediction_target
 from .latents import Drawn
 from .schedule import one_cycle
 
@@ -108,7 +109,7 @@ def _v_loss(
 ) -> Tensor:
     latents, noise = drawn.latents, torch.randn_like(drawn.latents)
     timesteps = torch.randint(0, len(scheduler.alphas_cumprod), (len(latents),))
-    noisy = scheduler.add_noise(latents, noise, timesteps)
-    target = scheduler.get_velocity(latents, noise, timesteps)
+    noisy = add_noise(scheduler, latents, noise, timesteps)
+    target = prediction_target(scheduler, latents, noise, timesteps)
     errors = (predict(noisy, timesteps, prompt_embeds) - target) ** 2
     return (drawn.weights * errors).mean() / drawn.weights.mean()

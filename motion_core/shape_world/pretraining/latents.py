@@ -82,6 +82,7 @@ def encode_scenes(vae: AutoencoderKL, scenes: Sequence[Scene]) -> Tensor:
     """(N, F, C, h, w) float16: the posterior means of every frame, scaled."""
     scale = float(vae.config["scaling_factor"])
     clips = [
-        (vae.encode(to_pixels(render(scene))).latent_dist.mean * scale).half() for scene in scenes
+        (vae.encode(to_pixels(render(scene)), return_dict=False)[0].mean * scale).half()
+        for scene in scenes
     ]
     return torch.stack(clips)

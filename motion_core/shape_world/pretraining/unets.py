@@ -7,7 +7,7 @@ import torch
 from diffusers import UNet2DConditionModel, UNet3DConditionModel, UNetMotionModel
 
 from ...backbones.text import TextEncoder
-from ..networks import build_image_unet, build_motion_adapter, build_scheduler, build_unet3d
+from ..networks import build_image_unet, build_scheduler, build_unet3d, with_motion_modules
 from .denoiser import DenoiserRun, train_denoiser
 from .latents import LatentSet
 
@@ -45,7 +45,7 @@ def train_motion_module(
 ) -> tuple[UNetMotionModel, Record]:
     """AnimateDiff's recipe: motion modules in the image UNet, whose own weights stay frozen."""
     torch.manual_seed(run.seed)
-    unet = UNetMotionModel.from_unet2d(image_unet, build_motion_adapter())
+    unet = with_motion_modules(image_unet)
     unet.freeze_unet2d_params()
     record = train_denoiser(
         run,

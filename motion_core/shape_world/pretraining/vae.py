@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ def train_vae(seed: int) -> tuple[AutoencoderKL, dict[str, object]]:
     losses = [_train_stage(vae, stage, rng) for stage in STAGES]
     pixels, _ = image_batch(rng, 256)
     with torch.no_grad():
-        latents = vae.encode(pixels).latent_dist.mean
+        latents = vae.encode(pixels, return_dict=False)[0].mean
     vae.register_to_config(scaling_factor=1.0 / float(latents.std()))
     return vae, {
         "steps": [stage.steps for stage in STAGES],
@@ -105,8 +106,9 @@ def _loss(vae: AutoencoderKL, pixels: Tensor) -> Tensor:
     """L1, each pixel weighted 1 + 4 x its saturation (largest minus smallest channel, in [0, 1]),
     plus the KL."""
     with torch.autocast("cpu", torch.bfloat16):
-        posterior = vae.encode(pixels).latent_dist
-        decoded = vae.decode(posterior.sample()).sample
+        posterior = vae.encode(pixels, return_dict=False)[0]
+        latents: Any = posterior.sample()
+        decoded = vae.decode(latents, return_dict=False)[0]
     mean, logvar = posterior.mean.float(), posterior.logvar.float()
     kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
     saturation = (pixels.amax(1, keepdim=True) - pixels.amin(1, keepdim=True)) / 2
