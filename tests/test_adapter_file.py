@@ -27,7 +27,7 @@ from motion_core.adapter_file import (
 from motion_core.adapters.lora_adapter import LoraAdapter
 from motion_core.adapters.lora_keys import LoraPair
 from motion_core.backbones.base import Family
-from motion_core.errors import AdapterError, FormatError, SettingsError
+from motion_core.errors import AdapterError, FormatError, MotionError, SettingsError
 from tests.tiny import tiny_animatediff, tiny_zeroscope
 
 
@@ -210,7 +210,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         raise OSError("disk full")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(MotionError, match="disk full"):
         save_adapter(path, {"temporal": adapters()["temporal"]}, an_info())
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]
