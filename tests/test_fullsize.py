@@ -1,6 +1,6 @@
 """The whole way at full size, with random weights, on a CPU: `pytest -m fullsize`.
 
-Minutes, and about 16 GB of memory for each base; not in the default run.
+About a minute and several gigabytes of memory for each base; not in the default run.
 """
 
 from __future__ import annotations
