@@ -28,7 +28,9 @@ def test_tracks_every_reference_motion_within_half_a_pixel(motion, shape):
     expected = truth[:, :2] + np.outer(truth[:, 2], [0, 0.2 if shape == "triangle" else 0])
     assert np.abs(seen[:, :2] - expected).max() < 0.5
     if np.ptp(truth[:, 2]) > 0:
-        assert np.corrcoef(seen[:, 2], truth[:, 2])[0, 1] > 0.98
+        # A mask counts whole pixels: a cross's twelve edges, along the grid, jump all at once.
+        bound = 0.98 if shape == "cross" else 0.99
+        assert np.corrcoef(seen[:, 2], truth[:, 2])[0, 1] > bound
 
 
 @pytest.mark.parametrize("look", LOOKS)
