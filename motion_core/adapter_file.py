@@ -41,11 +41,14 @@ MAX_PREVIEW_BYTES = 64 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterEntry:
-    """One adapter in the file. prefix: what its tensors' names begin with, "" or "<name>."."""
+    """One adapter in the file. prefix: what its tensors' names begin with, "" or "<name>.".
+    options: what else it takes to apply it.
+    """
 
     kind: str
     scope: Scope
     prefix: str
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +109,10 @@ def save_adapter(
         )
     entries = {
         name: AdapterEntry(
-            kind=adapter.kind, scope=adapter.scope, prefix=_prefix(name, adapter, info.family)
+            kind=adapter.kind,
+            scope=adapter.scope,
+            prefix=_prefix(name, adapter, info.family),
+            options=adapter.options,
         )
         for name, adapter in adapters.items()
     }
@@ -132,7 +138,7 @@ def load_adapter(path: Path) -> tuple[AdapterInfo, dict[str, Adapter]]:
         shares[owner][key.removeprefix(info.adapters[owner].prefix)] = file.read(key).clone()
     return info, {
         name: ADAPTERS[entry.kind].from_state_dict(
-            shares[name], scope=entry.scope, family=info.family
+            shares[name], scope=entry.scope, family=info.family, options=entry.options
         )
         for name, entry in info.adapters.items()
     }

@@ -5,7 +5,7 @@ In: a UNet. Out: a context that puts back, bit for bit, what it changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -39,3 +39,15 @@ def frozen_base(unet: nn.Module, dtype: torch.dtype) -> Iterator[None]:
             parameter.requires_grad_(flag)
         for module, mode in modes:
             module.training = mode
+
+
+@contextmanager
+def frozen_parameters(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """These trainable parameters get no gradients meanwhile: another group's pass is on."""
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

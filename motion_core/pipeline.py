@@ -64,14 +64,15 @@ def generate(
     """
     check_frames(backbone, settings.frames)
     noise = starting_noise(backbone, settings, inverted)
-    prompts = [prompt, settings.negative_prompt]
-    prompt_embeds, negative_embeds = encode_prompts(backbone, prompts).chunk(2)
     with apply_adapters(
         backbone,
         adapters,
         temporal_scale=settings.temporal_scale,
         spatial_scale=settings.spatial_scale,
     ):
+        # Inside, because an adapter may change how a prompt is encoded.
+        prompts = [prompt, settings.negative_prompt]
+        prompt_embeds, negative_embeds = encode_prompts(backbone, prompts).chunk(2)
         latents = ddim_sample(backbone, noise, prompt_embeds, negative_embeds, settings, on_step)
     return decode_latents(backbone, latents)
 

@@ -196,6 +196,7 @@ class TrainingRun:
             latents=clip.latents.to(self.device, torch.float32).repeat(draws, 1, 1, 1, 1),
             prompt_embeds=clip.prompt_embeds.to(self.device, torch.float32).repeat(draws, 1, 1),
             clip_index=index,
+            step=self.position.step,
         )
 
     def _terms(self, batch: Batch) -> Iterator[LossTerm]:

@@ -100,8 +100,8 @@ def test_metadata_is_one_sorted_json(tmp_path: Path) -> None:
     assert raw == json.dumps(plain, sort_keys=True)
     assert (plain["format_version"], plain["settings"]["rank"]) == (1, 2)
     assert plain["adapters"] == {
-        "temporal": {"kind": "lora", "scope": "temporal", "prefix": ""},
-        "spatial.0": {"kind": "lora", "scope": "spatial", "prefix": "spatial.0."},
+        "temporal": {"kind": "lora", "scope": "temporal", "prefix": "", "options": {}},
+        "spatial.0": {"kind": "lora", "scope": "spatial", "prefix": "spatial.0.", "options": {}},
         "spatial.1": {"kind": "lora", "scope": "spatial", "prefix": "spatial.1."},
     }
 

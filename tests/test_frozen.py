@@ -52,7 +52,7 @@ def gradients(make: Callable[[], Backbone], recomputed: bool) -> list[Tensor]:
     backbone, clip = make(), latent_clip()
     settings = MotionDirectorSettings(rank=2, dropout=0.3, spatial_dropout_p=0.0)
     rng = torch.Generator().manual_seed(0)
-    batch = Batch(latents=clip.latents, prompt_embeds=clip.prompt_embeds, clip_index=0)
+    batch = Batch(latents=clip.latents, prompt_embeds=clip.prompt_embeds, clip_index=0, step=0)
     with (
         torch.random.fork_rng(devices=[]),
         MotionDirector(settings).attach(backbone, [clip], rng) as attached,

@@ -33,11 +33,23 @@ class Adapter(Protocol):
         """
         ...
 
+    @property
+    def options(self) -> Mapping[str, object]:
+        """What else it takes to apply it, as plain values; the adapter file keeps them."""
+        ...
+
     @classmethod
     def from_state_dict(
-        cls, tensors: Mapping[str, Tensor], *, scope: Scope, family: Family
+        cls,
+        tensors: Mapping[str, Tensor],
+        *,
+        scope: Scope,
+        family: Family,
+        options: Mapping[str, object],
     ) -> Adapter:
-        """The inverse of `state_dict`; raises FormatError for other names or shapes."""
+        """The inverse of `state_dict` and `options`; raises FormatError for other names, shapes
+        or options.
+        """
         ...
 
     def applied(self, backbone: Backbone, strength: float) -> AbstractContextManager[None]:

@@ -15,7 +15,7 @@ from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 
 from ..backbones.base import Backbone, Family
-from ..errors import AdapterError
+from ..errors import AdapterError, FormatError
 from .base import Scope
 from .lora_keys import LoraPair, from_file_keys, to_file_keys
 
@@ -33,11 +33,25 @@ class LoraAdapter:
         """Its tensors under the names that the adapter file uses; see `lora_keys`."""
         return to_file_keys(self.pairs, self.scope, self.family)
 
+    @property
+    def options(self) -> Mapping[str, object]:
+        """None: the scale is in the matrices."""
+        return {}
+
     @classmethod
     def from_state_dict(
-        cls, tensors: Mapping[str, Tensor], *, scope: Scope, family: Family
+        cls,
+        tensors: Mapping[str, Tensor],
+        *,
+        scope: Scope,
+        family: Family,
+        options: Mapping[str, object],
     ) -> LoraAdapter:
-        """The inverse of `state_dict`; raises FormatError for other names or shapes."""
+        """The inverse of `state_dict`; raises FormatError for other names or shapes, or any
+        options.
+        """
+        if options:
+            raise FormatError(f"A LoRA has no options; got {', '.join(options)}. Save it again.")
         pairs = {
             name: LoraPair(*(matrix.to("cpu", torch.float32) for matrix in pair))
             for name, pair in from_file_keys(tensors, scope, family).items()

@@ -1,5 +1,4 @@
-"""The losses of the four methods: latents in, a float32 scalar out; nothing is drawn and nothing is
-kept.
+"""The losses of the four methods: latents in, a float32 scalar out; nothing is kept.
 
 All tensors are (B, C, F, h, w), in any floating dtype; the arithmetic is float32. Losses are means
 over all elements. Papers: MotionDirector (ECCV 2024), Sec. 3.3. Reference: showlab/MotionDirector
@@ -9,9 +8,14 @@ over all elements. Papers: MotionDirector (ECCV 2024), Sec. 3.3. Reference: show
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Anchor = Literal["random", "first"]
 
 
 def mse(model_pred: Tensor, target: Tensor) -> Tensor:
@@ -34,6 +38,14 @@ def debiased_mse(model_pred: Tensor, target: Tensor, anchors: Tensor, beta: floa
     anchor frame.
     """
     return F.mse_loss(debias(model_pred, anchors, beta), debias(target, anchors, beta))
+
+
+def draw_anchors(shape: Sequence[int], anchor: Anchor, rng: torch.Generator) -> Tensor:
+    """(B,) int64: the anchor frame of each video of latents of this shape (B, C, F, h, w)."""
+    videos, frames = shape[0], shape[2]
+    if anchor == "first":
+        return torch.zeros(videos, dtype=torch.int64)
+    return torch.randint(frames, (videos,), generator=rng)
 
 
 def frames_at(values: Tensor, frames: Tensor) -> Tensor:

@@ -15,17 +15,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..adapters.base import Adapter
 from ..adapters.lora import TrainableLora, active_loras, trainable_lora
 from ..backbones.base import Backbone
 from ..errors import ClipError
-from ..noise import add_noise, draw_noise, prediction_target, sample_timesteps
+from ..frozen import frozen_parameters
 from ..settings import require
 from ..types import Batch, LatentClip
 from .base import LossTerm, ParameterGroup
-from .losses import debiased_mse, frames_at, mse
+from .losses import Anchor, debiased_mse, draw_anchors, frames_at, mse
+from .noised import noised
 
 LEARNING_RATE = 5e-4  # all official configs
 WEIGHT_DECAY_ONE = 1e-2  # config_single_video.yaml
@@ -49,7 +50,7 @@ class MotionDirectorSettings:
     dropout: float = 0.1  # official configs, lora_unet_dropout
     loss: Literal["debiased", "plain"] = "debiased"  # Eq. 7
     beta: float = 1.0  # Sec. 3.3
-    anchor: Literal["random", "first"] = "random"  # Sec. 3.3
+    anchor: Anchor = "random"  # Sec. 3.3
     spatial_dropout_p: float = 0.2  # official code; the paper has none
     image_hflip_p: float = 0.5  # official config_multi_images.yaml, random_hflip_img
 
@@ -147,7 +148,7 @@ class AttachedMotionDirector:
         settings, is_image = self._settings, batch.latents.shape[2] == 1
         spatial = self._spatial_names[batch.clip_index]
         latents = self._mirrored(batch.latents, rng) if is_image else batch.latents
-        noisy, timesteps, target = self._noised(latents, rng)
+        noisy, timesteps, target = noised(self._backbone, latents, rng)
         without_spatial = not is_image and _chance(settings.spatial_dropout_p, rng)
         if not without_spatial:
             with self._training(spatial, active=(spatial,)):
@@ -161,22 +162,12 @@ class AttachedMotionDirector:
                 pred = self._backbone.predict(noisy, timesteps, batch.prompt_embeds)
                 yield LossTerm(TEMPORAL, self._temporal_loss(pred, target, rng), TEMPORAL)
 
-    def _noised(self, latents: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Noisy latents, timesteps (one a video) and what the network should predict."""
-        scheduler = self._backbone.scheduler
-        timesteps = sample_timesteps(len(latents), scheduler, rng).to(latents.device)
-        noise = draw_noise(latents.shape, rng, latents.device)
-        noisy = add_noise(scheduler, latents, noise, timesteps)
-        return noisy, timesteps, prediction_target(scheduler, latents, noise, timesteps)
-
     def _temporal_loss(self, pred: Tensor, target: Tensor, rng: torch.Generator) -> Tensor:
         """Eq. 7: MSE plus the debiased MSE, with one anchor frame a video."""
-        settings, (videos, _, frames) = self._settings, pred.shape[:3]
+        settings = self._settings
         if settings.loss == "plain":
             return mse(pred, target)
-        anchors = torch.zeros(videos, dtype=torch.int64)
-        if settings.anchor == "random":
-            anchors = torch.randint(frames, (videos,), generator=rng)
+        anchors = draw_anchors(pred.shape, settings.anchor, rng)
         return mse(pred, target) + debiased_mse(pred, target, anchors, settings.beta)
 
     def _mirrored(self, latents: Tensor, rng: torch.Generator) -> Tensor:
@@ -201,19 +192,8 @@ class AttachedMotionDirector:
             if name != group
             for parameter in lora.parameters
         ]
-        with active_loras(self._backbone.unet, active), _frozen(others):
+        with active_loras(self._backbone.unet, active), frozen_parameters(others):
             yield
-
-
-@contextmanager
-def _frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    try:
-        for parameter in parameters:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
 
 
 def _spatial_names(clips: Sequence[LatentClip]) -> list[str]:

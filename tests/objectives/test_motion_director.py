@@ -43,6 +43,7 @@ def batch_of(clip: LatentClip, index: int = 0, draws: int = 1) -> Batch:
         latents=clip.latents.repeat(draws, 1, 1, 1, 1),
         prompt_embeds=clip.prompt_embeds.repeat(draws, 1, 1),
         clip_index=index,
+        step=0,
     )
 
 
