@@ -102,7 +102,7 @@ def test_metadata_is_one_sorted_json(tmp_path: Path) -> None:
     assert plain["adapters"] == {
         "temporal": {"kind": "lora", "scope": "temporal", "prefix": "", "options": {}},
         "spatial.0": {"kind": "lora", "scope": "spatial", "prefix": "spatial.0.", "options": {}},
-        "spatial.1": {"kind": "lora", "scope": "spatial", "prefix": "spatial.1."},
+        "spatial.1": {"kind": "lora", "scope": "spatial", "prefix": "spatial.1.", "options": {}},
     }
 
 
