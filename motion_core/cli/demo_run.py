@@ -1,14 +1,17 @@
 """The demo: train on the shipped clip, compare base and adapted, show the pictures and the table.
 
 It goes the way that a user goes: the adapters are trained as `train` trains them, written, and read
-back from their files. Scores are read from pixels (see shape_world/scores.py).
+back from their files. Scores are read from pixels (see shape_world/scores.py). Without a GPU the
+bases go side by side, a process each: networks of this size gain little from more than one core.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +55,8 @@ SUBJECTS = tuple(
 )
 SEEDS = (1, 2)
 TRAINED = {"animatediff": ANIMATEDIFF, "zeroscope": ZEROSCOPE}
+CHECKPOINTS = {"personalised": PERSONALISED}
+"""Where else AnimateDiff's adapter is played."""
 NOISE_PRIOR = 0.3
 SHOWN = 4
 
@@ -77,17 +82,10 @@ def run_demo(output: Path, seed: int, size: DemoSize = DemoSize()) -> None:
     seed: of the training.
     """
     start = time.monotonic()
-    with writable_folder(output), Terminal() as terminal:
-        figures: dict[str, Figures] = {}
+    with writable_folder(output):
         for title in TRAINED:
             _require_replaceable(output / title)
-        for title, base in TRAINED.items():
-            terminal.line(f"{title}: learning a {MOTION}")
-            _train(base, output / title, seed, size, terminal)
-            figures[title] = _compare(title, base, None, size, output / title, terminal)
-        figures["personalised"] = _compare(
-            "personalised", ANIMATEDIFF, PERSONALISED, size, output / "animatediff", terminal
-        )
+        figures = _side_by_side(output, seed, size) if _on_cpu() else _in_turn(output, seed, size)
     seconds = time.monotonic() - start
     write_json(output / METRICS, {**figures, "prompts": _prompts(size), "seconds": seconds})
     say(_table(figures))
@@ -102,6 +100,42 @@ def _require_replaceable(folder: Path) -> None:
         raise MotionError(
             f"{folder} holds something else than an earlier demo's run. Choose another --output."
         )
+
+
+def _on_cpu() -> bool:
+    return chosen_device("auto").type == "cpu"
+
+
+def _in_turn(output: Path, seed: int, size: DemoSize) -> dict[str, Figures]:
+    figures: dict[str, Figures] = {}
+    for title in TRAINED:
+        figures |= _one_base(title, output, seed, size)
+    return figures
+
+
+def _side_by_side(output: Path, seed: int, size: DemoSize) -> dict[str, Figures]:
+    """The bases at the same time, each in a process with its share of the cores."""
+    threads = max(1, torch.get_num_threads() // len(TRAINED))
+    with ProcessPoolExecutor(
+        len(TRAINED),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=torch.set_num_threads,
+        initargs=(threads,),
+    ) as processes:
+        running = [processes.submit(_one_base, title, output, seed, size) for title in TRAINED]
+        return {title: row for base in running for title, row in base.result().items()}
+
+
+def _one_base(title: str, output: Path, seed: int, size: DemoSize) -> dict[str, Figures]:
+    """Trains on one base and compares there, and in the checkpoints that take its adapter."""
+    base, folder = TRAINED[title], output / title
+    with Terminal(label=title) as terminal:
+        terminal.line(f"learning a {MOTION}")
+        _train(base, folder, seed, size, terminal)
+        figures = {title: _compare(title, base, None, size, folder, terminal)}
+        for name, checkpoint in CHECKPOINTS.items() if base == ANIMATEDIFF else ():
+            figures[name] = _compare(name, base, checkpoint, size, folder, terminal)
+    return figures
 
 
 def _train(base: str, folder: Path, seed: int, size: DemoSize, terminal: Terminal) -> None:
@@ -145,7 +179,7 @@ def _compare(
     }
     figures, clips = {}, {}
     for name, (adapters, settings) in rows.items():
-        terminal.line(f"{title}: sampling, {name.replace('_', ' ')}")
+        terminal.line(f"sampling {title}, {name.replace('_', ' ')}")
         figures[name], clips[name] = comparison.run(backbone, adapters, settings, inverted)
     _show(trained.parent / title, comparison, clips)
     return figures

@@ -14,11 +14,16 @@ BAR = 10
 
 
 class Terminal:
-    """The place for progress; as a context it clears its line at the end, whatever happens."""
+    """The place for progress; as a context it clears its line at the end, whatever happens.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    label: stands before every line. A labelled one shares the screen with others, and so never
+    rewrites.
+    """
+
+    def __init__(self, stream: TextIO | None = None, label: str = "") -> None:
         self.stream = stream or sys.stderr
-        self.live = self.stream.isatty()
+        self.label = f"{label}: " if label else ""
+        self.live = self.stream.isatty() and not label
 
     def __enter__(self) -> Terminal:
         return self
@@ -40,7 +45,7 @@ class Terminal:
     def line(self, text: str) -> None:
         """A line that stays."""
         self.clear()
-        self._write(f"{text}\n")
+        self._write(f"{self.label}{text}\n")
 
     def steps(self, what: str) -> StepsShown:
         """A callback for (steps done, steps in all), such as a sampler's."""

@@ -12,6 +12,8 @@ from torch import Tensor
 from ..motions import FRAMES, Track
 from ..renderer import PERIOD, Scene, caption, draw_scene, render
 
+MAX_LETTERS = 20
+
 
 def to_pixels(frames: np.ndarray) -> Tensor:
     """(F, H, W, 3) in [0, 1] to (F, 3, H, W) in [-1, 1]."""
@@ -56,17 +58,19 @@ def image_batch(
 
 
 def unknown_words(rng: np.random.Generator) -> str:
-    """One to three words that no vocabulary holds. A base that met them in training learns to pass
-    over them."""
+    """One to three words that no vocabulary holds, at most 20 letters, so that the caption's end
+    stays in the text encoder's context. A base that met them in training learns to pass over
+    them."""
     letters = list("abcdefghijklmnopqrstuvwxyz")
-    return " ".join(
-        "".join(rng.choice(letters, rng.integers(3, 10))) for _ in range(rng.integers(1, 4))
-    )
+    sizes = rng.integers(3, 10, size=rng.integers(1, 4))
+    while sizes.sum() > MAX_LETTERS:
+        sizes = sizes[:-1]
+    return " ".join("".join(rng.choice(letters, size)) for size in sizes)
 
 
 def training_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """The scene's caption; one in five without its motion, one in five with unknown words in its
-    place."""
+    """The scene's caption; about one in seven without its motion, and one in three with unknown
+    words in its place."""
     draw = rng.random()
-    phrase = "" if draw < 0.2 else unknown_words(rng) if draw < 0.4 else scene.phrase
+    phrase = "" if draw < 0.15 else unknown_words(rng) if draw < 0.5 else scene.phrase
     return caption(scene.colour, scene.shape, scene.background, phrase)

@@ -51,13 +51,15 @@ def train_denoiser(
     text: TextEncoder,
     scheduler: DDIMScheduler,
     slow: Collection[str] = (),
+    auxiliary: Callable[[], Tensor] | None = None,
 ) -> dict[str, object]:
     """Trains those parameters of `module` that require gradients, in place, and leaves their
     moving average.
 
     predict(noisy latents, timesteps (B,), prompt_embeds (B, L, D)) returns the model's output.
     slow: names of parameters that are trained already, and go on at 0.15 times the learning rate.
-    Returns a record.
+    auxiliary: called after each forward, gives a loss to add. Returns a record, of the diffusion
+    loss alone.
     """
     torch.manual_seed(run.seed)
     named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
@@ -73,7 +75,7 @@ def train_denoiser(
             group["lr"] = run.learning_rate * group["factor"] * one_cycle(step, run.steps)
         loss = _v_loss(predict, drawn, text.encode(drawn.prompts), scheduler)
         optimizer.zero_grad()
-        loss.backward()
+        (loss if auxiliary is None else loss + auxiliary()).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         decay = min(EMA_DECAY, (step + 1) / (step + 10))

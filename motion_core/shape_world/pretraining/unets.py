@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import torch
 from diffusers import UNet2DConditionModel, UNet3DConditionModel, UNetMotionModel
+from torch import nn
 
 from ...backbones.text import TextEncoder
+from ..motions import FRAMES
 from ..networks import build_image_unet, build_scheduler, build_unet3d, with_motion_modules
 from .denoiser import DenoiserRun, train_denoiser
+from .frame_probes import FrameProbes
 from .latents import LatentSet
 
 IMAGES_A_STEP = 64
@@ -64,19 +67,23 @@ def train_unet3d(
     latents: LatentSet, text: TextEncoder, run: DenoiserRun, image_unet: UNet2DConditionModel
 ) -> tuple[UNet3DConditionModel, Record]:
     """ModelScope's recipe: spatial layers start from the image UNet, then all is trained, the
-    spatial layers slowly: few clips a step would make them forget shapes."""
+    spatial layers slowly: few clips a step would make them forget shapes. Cross-attention goes at
+    the full rate, for it is where a prompt's motion comes in."""
     torch.manual_seed(run.seed)
     unet = build_unet3d()
     shapes = {name: value.shape for name, value in unet.state_dict().items()}
     spatial = {name: value.reshape(shapes[name]) for name, value in image_unet.state_dict().items()}
     unet.load_state_dict(spatial, strict=False)
+    probes = FrameProbes(unet, FRAMES)
     record = train_denoiser(
         run,
-        unet,
+        nn.ModuleDict({"unet": unet, "probes": probes}),
         lambda noisy, timesteps, prompt_embeds: unet(noisy, timesteps, prompt_embeds).sample,
         lambda rng: latents.draw_videos(rng, CLIPS_A_STEP),
         text,
         build_scheduler("scaled_linear"),
-        slow=spatial.keys(),
+        slow=[f"unet.{name}" for name in spatial if "attn2" not in name],
+        auxiliary=probes,
     )
+    probes.detach()
     return unet, record
