@@ -64,6 +64,8 @@ def generate(
     """
     check_frames(backbone, settings.frames)
     noise = starting_noise(backbone, settings, inverted)
+    # Outside: what an adapter adds to a prompt is wanted, so it is no part of what is unwanted.
+    negative_embeds = encode_prompts(backbone, [settings.negative_prompt])
     with apply_adapters(
         backbone,
         adapters,
@@ -71,8 +73,7 @@ def generate(
         spatial_scale=settings.spatial_scale,
     ):
         # Inside, because an adapter may change how a prompt is encoded.
-        prompts = [prompt, settings.negative_prompt]
-        prompt_embeds, negative_embeds = encode_prompts(backbone, prompts).chunk(2)
+        prompt_embeds = encode_prompts(backbone, [prompt])
         latents = ddim_sample(backbone, noise, prompt_embeds, negative_embeds, settings, on_step)
     return decode_latents(backbone, latents)
 

@@ -18,7 +18,8 @@ class Clip:
 
     frames: (F, 3, H, W) float32 in [-1, 1], H and W multiples of 8. fps: frames a second of these
     frames. source: a name for messages, usually the file's. video: what tells the clips of one
-    video from those of others; empty for a clip that is the only one of its video.
+    video from those of others; empty for a clip that is the only one of its video. recaption: a
+    fuller prompt that also says how everything looks; empty if there is none.
     """
 
     frames: Tensor
@@ -26,6 +27,7 @@ class Clip:
     prompt: str
     source: str
     video: str = ""
+    recaption: str = ""
 
     @property
     def is_image(self) -> bool:
@@ -37,7 +39,9 @@ class LatentClip:
     """A clip as the network sees it.
 
     latents: (1, C, F, h, w), scaled. prompt_embeds: (1, L, D). digest: hash of the clip's pixels
-    and prompt. video: as in `Clip`.
+    and prompts. video: as in `Clip`. recaption_embeds: (1, L, D), of the recaption, None without
+    one. image_embeds: (F, V), each frame as an image encoder sees it; None unless a method asks for
+    them, see `image_embeds`.
     """
 
     latents: Tensor
@@ -47,6 +51,8 @@ class LatentClip:
     digest: str
     source: str
     video: str = ""
+    recaption_embeds: Tensor | None = None
+    image_embeds: Tensor | None = None
 
     @property
     def is_image(self) -> bool:

@@ -2,18 +2,23 @@
 
 The tokenizer is open_clip's `SimpleTokenizer`, which carries CLIP's vocabulary (49,408 tokens) in
 its package, so no file is fetched. Stable Diffusion pads with the end token, OpenCLIP models
-(ZeroScope's) with 0.
+(ZeroScope's) with 0. An adapter may add to the embeddings for a while, see `TextEncoder.changed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 from transformers import CLIPTextModel
+
+PromptChange = Callable[[Sequence[str], Tensor], Tensor]
+"""From prompts and their embeddings (B, L, D) to what is added to these, of the same shape, dtype
+and device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,9 @@ class TextEncoder:
     model: CLIPTextModel
     tokenizer: SimpleTokenizer
     pad_token: int
+    _changes: list[PromptChange] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     @property
     def context_length(self) -> int:
@@ -45,4 +53,20 @@ class TextEncoder:
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """prompt_embeds (B, L, D) in the model's dtype, on its device."""
-        return self.model(self.tokenize(prompts).to(self.model.device)).last_hidden_state
+        plain = self.model(self.tokenize(prompts).to(self.model.device)).last_hidden_state
+        embeds = plain
+        for change in self._changes:
+            embeds = embeds + change(prompts, plain)
+        return embeds
+
+    @contextmanager
+    def changed(self, change: PromptChange) -> Iterator[None]:
+        """Within the context `change` is added to every encoding.
+
+        Several may be on at once: each is made from the model's own embeddings, and they add up.
+        """
+        self._changes.append(change)
+        try:
+            yield
+        finally:
+            self._changes.remove(change)
