@@ -1,5 +1,17 @@
 """The methods that can be trained, by the name that settings, files and commands use."""
 
-from .motion_director import MotionDirector
+from __future__ import annotations
 
-OBJECTIVES = {MotionDirector.name: MotionDirector}
+from collections.abc import Callable
+
+from .base import Objective
+from .coupled import Coupled
+from .motion_director import MotionDirector
+from .vmc import Vmc
+
+# In the order of their papers; the baseline last. Each takes its settings, or none for its own.
+OBJECTIVES: dict[str, Callable[..., Objective]] = {
+    MotionDirector.name: MotionDirector,
+    Vmc.name: Vmc,
+    Coupled.name: Coupled,
+}

@@ -56,7 +56,8 @@ class Attached(Protocol):
 
 class Objective(Protocol):
     """A method, configured. `name` is its registry name, `settings` its frozen settings
-    dataclass."""
+    dataclass. Its samples apply what moves; a method of which they need more says so by an
+    attribute `shows`, see `shown`."""
 
     name: str
 
