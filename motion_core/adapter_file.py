@@ -59,7 +59,8 @@ class AdapterInfo:
     parametrisation: "lora", "full", "embedding" …; rank: None without a LoRA. family, version: of
     the base. sites: which layers are adapted, "temporal.attn1" and the like. frames, width, height
     (pixels), fps, prompts: of the reference clips. steps: trained. reference_hash: of the clips.
-    licence: of the base's weights. adapters: filled in by `save_adapter`.
+    licence: of the base's weights. shown: names of the adapters that a sample applies where nothing
+    else is asked for, see `shown`. adapters: filled in by `save_adapter`.
     """
 
     method: str
@@ -78,6 +79,7 @@ class AdapterInfo:
     reference_hash: str
     licence: str
     package_version: str
+    shown: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
     adapters: Mapping[str, AdapterEntry] = field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from .backbones.base import Backbone
 from .objectives.base import Objective
 from .pipeline import PIXELS_PER_LATENT
 from .settings import to_mapping
+from .shown import shown_names
 from .train_settings import TrainSettings
 from .types import LatentClip
 
@@ -52,6 +53,7 @@ def adapter_info(
         reference_hash=hashlib.sha256(" ".join(c.digest for c in clips).encode()).hexdigest(),
         licence=backbone.licence,
         package_version=__version__,
+        shown=shown_names(adapters, objective),
     )
 
 

@@ -6,7 +6,7 @@ previews.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from .. import __version__
 from ..adapter_file import preview_jpeg, save_adapter
-from ..adapters.base import Adapter
 from ..backbones.base import Backbone
 from ..media import contact_sheet, write_gif, write_image, write_video
 from ..noise_file import NoiseInfo, noise_path, save_noise
@@ -22,6 +21,7 @@ from ..pipeline import generate, invert_clip
 from ..plots import loss_plot
 from ..run_records import read_metrics, write_json
 from ..sampler import SampleSettings
+from ..shown import shown_adapters
 from ..trained_info import adapter_info
 from ..trainer import TrainResult
 from ..types import Clip, LatentClip
@@ -66,14 +66,6 @@ def write_results(
     previews = [preview_jpeg(frame) for frame in picked]
     save_adapter(folder / ADAPTER, result.adapters, info, previews)
     write_json(folder / METRICS, metrics(folder, trained))
-
-
-def shown_adapters(adapters: Mapping[str, Adapter]) -> list[tuple[Adapter, float]]:
-    """What a sample applies at full strength: the motion, or the looks where nothing else was
-    learned.
-    """
-    temporal = [(adapter, 1.0) for adapter in adapters.values() if adapter.scope == "temporal"]
-    return temporal or [(adapter, 1.0) for adapter in adapters.values()]
 
 
 def viewing_scale(height: int) -> int:
@@ -144,7 +136,7 @@ def _write_samples(
     if trained.request.run.sample_prompt is not None:
         prompts.append(trained.request.run.sample_prompt)
     rows = [(f"reference: {first.prompt}", first.frames)]
-    adapters = shown_adapters(trained.result.adapters)
+    adapters = shown_adapters(trained.result.adapters, trained.request.objective)
     frames = first.frames
     for prompt in prompts:
         for name, applied in (("base", []), ("adapted", adapters)):

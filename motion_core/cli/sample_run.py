@@ -31,6 +31,7 @@ from ..noise_file import load_noise, noise_path
 from ..pipeline import generate
 from ..sampler import SampleSettings
 from ..settings import from_mapping, require
+from ..shown import names_of_scopes
 from ..train_settings import dtype_on
 from .device import chosen_device
 from .request import PARTS, absolute_paths
@@ -47,6 +48,12 @@ class GivenAdapter:
     family: str
     info: AdapterInfo | None
     adapters: Mapping[str, Adapter]
+
+    @property
+    def shown(self) -> Sequence[str]:
+        """The names of what a sample applies where nothing else is asked for."""
+        said = self.info.shown if self.info is not None else ()
+        return said or names_of_scopes(self.adapters)
 
 
 def run_from_flags(
@@ -115,7 +122,8 @@ def split_strength(text: str) -> tuple[Path, float]:
 def chosen_adapters(
     given: Sequence[GivenAdapter], *, with_looks: bool, looks: str | None
 ) -> list[tuple[Adapter, float]]:
-    """What is applied of each file: its motion; its looks where it has nothing else, or on demand.
+    """What is applied of each file: what it says itself, mostly its motion; its looks where it has
+    nothing else, or on demand.
 
     looks: the name of spatial adapters to apply, "" for the first of each file, None for no demand.
     Raises AdapterError if no file has looks of that name.
@@ -123,13 +131,13 @@ def chosen_adapters(
     chosen: list[tuple[Adapter, float]] = []
     found = False
     for file in given:
-        temporal = [name for name, a in file.adapters.items() if a.scope == "temporal"]
         spatial = sorted(name for name, a in file.adapters.items() if a.scope == "spatial")
         wanted = [name for name in spatial if name == looks] if looks else spatial[:1]
         found = found or bool(wanted)
-        asked = with_looks or looks is not None or not temporal
-        names = temporal + (wanted if asked else [])
-        chosen += [(file.adapters[name], file.strength) for name in names]
+        looks_alone = len(spatial) == len(file.adapters)
+        asked = with_looks or looks is not None or looks_alone
+        names = [*([] if looks_alone else file.shown), *(wanted if asked else [])]
+        chosen += [(file.adapters[name], file.strength) for name in dict.fromkeys(names)]
     if looks is not None and not found:
         raise AdapterError(
             f"No adapter holds looks{f' called {looks!r}' if looks else ''}. See inspect for what "

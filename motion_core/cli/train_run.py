@@ -22,12 +22,13 @@ from ..pipeline import generate
 from ..run_records import write_json
 from ..sampler import SampleSettings
 from ..settings import require
+from ..shown import shown_adapters
 from ..trainer import train
 from ..types import Clip
 from .device import chosen_device
 from .progress import TrainProgress
 from .request import Layer, TrainRequest, absolute_paths, build_request, read_layer
-from .results import Trained, shown_adapters, viewing_scale, write_results
+from .results import Trained, viewing_scale, write_results
 from .run_folder import SETTINGS, claimed, forget_earlier_run
 from .terminal import Terminal, say
 
@@ -79,7 +80,8 @@ def run_training(
 
     def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
         path = output / "samples" / f"step-{step}.mp4"
-        frames = generate(backbone, clips[0].prompt, shown_adapters(adapters), settings)
+        shown = shown_adapters(adapters, request.objective)
+        frames = generate(backbone, clips[0].prompt, shown, settings)
         write_video(path, frames, clips[0].fps, viewing_scale(settings.height))
         return SampleMade(step=step, prompt=clips[0].prompt, frames_path=path)
 
