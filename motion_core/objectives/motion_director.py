@@ -82,7 +82,7 @@ class MotionDirector:
 
         With images alone there is no temporal LoRA. Raises ClipError without clips.
         """
-        spatial_names = _spatial_names(clips)
+        spatial_names = spatial_lora_names(clips)
         sites = {name: backbone.spatial_linears() for name in dict.fromkeys(spatial_names)}
         if not all(clip.is_image for clip in clips):
             sites[TEMPORAL] = backbone.temporal_linears()
@@ -196,7 +196,7 @@ class AttachedMotionDirector:
             yield
 
 
-def _spatial_names(clips: Sequence[LatentClip]) -> list[str]:
+def spatial_lora_names(clips: Sequence[LatentClip]) -> list[str]:
     """Each clip's spatial LoRA: the windows of a video share one, and so do all images.
 
     Images of one run are pictures of one subject, and make one appearance
