@@ -65,6 +65,10 @@ class Role(Enum):
         "an AnimateDiff motion LoRA",
         "apply it as an adapter on a loaded AnimateDiff",
     )
+    POSITIONAL_LORA = (
+        "a LoRA as a list without names, as the official MotionDirector writes it",
+        "apply it as an adapter on a loaded ZeroScope",
+    )
     KOHYA_LORA = (
         "an image LoRA in kohya's form",
         "apply it to the image checkpoint",
@@ -117,6 +121,8 @@ def role_of(file: TensorFile) -> Role:
     if NOISE_METADATA in file.metadata:
         return Role.INVERTED_NOISE
     keys = list(file.shapes)
+    if _is_positional_lora(file):
+        return Role.POSITIONAL_LORA
     if _any(keys, "controlnet_cond_embedding", "input_hint_block", "control_model.", "zero_convs"):
         return Role.CONTROLNET
     if _any(keys, "lora_down", "lora_up", "lora.down", "lora_A", "lora_unet_", "hada_w1", "lokr_"):
@@ -143,6 +149,18 @@ def require_role(file: TensorFile, wanted: Iterable[Role], asked: str) -> Role:
 def motion_module_version(role: Role) -> str:
     """ "v1", "v2" or "v3" of a motion module's role."""
     return f"v{MOTION_MODULES.index(role) + 1}"
+
+
+def _is_positional_lora(file: TensorFile) -> bool:
+    """[up, down, up, down …], (out, rank) and (rank, in), named by their places in the list."""
+    shapes = list(file.shapes.values())
+    return (
+        list(file.shapes) == [str(index) for index in range(len(shapes))]
+        and len(shapes) > 0
+        and len(shapes) % 2 == 0
+        and all(len(shape) == 2 for shape in shapes)
+        and all(up[1] == down[0] for up, down in zip(shapes[::2], shapes[1::2], strict=True))
+    )
 
 
 def _any(keys: Iterable[str], *parts: str) -> bool:

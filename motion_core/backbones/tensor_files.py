@@ -2,7 +2,8 @@
 without running any code from them.
 
 In: a path. Out: names, shapes and metadata at once, tensors on demand. Names come without a leading
-"module.", and a torch file's nested "state_dict" is opened.
+"module.", and a torch file's nested "state_dict" is opened. The tensors of a torch file that is a
+list are named "0", "1" and so on.
 """
 
 from __future__ import annotations
@@ -105,6 +106,8 @@ def _torch_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
+    if isinstance(content, list) and all(isinstance(value, Tensor) for value in content):
+        content = {str(index): tensor for index, tensor in enumerate(content)}
     if not isinstance(content, dict):
         raise FormatError(f"{path.name} holds a {type(content).__name__}, not named tensors.")
     return {_plain(key): value for key, value in content.items() if isinstance(value, Tensor)}
