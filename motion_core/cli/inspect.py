@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .terminal import say
+
+if TYPE_CHECKING:
+    from ..adapters.base import Adapter
 
 SUMMARY = "Say what a model file is and where it belongs, and what an adapter holds."
 
@@ -35,6 +39,7 @@ def inspect_file(path: Path) -> dict[str, object]:
     # Imported here: torch and diffusers take seconds to import.
     from ..backbones.roles import Role, role_of
     from ..backbones.tensor_files import open_tensors
+    from ..interop_motion_director import import_motion_director
     from ..noise_file import load_noise
 
     file = open_tensors(path)
@@ -50,6 +55,8 @@ def inspect_file(path: Path) -> dict[str, object]:
     }
     if role is Role.OWN_ADAPTER:
         return {**facts, "adapter": _adapter_facts(path)}
+    if role is Role.POSITIONAL_LORA:
+        return {**facts, "loras": _entries(import_motion_director(path))}
     if role is Role.INVERTED_NOISE:
         info, latents = load_noise(path)
         return {**facts, "noise": {**vars(info), "shape": list(latents.shape)}}
@@ -63,15 +70,19 @@ def _adapter_facts(path: Path) -> dict[str, object]:
     info, adapters = load_adapter(path)
     return {
         **to_mapping(info),
-        "adapters": {
-            name: {
-                "kind": adapter.kind,
-                "scope": adapter.scope,
-                "parameters": sum(tensor.numel() for tensor in adapter.state_dict().values()),
-            }
-            for name, adapter in adapters.items()
-        },
+        "adapters": _entries(adapters),
         "previews": len(read_previews(path)),
+    }
+
+
+def _entries(adapters: Mapping[str, Adapter]) -> dict[str, dict[str, object]]:
+    return {
+        name: {
+            "kind": adapter.kind,
+            "scope": adapter.scope,
+            "parameters": sum(tensor.numel() for tensor in adapter.state_dict().values()),
+        }
+        for name, adapter in adapters.items()
     }
 
 
@@ -83,6 +94,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     ]
     if "adapter" in facts:
         lines += _adapter_lines(facts["adapter"])
+    if "loras" in facts:
+        lines += _entry_lines(facts["loras"])
     if "noise" in facts:
         noise = facts["noise"]
         lines.append(f"  base        {noise['version']} ({noise['family']})")
@@ -93,10 +106,6 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 def _adapter_lines(info: dict[str, Any]) -> list[str]:
     rank = f", rank {info['rank']}" if info["rank"] else ""
-    entries = [
-        f"  {name:<11} {entry['scope']} {entry['kind']}, {entry['parameters']:,} parameters"
-        for name, entry in info["adapters"].items()
-    ]
     objective = ", ".join(f"{k} {v}" for k, v in info["settings"].get("objective", {}).items())
     return [
         f"  method      {info['method']} ({info['parametrisation']}{rank}), {info['steps']} steps",
@@ -106,7 +115,14 @@ def _adapter_lines(info: dict[str, Any]) -> list[str]:
         f"{info['fps']:g} fps",
         *(f"  prompt      {prompt}" for prompt in info["prompts"]),
         f"  sites       {', '.join(info['sites'])}",
-        *entries,
+        *_entry_lines(info["adapters"]),
         f"  made by     Motion Adapters {info['package_version']}, format "
         f"{info['format_version']}, {info['previews']} previews",
+    ]
+
+
+def _entry_lines(entries: dict[str, Any]) -> list[str]:
+    return [
+        f"  {name:<11} {entry['scope']} {entry['kind']}, {entry['parameters']:,} parameters"
+        for name, entry in entries.items()
     ]

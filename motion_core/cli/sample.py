@@ -23,7 +23,8 @@ EXAMPLES = """examples:
 
 A file that holds motion and looks gives its motion only, as in MotionDirector's paper;
 --with-appearance or --spatial-scale applies its looks too. Files of looks alone are always
-applied, and AnimateDiff's own motion LoRAs may be given as well.
+applied. AnimateDiff's own motion LoRAs may be given as well, and for ZeroScope the official
+MotionDirector's checkpoints (checkpoint-N/temporal/lora/N_unet.pt, and spatial).
 
 """ + base_table()
 

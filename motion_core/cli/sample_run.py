@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,13 @@ from torch import Tensor
 
 from ..adapter_file import AdapterInfo, check_fits, load_adapter
 from ..adapters.base import Adapter
+from ..adapters.lora_adapter import LoraAdapter
 from ..backbones.base import Backbone
 from ..backbones.roles import Role, file_role
 from ..bases import BASES, BaseDefaults, base_defaults, check_parts, load_base
 from ..errors import AdapterError, MotionError, SettingsError
 from ..interop import import_animatediff_lora
+from ..interop_motion_director import import_motion_director
 from ..media import (
     contact_sheet,
     require_frames_folder,
@@ -37,6 +39,12 @@ from .device import chosen_device
 from .request import PARTS, absolute_paths
 from .run_folder import writable_folder
 from .terminal import Terminal, say
+
+# How other programs' adapters are read.
+_IMPORTS: Mapping[Role, Callable[[Path], Mapping[str, LoraAdapter]]] = {
+    Role.MOTION_LORA: lambda path: {"temporal": import_animatediff_lora(path)},
+    Role.POSITIONAL_LORA: import_motion_director,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,17 +95,14 @@ def run_from_flags(
 
 
 def read_adapter(text: str) -> GivenAdapter:
-    """FILE or FILE:STRENGTH; our own adapter file or an AnimateDiff motion LoRA."""
+    """FILE or FILE:STRENGTH; our own adapter file, an AnimateDiff motion LoRA or a list of the
+    official MotionDirector.
+    """
     path, strength = split_strength(text)
-    if file_role(path) is Role.MOTION_LORA:
-        lora = import_animatediff_lora(path)
-        return GivenAdapter(
-            path=path,
-            strength=strength,
-            family=lora.family,
-            info=None,
-            adapters={"temporal": lora},
-        )
+    if (role := file_role(path)) in _IMPORTS:
+        loras = _IMPORTS[role](path)
+        family = next(iter(loras.values())).family
+        return GivenAdapter(path=path, strength=strength, family=family, info=None, adapters=loras)
     info, adapters = load_adapter(path)
     return GivenAdapter(
         path=path, strength=strength, family=info.family, info=info, adapters=adapters
