@@ -1,8 +1,9 @@
 """Settings as command-line flags: one literal table for each settings class.
 
 The classes themselves import torch, which would make `--help` slow, so the tables repeat the
-fields' names, types and defaults; a test holds them to the classes. Only flags that were given are
-handed on, so that everything else comes from the configuration file or the base.
+fields' names, types and defaults; a test holds them to the classes. The methods have no tables, see
+`method_settings`. Only flags that were given are handed on, so that everything else comes from the
+configuration file or the base.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ class Flag:
     """A field of a settings class as a flag.
 
     default: as the help shows it. choices: if only these are taken. optional: "none" is taken too
-    and means the default of nothing. flag: if it is not the field's own name.
+    and means the default of nothing. many: any number of values. flag: if it is not the field's own
+    name.
     """
 
     field: str
     kind: type
     default: str
     help: str
-    choices: tuple[str, ...] = ()
+    choices: tuple[Any, ...] = ()
     optional: bool = False
+    many: bool = False
     flag: str = ""
 
     @property
@@ -178,62 +181,6 @@ TRAIN_FLAGS = (
     ),
 )
 
-MOTION_DIRECTOR_FLAGS = (
-    Flag(
-        field="rank",
-        kind=int,
-        default="32",
-        help="of every LoRA; higher holds more and makes a larger file",
-    ),
-    Flag(
-        field="alpha",
-        kind=float,
-        optional=True,
-        default="none",
-        help="a LoRA's scale is alpha / rank; none is the rank, so a scale of 1",
-    ),
-    Flag(
-        field="dropout",
-        kind=float,
-        default="0.1",
-        help="probability in training, 0 to less than 1; against learning by heart",
-    ),
-    Flag(
-        field="loss",
-        kind=str,
-        choices=("debiased", "plain"),
-        default="debiased",
-        help="debiased keeps the clip's looks out of the motion (the paper's Eq. 7)",
-    ),
-    Flag(
-        field="beta",
-        kind=float,
-        default="1.0",
-        help="strength of the debiasing, 0 and up",
-    ),
-    Flag(
-        field="anchor",
-        kind=str,
-        choices=("random", "first"),
-        default="random",
-        help="the frame that debiasing subtracts",
-    ),
-    Flag(
-        field="spatial_dropout_p",
-        kind=float,
-        default="0.2",
-        help="probability, 0 to 1, that a step goes without the video's spatial LoRA",
-    ),
-    Flag(
-        field="image_hflip_p",
-        kind=float,
-        default="0.5",
-        help="probability, 0 to 1, that an image is mirrored",
-    ),
-)
-
-OBJECTIVE_FLAGS: dict[str, Sequence[Flag]] = {"motion_director": MOTION_DIRECTOR_FLAGS}
-
 SAMPLE_FLAGS = (
     Flag(
         field="steps",
@@ -315,16 +262,24 @@ def add_flags(
         options: dict[str, Any] = {
             "dest": f"{table}.{flag.field}",
             "default": argparse.SUPPRESS,
-            "help": f"{flag.help} (default: {shown})",
+            "help": f"{flag.help} (default: {shown})".replace("%", "%%"),
         }
         if flag.kind is bool:
             options["action"] = argparse.BooleanOptionalAction
-        elif flag.choices:
-            options["choices"] = flag.choices
         else:
-            options["type"] = _OPTIONAL[flag.kind] if flag.optional else flag.kind
-            options["metavar"] = {int: "N", float: "X", str: "TEXT"}[flag.kind]
+            options |= _value_options(flag)
         group.add_argument(flag.option, **options)
+
+
+def _value_options(flag: Flag) -> dict[str, Any]:
+    options: dict[str, Any] = {"type": _OPTIONAL[flag.kind] if flag.optional else flag.kind}
+    if flag.choices:
+        options["choices"] = (*flag.choices, None) if flag.optional else flag.choices
+    if flag.many or not flag.choices:
+        options["metavar"] = {int: "N", float: "X", str: "TEXT"}[flag.kind]
+    if flag.many:
+        options["nargs"] = "*"
+    return options
 
 
 def given(arguments: argparse.Namespace, table: str) -> dict[str, object]:
@@ -345,6 +300,10 @@ def _float_or_none(text: str) -> float | None:
     return None if text == NONE else float(text)
 
 
+def _str_or_none(text: str) -> str | None:
+    return None if text == NONE else text
+
+
 # argparse shows a type's name in its errors.
-_int_or_none.__name__, _float_or_none.__name__ = "int", "float"
-_OPTIONAL = {int: _int_or_none, float: _float_or_none}
+_int_or_none.__name__, _float_or_none.__name__, _str_or_none.__name__ = "int", "float", "str"
+_OPTIONAL = {int: _int_or_none, float: _float_or_none, str: _str_or_none}

@@ -25,9 +25,14 @@ class Parser(argparse.ArgumentParser):
         raise SettingsError(f"{_sentence(message)} See {self.prog} --help.")
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """The arguments; raises SettingsError, also for flags that are not known."""
+        """The arguments; raises SettingsError, also for flags that are not known.
+
+        A command that has a default `more` gets there what is not known, to read it itself.
+        """
         arguments, unknown = self.parse_known_args(argv)
-        if unknown:
+        if "more" in vars(arguments):
+            arguments.more = unknown
+        elif unknown:
             command = self._command(argv)
             flag = unknown[0].partition("=")[0]
             near = difflib.get_close_matches(flag, command._option_string_actions, n=1)

@@ -22,6 +22,7 @@ from ..objectives.base import Objective
 from ..sampler import SampleSettings
 from ..settings import from_mapping, require, to_mapping
 from ..train_settings import TrainSettings
+from .method_settings import check_owners, settings_class
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -129,24 +130,26 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
     require(isinstance(name, str), "base", name, f"one of {', '.join(BASES)}")
     merged = _merged([_defaults(base_defaults(name)), *layers])
     tables = {table: merged.pop(table) for table in TABLES}
-    objective_name = str(tables["objective"].pop("name", DEFAULT_OBJECTIVE)).replace("-", "_")
-    if objective_name not in OBJECTIVES:
-        raise SettingsError(
-            f"There is no method {objective_name!r}. Choose one of {', '.join(OBJECTIVES)}."
-        )
-    method = OBJECTIVES[objective_name]
-    tables["objective"] = {
-        **base_defaults(name).methods.get(objective_name, {}),
-        **tables["objective"],
-    }
+    method = objective_name(layers)
+    tables["objective"].pop("name", None)
+    settings = settings_class(method)
+    check_owners(tables["objective"], method)
+    tables["objective"] = {**base_defaults(name).methods.get(method, {}), **tables["objective"]}
     run = from_mapping(RunSettings, merged)
     check_parts(name, **{part: getattr(run, part) for part in PARTS})
     return TrainRequest(
         run=run,
         clip=from_mapping(ClipSettings, tables["clip"]),
         train=from_mapping(TrainSettings, tables["train"]),
-        objective=method(from_mapping(type(method().settings), tables["objective"])),
+        objective=OBJECTIVES[method](from_mapping(settings, tables["objective"])),
     )
+
+
+def objective_name(layers: Sequence[Layer]) -> str:
+    """The registry name of the method that the layers ask for; that there is one is not checked."""
+    tables = [layer.get("objective") for layer in reversed(layers)]
+    names = (table["name"] for table in tables if isinstance(table, Mapping) and "name" in table)
+    return str(next(names, DEFAULT_OBJECTIVE)).replace("-", "_")
 
 
 def read_layer(path: Path) -> Layer:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from .base_flags import add_base_arguments, base_table
-from .flags import CLIP_FLAGS, OBJECTIVE_FLAGS, TRAIN_FLAGS, add_flags, given
+from .flags import CLIP_FLAGS, TRAIN_FLAGS, add_flags, given
+from .terminal import say
 
 SUMMARY = "Learn the motion of a clip (or the looks of images) into an adapter file."
 
@@ -24,6 +25,9 @@ OUTPUT then holds adapter.safetensors, and beside it adapter.json (the settings:
 again), adapter.png (reference, base and adapted, to compare), adapter.noise.safetensors (for
 sample --noise-prior), sample.mp4, sample.gif, loss.png and metrics.json.
 Ctrl-C keeps what is learned: python -m motion_core train --resume --output OUTPUT goes on.
+
+The method's own settings are flags too, such as --rank 16 for motion-director:
+  python -m motion_core train --objective-help motion-director
 
 A configuration file has the flags' names, with _ for -, in four places:
   base = "shape-world-animatediff"          # and checkpoint, images, sample_prompt …
@@ -52,9 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_base_arguments(parser, "run")
     add_flags(parser, "clips", "clip", CLIP_FLAGS)
     add_flags(parser, "training", "train", TRAIN_FLAGS)
-    for name, flags in OBJECTIVE_FLAGS.items():
-        add_flags(parser, f"method {name.replace('_', '-')}", "objective", flags)
     _add_samples(parser)
+    parser.set_defaults(more=())  # the method's flags, which are known once the method is
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,7 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
         "objective": given(arguments, "objective"),
     }
     return run_from_flags(
-        layer, output=arguments.output, config=arguments.config, resume=arguments.resume
+        layer,
+        arguments.more,
+        output=arguments.output,
+        config=arguments.config,
+        resume=arguments.resume,
     )
 
 
@@ -94,10 +101,31 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--objective",
         dest="objective.name",
-        choices=[name.replace("_", "-") for name in OBJECTIVE_FLAGS],
+        metavar="NAME",
         default=argparse.SUPPRESS,
-        help="the method (default: motion-director)",
+        help="the method: motion-director, motion-crafter, motion-inversion, motrans, vmc, or "
+        "coupled, the papers' baseline (default: motion-director); its settings are flags too",
     )
+    group.add_argument(
+        "--objective-help", action=_ObjectiveHelp, metavar="NAME", help="list a method's settings"
+    )
+
+
+class _ObjectiveHelp(argparse.Action):
+    """Prints the settings of the method named, and leaves."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        # Imported here: torch and diffusers take seconds to import.
+        from .method_settings import method_help
+
+        say(method_help(str(values).replace("-", "_")))
+        parser.exit()
 
 
 def _add_samples(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..adapters.base import Adapter
@@ -26,8 +26,16 @@ from ..shown import shown_adapters
 from ..trainer import train
 from ..types import Clip
 from .device import chosen_device
+from .method_settings import read_method_flags
 from .progress import TrainProgress
-from .request import Layer, TrainRequest, absolute_paths, build_request, read_layer
+from .request import (
+    Layer,
+    TrainRequest,
+    absolute_paths,
+    build_request,
+    objective_name,
+    read_layer,
+)
 from .results import Trained, viewing_scale, write_results
 from .run_folder import SETTINGS, claimed, forget_earlier_run
 from .terminal import Terminal, say
@@ -35,14 +43,26 @@ from .terminal import Terminal, say
 INTERRUPTED = 130
 
 
-def run_from_flags(flags: Layer, *, output: Path, config: Path | None, resume: bool) -> int:
-    """Trains what the flags, the configuration file and, on resuming, the run itself say."""
+def run_from_flags(
+    flags: Layer,
+    method_flags: Sequence[str],
+    *,
+    output: Path,
+    config: Path | None,
+    resume: bool,
+) -> int:
+    """Trains what the flags, the configuration file and, on resuming, the run itself say.
+
+    method_flags: arguments that only the method may know.
+    """
     layers = [read_layer(config)] if config else []
     layers.append(absolute_paths(flags, Path.cwd()))
     try:
         with claimed(output, resume), Terminal() as terminal:
             if resume:
                 layers.insert(0, _settings_of(output))
+            method = objective_name(layers)
+            layers.append({"objective": read_method_flags(method_flags, method)})
             run_training(build_request(layers), output, resume=resume, terminal=terminal)
     except KeyboardInterrupt:
         sys.stderr.write(_how_to_go_on(output))
