@@ -14,14 +14,16 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from ..errors import MotionError
-from . import demo, inspect, sample, train
+from . import bench, convert, demo, inspect, sample, train
 from .parsing import Parser
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,
     "sample": sample,
     "inspect": inspect,
+    "convert": convert,
     "demo": demo,
+    "bench": bench,
 }
 """Each module has SUMMARY and EXAMPLES for the help, `add_arguments(parser)` and
 `run(arguments) -> int`."""

@@ -1,0 +1,72 @@
+"""A hash of the code that decides a figure, so that a figure kept from an earlier run is never that
+of other code.
+
+In: names of modules of this package. Out: a digest of them and of all modules of this package that
+they import, directly or not. Comments and docstrings don't count. Text files count that lie beside
+a module and begin with its name, as what it reads.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator, Sequence
+from importlib.util import resolve_name
+from pathlib import Path
+
+PACKAGE = __package__.partition(".")[0]
+ROOT = Path(__file__).parents[1]
+
+
+def code_digest(modules: Sequence[str]) -> str:
+    """sha256 of these modules' syntax trees, and of those of what they import of this package."""
+    read: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        path = _file(module)
+        if path is None or module in read:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        waiting += _imported(tree, module if path.name == "__init__.py" else _parent(module))
+        read[module] = ast.dump(_without_docstrings(tree))
+        for text in sorted(path.parent.glob(f"{path.stem}*.txt")):
+            read[text.name] = text.read_text(encoding="utf-8")
+    return hashlib.sha256(repr(sorted(read.items())).encode()).hexdigest()
+
+
+def _file(module: str) -> Path | None:
+    """The module's file; None for what is no module of this package, such as a function's name."""
+    package, _, rest = module.partition(".")
+    if package != PACKAGE:
+        return None
+    place = ROOT.joinpath(*rest.split(".")) if rest else ROOT
+    files = (place.with_suffix(".py"), place / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    """What is imported anywhere in the tree, as modules and as names in modules."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
+    return tree
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
+
+
+def _parent(module: str) -> str:
+    return module.rpartition(".")[0]

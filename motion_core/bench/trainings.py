@@ -1,0 +1,139 @@
+"""One training of the benchmark, done once: variants that train alike share it, and a killed one
+goes on where it was.
+
+In: a variant, a backbone, a reference motion. Out: its adapters, in a folder named by a hash of all
+that decides them: clip, settings, the base's weights, and the code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..adapter_file import load_adapter, save_adapter
+from ..adapters.base import Adapter
+from ..backbones.base import Backbone
+from ..bases import base_defaults
+from ..encoding import encode_clip
+from ..errors import SettingsError
+from ..events import EventSink
+from ..objectives import OBJECTIVES
+from ..objectives.base import Objective
+from ..run_records import write_json
+from ..settings import from_mapping, to_mapping
+from ..shape_world.references import FPS, reference
+from ..shape_world.renderer import Scene, render
+from ..train_settings import TrainSettings
+from ..trained_info import adapter_info
+from ..trainer import describe, train
+from ..types import Clip, LatentClip
+from .code_digest import code_digest
+from .rows import BASES, Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What is to be trained. key: a hash of all that decides the outcome."""
+
+    backbone: Backbone
+    clip: LatentClip
+    objective: Objective
+    settings: TrainSettings
+    key: str
+
+    def plain_settings(self) -> dict[str, dict[str, object]]:
+        objective = {"name": self.objective.name, **to_mapping(self.objective.settings)}
+        return {"objective": objective, "train": to_mapping(self.settings)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """adapters: by group. seconds: spent in training steps."""
+
+    adapters: Mapping[str, Adapter]
+    seconds: float
+
+
+def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Training:
+    """A row's training; raises SettingsError for a method or settings that are not there.
+
+    more: settings of the training that win over all others.
+    """
+    variant, defaults = row.variant, base_defaults(BASES[row.backbone])
+    assert variant.objective is not None, variant.name
+    if variant.objective not in OBJECTIVES:
+        raise SettingsError(
+            f"{row.name}: there is no method {variant.objective!r}; there are "
+            f"{', '.join(OBJECTIVES)}. Choose rows with --only."
+        )
+    method, scene = OBJECTIVES[variant.objective], reference(row.motion)
+    own = {name: _filled(value, scene) for name, value in variant.settings.items()}
+    chosen = {**defaults.methods.get(variant.objective, {}), **own}
+    objective = method(from_mapping(type(method().settings), chosen))
+    settings = from_mapping(TrainSettings, {**defaults.train, **variant.train, **more})
+    clip = encode_clip(backbone, reference_clip(row.motion, variant.prompt))
+    decided_by = describe(backbone, [clip], objective, settings)
+    decided_by["training"]["steps"] = settings.steps
+    decided_by["code"] = code_digest([type(objective).__module__, train.__module__])
+    return Training(
+        backbone=backbone, clip=clip, objective=objective, settings=settings, key=digest(decided_by)
+    )
+
+
+def reference_clip(motion: str, prompt: str | None = None) -> Clip:
+    """The reference clip, as rendered. prompt: see `Variant`."""
+    scene = reference(motion)
+    frames = torch.from_numpy(render(scene)).permute(0, 3, 1, 2).contiguous() * 2 - 1
+    words = scene.prompt if prompt is None else str(_filled(prompt, scene))
+    return Clip(frames=frames, fps=FPS, prompt=words, source=motion)
+
+
+def trained(training: Training, folder: Path, sink: EventSink) -> Trained:
+    """The trained adapters, from `folder` if they are there; else the training is done, or gone on
+    with. Raises as `train` does.
+    """
+    file, record = folder / "adapter.safetensors", folder / "training.json"
+    if not record.is_file():
+        result = train(
+            training.backbone,
+            [training.clip],
+            training.objective,
+            training.settings,
+            folder / "run",
+            sink,
+        )
+        info = adapter_info(
+            training.backbone,
+            [training.clip],
+            training.objective,
+            training.settings,
+            result.adapters,
+            result.steps,
+        )
+        save_adapter(file, result.adapters, info)
+        write_json(record, {"seconds": result.seconds})
+    shutil.rmtree(folder / "run" / "checkpoints", ignore_errors=True)
+    _, adapters = load_adapter(file)
+    seconds = json.loads(record.read_text(encoding="utf-8"))["seconds"]
+    return Trained(adapters=adapters, seconds=seconds)
+
+
+def digest(decided_by: Mapping[str, Any]) -> str:
+    """sha256 of plain values, whatever their order."""
+    return hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()
+
+
+def _filled(value: object, scene: Scene) -> object:
+    """A text with the scene's words in it; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    return value.format(
+        colour=scene.colour, shape=scene.shape, phrase=scene.phrase, background=scene.background
+    )
