@@ -1,29 +1,30 @@
 """VMC: temporal attention learns how neighbouring frames differ, and nothing else of the clip.
 
-In: encoded clips, best under prompts without their background. Out: a LoRA "temporal" on the
-queries, keys and values of temporal attention. Paper: Jeong, Park and Ye, "VMC: Video Motion
-Customization using Temporal Attention Adaption", CVPR 2024 (arXiv 2312.00845): the motion vector
-δε_n = ε_{n+1} − ε_n, and Eq. 17, the cosine distance of predicted and true ones. Read of it were
-the abstract and a summary that states these equations; the reference for all else is
-HyeonHo99/Video-Motion-Customization 0d8779f, train_inference.py and configs/.
+In: encoded clips, best under prompts without their background. Out: an adapter "temporal" of the
+queries, keys and values of temporal attention, as full weights or a LoRA. Paper: Jeong, Park and
+Ye, "VMC: Video Motion Customization using Temporal Attention Adaption", CVPR 2024 (arXiv
+2312.00845): the motion vector δε_n = ε_{n+1} − ε_n, and Eq. 17, the cosine distance of predicted
+and true ones. Read of it were the abstract and a summary that states these equations; the reference
+for all else is HyeonHo99/Video-Motion-Customization 0d8779f, train_inference.py and configs/.
 
-Deviation: paper and code tune the layers' full weights; a LoRA leaves the base as it is.
 Deviation: the paper's base predicts ε. Where the base predicts v, motion vectors are v's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..adapters.base import Adapter
 from ..adapters.lora import TrainableLora, active_loras, trainable_lora
+from ..adapters.weights import TrainableWeights, trainable_weights
 from ..backbones.base import Backbone
 from ..errors import ClipError
 from ..settings import require
@@ -33,34 +34,35 @@ from .losses import mse
 from .noised import noised
 
 LEARNING_RATE = 1e-4  # all official configs, lr
+LORA_LEARNING_RATE = 5e-4  # MotionDirector's, for LoRAs on the same layers
 WEIGHT_DECAY = 1e-2  # train_inference.py, adam_weight_decay
 TEMPORAL = "temporal"
 
 VmcLoss = Literal["cosine", "cosine_abs", "mse"]
+Parametrisation = Literal["full", "lora"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class VmcSettings:
     """Raises SettingsError on a value out of range.
 
-    rank, alpha: of the LoRA; its scale is alpha / rank, and alpha None is rank. dropout:
-    probability, while training. loss: of the motion vectors: Eq. 17's cosine distance frame by
-    frame (cosine), as the official code has it (cosine_abs: of their absolute values, along the
-    frames of each latent cell), or the paper's other choice, the squared distance of its Fig. 7
-    (mse).
+    loss: of the motion vectors: Eq. 17's cosine distance frame by frame (cosine), as the official
+    code has it (cosine_abs, of their absolute values along the frames of each latent cell), or the
+    squared distance that the paper's Fig. 7 compares with (mse). parametrisation: the layers' whole
+    weights, or a LoRA of `rank` on them. rank: of the LoRA, at a scale of 1.
     """
 
-    rank: int = 32  # MotionDirector's; the paper tunes full weights
-    alpha: float | None = None
-    dropout: float = 0.0  # the paper has none
     loss: VmcLoss = "cosine"  # Eq. 17
+    # Deviation where it is "lora": paper and code tune the weights themselves.
+    parametrisation: Parametrisation = "full"  # train_inference.py
+    rank: int = 32  # MotionDirector's
 
     def __post_init__(self) -> None:
+        choices = {"loss": ("cosine", "cosine_abs", "mse"), "parametrisation": ("full", "lora")}
+        for name, known in choices.items():
+            value = getattr(self, name)
+            require(value in known, name, value, " or ".join(map(repr, known)))
         require(self.rank >= 1, "rank", self.rank, "at least 1")
-        require(self.alpha is None or self.alpha > 0, "alpha", self.alpha, "more than 0, or None")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to less than 1")
-        choices = ("cosine", "cosine_abs", "mse")
-        require(self.loss in choices, "loss", self.loss, " or ".join(map(repr, choices)))
 
 
 class Vmc:
@@ -75,7 +77,8 @@ class Vmc:
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
     ) -> Iterator[AttachedVmc]:
-        """Puts the LoRA into the temporal attention, switched off outside of the passes.
+        """Copies the temporal attention's weights to be tuned, or puts a LoRA in, switched off
+        outside of the passes.
 
         Raises ClipError without clips, and for an image, which has no neighbouring frames.
         """
@@ -87,41 +90,46 @@ class Vmc:
                     f"{clip.source} is an image; VMC learns how the frames of a video differ. "
                     "Give videos only."
                 )
-        settings = self.settings
+        unet, layers = backbone.unet, attention_linears(backbone)
+        if self.settings.parametrisation == "full":
+            weights = trainable_weights(unet, _parameters(unet, layers))
+            group = _group(weights.parameters, LEARNING_RATE)
+            yield AttachedVmc(backbone, weights, weights.active, group, self.settings.loss)
+            return
+        rank = self.settings.rank
         with (
             trainable_lora(
-                backbone.unet,
-                TEMPORAL,
-                attention_linears(backbone),
-                rank=settings.rank,
-                alpha=settings.alpha or settings.rank,
-                dropout=settings.dropout,
-                rng=rng,
+                unet, TEMPORAL, layers, rank=rank, alpha=rank, dropout=0.0, rng=rng
             ) as lora,
-            active_loras(backbone.unet, ()),
+            active_loras(unet, ()),
         ):
-            yield AttachedVmc(backbone, lora, settings.loss)
+            active = partial(active_loras, unet, (TEMPORAL,))
+            group = _group(lora.parameters, LORA_LEARNING_RATE)
+            yield AttachedVmc(backbone, lora, active, group, self.settings.loss)
 
 
 class AttachedVmc:
-    """The LoRA in the model and the one pass that trains it; see `Attached`."""
+    """What is tuned in the model and the one pass that trains it; see `Attached`."""
 
-    def __init__(self, backbone: Backbone, lora: TrainableLora, loss: VmcLoss) -> None:
-        self._backbone, self._lora, self._loss = backbone, lora, loss
-        self.groups: Mapping[str, ParameterGroup] = {
-            TEMPORAL: ParameterGroup(
-                parameters=lora.parameters, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY
-            )
-        }
+    def __init__(
+        self,
+        backbone: Backbone,
+        tuned: TrainableWeights | TrainableLora,
+        active: Callable[[], AbstractContextManager[None]],
+        group: ParameterGroup,
+        loss: VmcLoss,
+    ) -> None:
+        self._backbone, self._tuned, self._active, self._loss = backbone, tuned, active, loss
+        self.groups: Mapping[str, ParameterGroup] = {TEMPORAL: group}
 
     def adapters(self) -> dict[str, Adapter]:
-        """A copy of the LoRA on the CPU."""
-        return {TEMPORAL: self._lora.export(TEMPORAL, self._backbone.family)}
+        """A copy of what is learned, on the CPU."""
+        return {TEMPORAL: self._tuned.export(TEMPORAL, self._backbone.family)}
 
     def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
         """The distance of predicted and true motion vectors of all frames; see `Attached`."""
         noisy, timesteps, target = noised(self._backbone, batch.latents, rng)
-        with active_loras(self._backbone.unet, (TEMPORAL,)):
+        with self._active():
             pred = self._backbone.predict(noisy, timesteps, batch.prompt_embeds)
             yield LossTerm(TEMPORAL, motion_vector_loss(pred, target, self._loss), TEMPORAL)
 
@@ -135,6 +143,19 @@ def attention_linears(backbone: Backbone) -> list[str]:
         for name in backbone.temporal_linears()
         if name.endswith((".to_q", ".to_k", ".to_v")) and not name.startswith("transformer_in.")
     ]
+
+
+def _parameters(unet: nn.Module, layers: Sequence[str]) -> list[str]:
+    """The full names of the layers' weights, and of biases where there are some."""
+    return [
+        f"{layer}.{p}" for layer in layers for p, _ in unet.get_submodule(layer).named_parameters()
+    ]
+
+
+def _group(parameters: Sequence[nn.Parameter], learning_rate: float) -> ParameterGroup:
+    return ParameterGroup(
+        parameters=parameters, learning_rate=learning_rate, weight_decay=WEIGHT_DECAY
+    )
 
 
 def motion_vectors(values: Tensor) -> Tensor:
