@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from .base import Adapter
+from .embeddings import EmbeddingAdapter
 from .lora_adapter import LoraAdapter
+from .weights import WeightsAdapter
 
 ADAPTERS: dict[str, type[Adapter]] = {
     "lora": LoraAdapter,
+    "embedding": EmbeddingAdapter,
+    "weights": WeightsAdapter,
 }

@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 from .base import Objective
 from .coupled import Coupled
+from .motion_crafter import MotionCrafter
 from .motion_director import MotionDirector
+from .motion_inversion import MotionInversion
 from .vmc import Vmc
 
 # In the order of their papers; the baseline last. Each takes its settings, or none for its own.
 OBJECTIVES: dict[str, Callable[..., Objective]] = {
     MotionDirector.name: MotionDirector,
     Vmc.name: Vmc,
+    MotionCrafter.name: MotionCrafter,
+    MotionInversion.name: MotionInversion,
     Coupled.name: Coupled,
 }
