@@ -7,12 +7,13 @@ In: the base, the encoded clips, the method, its settings and the trained adapte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import __version__
 from .adapter_file import AdapterInfo
 from .adapters.base import Adapter
 from .adapters.lora_adapter import LoraAdapter
+from .adapters.weights import WeightsAdapter
 from .backbones.base import Backbone
 from .objectives.base import Objective
 from .pipeline import PIXELS_PER_LATENT
@@ -39,11 +40,11 @@ def adapter_info(
             "objective": to_mapping(objective.settings),
             "training": to_mapping(settings),
         },
-        parametrisation=next(iter(adapters.values())).kind,
+        parametrisation=_parametrisation(adapters),
         family=backbone.family,
         version=backbone.version,
-        rank=_rank(adapters),
-        sites=_sites(adapters),
+        rank=adapter_rank(adapters),
+        sites=adapter_sites(adapters),
         frames=frames,
         width=width * PIXELS_PER_LATENT,
         height=height * PIXELS_PER_LATENT,
@@ -57,18 +58,40 @@ def adapter_info(
     )
 
 
-def _rank(adapters: Mapping[str, Adapter]) -> int | None:
+def adapter_rank(adapters: Mapping[str, Adapter]) -> int | None:
+    """The largest rank of the LoRAs; None without one."""
     loras = [adapter for adapter in adapters.values() if isinstance(adapter, LoraAdapter)]
     pairs = [pair for lora in loras for pair in lora.pairs.values()]
     return max((pair.down.shape[0] for pair in pairs), default=None)
 
 
-def _sites(adapters: Mapping[str, Adapter]) -> tuple[str, ...]:
-    """ "temporal.attn1" and the like: the scope, and the part of a transformer block."""
+def adapter_sites(adapters: Mapping[str, Adapter]) -> tuple[str, ...]:
+    """ "temporal.attn1" and the like: the scope, and the part of a transformer block, else the
+    layer's name; "temporal.temp_convs" is all of the temporal convolutions.
+    """
     sites = {
-        f"{adapter.scope}.{layer.rpartition('transformer_blocks.')[2].split('.')[1]}"
+        f"{adapter.scope}.{_part(layer)}"
         for adapter in adapters.values()
-        if isinstance(adapter, LoraAdapter)
-        for layer in adapter.pairs
+        for layer in _layers(adapter)
     }
     return tuple(sorted(sites))
+
+
+def _parametrisation(adapters: Mapping[str, Adapter]) -> str:
+    kind = next(iter(adapters.values())).kind
+    return "full" if kind == WeightsAdapter.kind else kind
+
+
+def _layers(adapter: Adapter) -> Iterable[str]:
+    if isinstance(adapter, LoraAdapter):
+        return adapter.pairs
+    if isinstance(adapter, WeightsAdapter):
+        return [name.rpartition(".")[0] for name in adapter.deltas]
+    return ()
+
+
+def _part(layer: str) -> str:
+    before, inside, after = layer.rpartition("transformer_blocks.")
+    if inside:
+        return after.split(".")[1]
+    return "temp_convs" if ".temp_convs." in before + after else layer.rpartition(".")[2]
