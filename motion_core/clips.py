@@ -129,7 +129,7 @@ def load_image_clip(path: Path, settings: ClipSettings, prompt: str | None = Non
 def load_image_clips(folder: Path, settings: ClipSettings, prompt: str | None = None) -> list[Clip]:
     """Every image of a folder as a clip of one frame each, in the order of their names."""
     _require_exists(folder)
-    paths = _files(folder, IMAGE_SUFFIXES)
+    paths = media_files(folder, IMAGE_SUFFIXES)
     if not paths:
         raise ClipError(
             f"{folder.name} holds no images ({', '.join(IMAGE_SUFFIXES)}). Put some there."
@@ -251,7 +251,7 @@ def _framed(frames: Iterable[Tensor], settings: ClipSettings, name: str) -> list
 
 
 def _load_folder(folder: Path, settings: ClipSettings, prompt: str | None) -> list[Clip]:
-    videos, images = _files(folder, VIDEO_SUFFIXES), _files(folder, IMAGE_SUFFIXES)
+    videos, images = media_files(folder, VIDEO_SUFFIXES), media_files(folder, IMAGE_SUFFIXES)
     if videos:
         if images:
             logger.info("%s: %d images beside the videos are left out", folder.name, len(images))
@@ -263,7 +263,7 @@ def _load_folder(folder: Path, settings: ClipSettings, prompt: str | None) -> li
     return _cut(source, settings, _find_prompt(folder, prompt))
 
 
-def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+def media_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """The folder's own files of these kinds, "2.png" before "10.png"; hidden ones are skipped."""
     paths = [
         path
