@@ -118,9 +118,8 @@ def working_device(backbone: Backbone) -> torch.device:
 
 
 def clip_digest(clip: Clip) -> str:
-    """sha256 of a clip's pixels, their layout and the prompts, in hex."""
-    prompts = [clip.prompt, clip.recaption] if clip.recaption else [clip.prompt]
-    digest = hashlib.sha256(json.dumps([list(clip.frames.shape), *prompts]).encode())
+    """sha256 of a clip's pixels, their layout and the prompt, in hex."""
+    digest = hashlib.sha256(json.dumps([list(clip.frames.shape), clip.prompt]).encode())
     digest.update(_bytes(clip.frames.to(torch.float32)))
     return digest.hexdigest()
 
@@ -167,7 +166,6 @@ def _encode(backbone: Backbone, clip: Clip, cache: Path | None, encoders: str) -
         digest=digest,
         source=clip.source,
         video=clip.video,
-        recaption_embeds=encode_prompts(backbone, [clip.recaption]) if clip.recaption else None,
     )
 
 

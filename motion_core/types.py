@@ -18,8 +18,7 @@ class Clip:
 
     frames: (F, 3, H, W) float32 in [-1, 1], H and W multiples of 8. fps: frames a second of these
     frames. source: a name for messages, usually the file's. video: what tells the clips of one
-    video from those of others; empty for a clip that is the only one of its video. recaption: a
-    fuller prompt that also says how everything looks; empty if there is none.
+    video from those of others; empty for a clip that is the only one of its video.
     """
 
     frames: Tensor
@@ -27,7 +26,6 @@ class Clip:
     prompt: str
     source: str
     video: str = ""
-    recaption: str = ""
 
     @property
     def is_image(self) -> bool:
@@ -39,9 +37,8 @@ class LatentClip:
     """A clip as the network sees it.
 
     latents: (1, C, F, h, w), scaled. prompt_embeds: (1, L, D). digest: hash of the clip's pixels
-    and prompts. video: as in `Clip`. recaption_embeds: (1, L, D), of the recaption, None without
-    one. image_embeds: (F, V), each frame as an image encoder sees it; None unless a method asks for
-    them, see `image_embeds`.
+    and prompt. video: as in `Clip`. image_embeds: (F, V), each frame as an image encoder sees it,
+    for methods that ask for them; None to have them made by the base's own encoder.
     """
 
     latents: Tensor
@@ -51,7 +48,6 @@ class LatentClip:
     digest: str
     source: str
     video: str = ""
-    recaption_embeds: Tensor | None = None
     image_embeds: Tensor | None = None
 
     @property
