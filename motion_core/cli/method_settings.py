@@ -132,7 +132,7 @@ def _texts(cls: type) -> dict[str, str]:
     """What a settings class's docstring says of its fields."""
     words = " ".join((cls.__doc__ or "").split())
     name = "|".join(field.name for field in dataclasses.fields(cls))
-    heads = list(re.finditer(rf"\b((?:(?:{name})(?:, | and )?)+): ", words))
+    heads = list(re.finditer(rf"(?:^|(?<=\. ))((?:(?:{name})(?:, | and )?)+): ", words))
     ends = [head.start() for head in heads[1:]] + [len(words)]
     return {
         field: words[head.end() : end].strip().rstrip(".")
