@@ -20,6 +20,11 @@ ROOT = Path(__file__).parents[1]
 
 def code_digest(modules: Sequence[str]) -> str:
     """sha256 of these modules' syntax trees, and of those of what they import of this package."""
+    return hashlib.sha256(repr(sorted(modules_read(modules).items())).encode()).hexdigest()
+
+
+def modules_read(modules: Sequence[str]) -> dict[str, str]:
+    """What `code_digest` is of, by the modules' names."""
     read: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
@@ -32,7 +37,7 @@ def code_digest(modules: Sequence[str]) -> str:
         read[module] = ast.dump(_without_docstrings(tree))
         for text in sorted(path.parent.glob(f"{path.stem}*.txt")):
             read[text.name] = text.read_text(encoding="utf-8")
-    return hashlib.sha256(repr(sorted(read.items())).encode()).hexdigest()
+    return read
 
 
 def _file(module: str) -> Path | None:

@@ -35,7 +35,7 @@ from ..trained_info import adapter_info
 from ..trainer import describe, train
 from ..types import Clip, LatentClip
 from .code_digest import code_digest
-from .rows import BASES, Row
+from .rows import BASES, Row, Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,22 +62,13 @@ class Trained:
 
 
 def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Training:
-    """A row's training; raises SettingsError for a method or settings that are not there.
+    """A row's training; raises as `objective_of` does.
 
     more: settings of the training that win over all others.
     """
-    variant, defaults = row.variant, base_defaults(BASES[row.backbone])
-    assert variant.objective is not None, variant.name
-    if variant.objective not in OBJECTIVES:
-        raise SettingsError(
-            f"{row.name}: there is no method {variant.objective!r}; there are "
-            f"{', '.join(OBJECTIVES)}. Choose rows with --only."
-        )
-    method, scene = OBJECTIVES[variant.objective], reference(row.motion)
-    own = {name: _filled(value, scene) for name, value in variant.settings.items()}
-    chosen = {**defaults.methods.get(variant.objective, {}), **own}
-    objective = method(from_mapping(type(method().settings), chosen))
-    settings = from_mapping(TrainSettings, {**defaults.train, **variant.train, **more})
+    base, variant = BASES[row.backbone], row.variant
+    objective = objective_of(variant, base, reference(row.motion))
+    settings = from_mapping(TrainSettings, {**base_defaults(base).train, **variant.train, **more})
     clip = encode_clip(backbone, reference_clip(row.motion, variant.prompt))
     decided_by = describe(backbone, [clip], objective, settings)
     decided_by["training"]["steps"] = settings.steps
@@ -85,6 +76,23 @@ def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Trainin
     return Training(
         backbone=backbone, clip=clip, objective=objective, settings=settings, key=digest(decided_by)
     )
+
+
+def objective_of(variant: Variant, base: str, scene: Scene) -> Objective:
+    """The variant's method, configured for a base and the scene of the reference clip.
+
+    Raises SettingsError for a method or settings that are not there.
+    """
+    name = variant.objective
+    assert name is not None, variant.name
+    if name not in OBJECTIVES:
+        raise SettingsError(
+            f"{variant.name}: there is no method {name!r}; there are {', '.join(OBJECTIVES)}."
+        )
+    method = OBJECTIVES[name]
+    own = {key: _filled(value, scene) for key, value in variant.settings.items()}
+    chosen = {**base_defaults(base).methods.get(name, {}), **own}
+    return method(from_mapping(type(method().settings), chosen))
 
 
 def reference_clip(motion: str, prompt: str | None = None) -> Clip:
