@@ -23,7 +23,7 @@ from .checkpoints import (
     latest_checkpoint,
 )
 from .encoding import encoders_digest
-from .errors import ClipError
+from .errors import ClipError, SettingsError
 from .events import (
     EventSink,
     Finished,
@@ -65,6 +65,7 @@ def train(
     device = next(backbone.unet.parameters()).device
     dtype = settings.dtype_on(device)
     _check_clips(backbone, clips)
+    _check_steps(objective, settings)
     description = describe(backbone, clips, objective, settings)
     checkpoint = latest_checkpoint(run_folder)
     if checkpoint is not None:
@@ -113,6 +114,15 @@ def describe(
             "encoders": encoders_digest(backbone),  # latents may differ in the last bit
         },
     }
+
+
+def _check_steps(objective: Objective, settings: TrainSettings) -> None:
+    least = getattr(objective, "least_steps", 1)
+    if settings.steps < least:
+        raise SettingsError(
+            f"steps is {settings.steps}; {objective.name} reaches its last stage at step {least} "
+            "with these settings. Train longer, or shorten the stages before."
+        )
 
 
 def _check_clips(backbone: Backbone, clips: Sequence[LatentClip]) -> None:

@@ -128,9 +128,10 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
             f"There is no base to train on. Give --base, one of {', '.join(BASES)}."
         )
     require(isinstance(name, str), "base", name, f"one of {', '.join(BASES)}")
-    merged = _merged([_defaults(base_defaults(name)), *layers])
-    tables = {table: merged.pop(table) for table in TABLES}
     method = objective_name(layers)
+    of_method = {"train": getattr(OBJECTIVES.get(method), "train_defaults", {})}
+    merged = _merged([of_method, _defaults(base_defaults(name)), *layers])
+    tables = {table: merged.pop(table) for table in TABLES}
     tables["objective"].pop("name", None)
     settings = settings_class(method)
     check_owners(tables["objective"], method)

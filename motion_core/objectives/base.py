@@ -57,7 +57,9 @@ class Attached(Protocol):
 class Objective(Protocol):
     """A method, configured. `name` is its registry name, `settings` its frozen settings
     dataclass. Its samples apply what moves; a method of which they need more says so by an
-    attribute `shows`, see `shown`."""
+    attribute `shows`, see `shown`. A method whose training differs from the trainer's defaults has
+    them as `train_defaults`; one with stages has the fewest steps that reach the last one as
+    `least_steps`."""
 
     name: str
 
