@@ -62,6 +62,7 @@ _SMALL_TRAIN: Mapping[str, object] = {
 _SMALL_METHODS: Mapping[str, Mapping[str, object]] = {
     "motion_director": {"dropout": 0.0, "spatial_dropout_p": 0.3},
     "motion_crafter": {"templates": "shapes"},  # prompts in the words that the bases know
+    "motrans": {"dropout": 0.0, "appearance_steps": 200},
 }
 
 BASES: dict[str, BaseDefaults] = {

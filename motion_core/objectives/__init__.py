@@ -9,6 +9,7 @@ from .coupled import Coupled
 from .motion_crafter import MotionCrafter
 from .motion_director import MotionDirector
 from .motion_inversion import MotionInversion
+from .motrans import MoTrans
 from .vmc import Vmc
 
 # In the order of their papers; the baseline last. Each takes its settings, or none for its own.
@@ -17,5 +18,6 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     Vmc.name: Vmc,
     MotionCrafter.name: MotionCrafter,
     MotionInversion.name: MotionInversion,
+    MoTrans.name: MoTrans,
     Coupled.name: Coupled,
 }

@@ -16,16 +16,21 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from ..backbones.formats import open_clip_keys
 from ..backbones.text import TextEncoder
+from ..image_embeds import ImageEncoder
+from .vocabulary import load_tokenizer
 
 CONTEXT_LENGTH = 32
 WIDTH = 64
+IMAGE_SIZE = 64
 CLIP_FILE = Path(__file__).parent / "weights" / "clip.safetensors"
 
 
 def build_clip(vocab_size: int) -> open_clip.CLIP:
     """The untrained model: 64x64 images in patches of 8; 32 tokens of context; two and three
     layers."""
-    vision = CLIPVisionCfg(layers=2, width=WIDTH, head_width=16, patch_size=8, image_size=64)
+    vision = CLIPVisionCfg(
+        layers=2, width=WIDTH, head_width=16, patch_size=8, image_size=IMAGE_SIZE
+    )
     text = CLIPTextCfg(
         context_length=CONTEXT_LENGTH, vocab_size=vocab_size, width=WIDTH, heads=4, layers=3
     )
@@ -63,3 +68,14 @@ def text_encoder(clip: open_clip.CLIP, tokenizer: SimpleTokenizer) -> TextEncode
         state[name] = tensor if place.third is None else tensor.chunk(3)[place.third]
     model.load_state_dict(state)
     return TextEncoder(model=model.eval(), tokenizer=tokenizer, pad_token=0)
+
+
+def image_encoder() -> ImageEncoder:
+    """The image tower, float32 on the CPU. It was trained on pixels from -1 to 1."""
+    clip = load_clip(load_tokenizer())
+    return ImageEncoder(
+        tower=clip.visual.requires_grad_(False),
+        size=IMAGE_SIZE,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    )
