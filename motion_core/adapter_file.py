@@ -204,6 +204,11 @@ def _checked_info(file: TensorFile) -> AdapterInfo:
                 f"{file.name} holds an adapter {name!r} of kind {entry.kind!r}; known kinds: "
                 f"{', '.join(ADAPTERS)}. Update Motion Adapters."
             )
+    if missing := [name for name in info.shown if name not in list(info.adapters)]:
+        raise FormatError(
+            f"{file.name} says that samples apply {missing[0]!r}, which it does not hold (it holds "
+            f"{', '.join(info.adapters)}). Save or download it again."
+        )
     owners = {key: _owner(key, info.adapters) for key in file.shapes}
     odd = [key for key, owner in owners.items() if owner is None]
     empty = [name for name in info.adapters if name not in owners.values()]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from motion_core.adapter_file import read_info, save_adapter
+from motion_core.errors import FormatError
 from motion_core.objectives.coupled import Coupled
 from motion_core.objectives.motion_director import MotionDirector
 from motion_core.shown import names_of_scopes, shown_adapters, shown_names
@@ -35,3 +38,6 @@ def test_the_file_keeps_the_names(tmp_path: Path) -> None:
     assert read_info(path).shown == ()
     save_adapter(path, adapters(), dataclasses.replace(info, shown=("temporal", "spatial.1")))
     assert read_info(path).shown == ("temporal", "spatial.1")
+    save_adapter(path, adapters(), dataclasses.replace(info, shown=("temporal", "looks")))
+    with pytest.raises(FormatError, match="samples apply 'looks', which it does not hold"):
+        read_info(path)
