@@ -61,6 +61,7 @@ _SMALL_TRAIN: Mapping[str, object] = {
 }
 _SMALL_METHODS: Mapping[str, Mapping[str, object]] = {
     "motion_director": {"dropout": 0.0, "spatial_dropout_p": 0.3},
+    "coupled": {"dropout": 0.0},
     "motion_crafter": {"templates": "shapes"},  # prompts in the words that the bases know
     "motrans": {"dropout": 0.0, "appearance_steps": 200},
 }
