@@ -23,8 +23,7 @@ class Variant:
     objective: registry name, None for the base without an adapter. settings: of the objective.
     train: of the training. options: of the trained adapters, changed where an adapter has one of
     that name, so that variants may share one training. prompt: of the reference clip in training,
-    with {colour}, {shape}, {phrase} and {background} of its scene; settings that are texts may
-    have them too. None: the clip's caption.
+    with {caption}, {shape} and {phrase} of its scene; texts in settings may have them too. None: the clip's caption.
     """
 
     name: str
@@ -75,6 +74,11 @@ METHODS = (
 )
 COUPLED = Variant(name="coupled", objective="coupled")
 
+# A recaption only adds to a prompt that leaves looks out, as the papers' do; shape world's captions
+# say everything.
+TERSE = "a {shape} {phrase}"
+RECAPTION = "{caption}"
+
 
 def _director(name: str, **settings: object) -> Variant:
     return Variant(name=name, objective="motion_director", settings=settings)
@@ -94,8 +98,8 @@ def _debiased(name: str, debias: str) -> Variant:
     return Variant(name=name, objective="motion_inversion", options={"debias": debias})
 
 
-def _motrans(name: str, **settings: object) -> Variant:
-    return Variant(name=name, objective="motrans", settings=settings)
+def _motrans(name: str, prompt: str | None = None, **settings: object) -> Variant:
+    return Variant(name=name, objective="motrans", prompt=prompt, settings=settings)
 
 
 ABLATIONS: Mapping[Backbone, tuple[Variant, ...]] = {
@@ -113,6 +117,10 @@ ABLATIONS: Mapping[Backbone, tuple[Variant, ...]] = {
         _inversion("motion-inversion-1d-1d", qk="1d", v="1d"),
         _inversion("motion-inversion-2d-1d", qk="2d", v="1d"),
         _inversion("motion-inversion-2d-2d", qk="2d", v="2d"),
+        _motrans("motrans-no-injector", injection="none"),
+        _motrans("motrans-no-enhancer", enhancer="none"),
+        _motrans("motrans-recaptioned", prompt=TERSE, recaptions=(RECAPTION,)),
+        _motrans("motrans-no-recaption", prompt=TERSE),
     ),
 }
 """Each on the backbone of its paper's own ablation."""

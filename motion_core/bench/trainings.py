@@ -139,9 +139,9 @@ def digest(decided_by: Mapping[str, Any]) -> str:
 
 
 def _filled(value: object, scene: Scene) -> object:
-    """A text with the scene's words in it; other values as they are."""
+    """A text, or each of several, with the scene's words in it; other values as they are."""
+    if isinstance(value, tuple):
+        return tuple(_filled(part, scene) for part in value)
     if not isinstance(value, str):
         return value
-    return value.format(
-        colour=scene.colour, shape=scene.shape, phrase=scene.phrase, background=scene.background
-    )
+    return value.format(caption=scene.prompt, shape=scene.shape, phrase=scene.phrase)

@@ -10,9 +10,10 @@ from motion_core.bench.paper_claims import CLAIMS
 from motion_core.bench.plans import default_plan, full_plan, places_of, quick_plan
 from motion_core.bench.results import FIDELITY
 from motion_core.bench.rows import ABLATIONS, COUPLED, METHODS, Variant, row_name
-from motion_core.bench.trainings import objective_of
+from motion_core.bench.trainings import objective_of, reference_clip
 from motion_core.bench.verdicts import Lower
 from motion_core.errors import FormatError
+from motion_core.settings import to_mapping
 from motion_core.shape_world.references import reference
 from tests.bench.test_verdicts import HIGH, LOW
 
@@ -25,6 +26,17 @@ def test_every_variant_is_one_that_its_method_knows(variant: Variant) -> None:
     for base in ("shape-world-animatediff", "shape-world-zeroscope"):
         objective = objective_of(variant, base, reference("zigzag"))
         assert objective.name == variant.objective
+
+
+def test_settings_speak_of_the_reference_clip() -> None:
+    """The bounce is worn by an orange square on a dotted background."""
+    (variant,) = [v for v in VARIANTS if v.name == "motrans-recaptioned"]
+    scene = reference("bounce")
+    objective = objective_of(variant, "shape-world-zeroscope", scene)
+    full = "an orange square bouncing on a dotted background"
+    assert to_mapping(objective.settings)["recaptions"] == [full]
+    assert reference_clip("bounce", variant.prompt).prompt == "a square bouncing"
+    assert reference_clip("bounce").prompt == scene.prompt
 
 
 def test_every_claim_is_about_rows_that_are_measured_by_default() -> None:
