@@ -1,0 +1,125 @@
+"""`evaluate`: measures videos by the metrics of the papers."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from .terminal import Terminal, say
+
+SUMMARY = "Measure videos: do they show the prompt, hold together, and move as the reference does?"
+
+EXAMPLES = """examples:
+  python -m motion_core evaluate --reference car.mp4 --video out/*.mp4 --prompt "a bear turns" \\
+      --entity-prompt "a bear" --frames 16 --fps 8 --output scores.json \\
+      --clip-model ViT-H-14 --clip-weights open_clip_pytorch_model.bin \\
+      --videomae models/videomae-base --pick-score models/PickScore_v1
+
+  shape world, which has a CLIP of its own:
+  python -m motion_core evaluate --reference zigzag.mp4 --video blue.mp4 --clip-model shape-world \\
+      --prompt "a blue square zigzagging on a black background" --entity-prompt "a blue square"
+
+A metric whose model is not given is listed with what it needs. docs/evaluation.md defines them."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--video",
+        dest="videos",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        action="extend",
+        required=True,
+        help="videos, folders of videos, or folders of the frames of one",
+    )
+    parser.add_argument(
+        "--reference", metavar="FILE", type=Path, help="the video whose motion was learned"
+    )
+    parser.add_argument(
+        "--prompt",
+        dest="prompts",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="what the videos should show: one for all, or repeated, one for each in their order",
+    )
+    parser.add_argument(
+        "--entity-prompt",
+        dest="entity_prompts",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help='the entity alone, such as "a panda"; as --prompt',
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="also write everything as JSON to FILE"
+    )
+    _add_frames(parser)
+    _add_models(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # Imported here: torch and transformers take seconds to import.
+    from ..evaluation.evaluate import EvaluationRequest, evaluate
+    from ..evaluation.models import ModelFiles
+    from ..evaluation.videos import VideoSettings
+    from ..run_records import write_json
+    from .device import chosen_device
+
+    files = [field.name for field in dataclasses.fields(ModelFiles)]
+    request = EvaluationRequest(
+        videos=tuple(arguments.videos),
+        reference=arguments.reference,
+        prompts=tuple(arguments.prompts),
+        entity_prompts=tuple(arguments.entity_prompts),
+        settings=VideoSettings(frames=arguments.frames, fps=arguments.fps),
+        files=ModelFiles(**{name: getattr(arguments, name) for name in files}),
+    )
+    with Terminal() as terminal:
+        report = evaluate(request, chosen_device(arguments.device), terminal.steps("evaluating"))
+    if arguments.output:
+        write_json(arguments.output, report.to_mapping())
+    say("\n".join(report.lines()))
+    return 0
+
+
+def _add_frames(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("frames, of the reference too")
+    group.add_argument(
+        "--frames", metavar="N", type=int, help="the first N of each video (default: all)"
+    )
+    group.add_argument(
+        "--fps", metavar="X", type=float, help="frames a second (default: each video's own)"
+    )
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("models; nothing is fetched")
+    group.add_argument(
+        "--clip-model",
+        metavar="NAME",
+        help="open_clip's name of the model, such as ViT-H-14, or shape-world",
+    )
+    paths = {
+        "--clip-weights": ("FILE", "the weights of --clip-model"),
+        "--videomae": ("DIR", "transformers folder of a VideoMAE"),
+        "--pick-score": ("DIR", "transformers folder of PickScore"),
+        "--cotracker": ("DIR", "checkout of CoTracker, where its package is not installed"),
+        "--cotracker-weights": ("FILE", "scaled_offline.pth"),
+    }
+    for flag, (metavar, text) in paths.items():
+        group.add_argument(flag, metavar=metavar, type=Path, help=text)
+    group.add_argument(
+        "--tracker",
+        choices=("opencv", "cotracker"),
+        default="opencv",
+        help="what follows points for the tracklets (default: opencv)",
+    )
+    group.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto takes the GPU where there is one (default: auto)",
+    )

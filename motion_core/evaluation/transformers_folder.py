@@ -1,0 +1,42 @@
+"""Reads a transformers model from its local folder; nothing is fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TypeVar
+
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
+
+from ..backbones.components import read_config
+from ..errors import FormatError
+
+Model = TypeVar("Model", bound=PreTrainedModel)
+
+
+def load_folder(cls: type[Model], folder: Path, model_type: str) -> Model:
+    """The model in float32, frozen, in evaluation mode.
+
+    model_type: what config.json must say, such as "clip". Raises FormatError for a folder that is
+    missing, of another model, damaged, or without some of the weights.
+    """
+    if not folder.is_dir():
+        raise FormatError(f"There is no folder {folder}. Give the folder with config.json in it.")
+    found = read_config(folder).get("model_type")
+    if found != model_type:
+        raise FormatError(
+            f"{folder.name} holds a model of type {found!r}; expected {model_type!r}. Give the "
+            "folder of such a model."
+        )
+    try:
+        model, info = cls.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+    except (OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise FormatError(f"{folder.name} cannot be loaded ({reason}). Fetch it again.") from error
+    if missing := sorted(info["missing_keys"]):
+        raise FormatError(
+            f"{folder.name} lacks {len(missing)} weights of a {cls.__name__}, such as "
+            f"{missing[0]}. Fetch it again."
+        )
+    return model.float().eval().requires_grad_(False)
