@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from ..errors import MotionError
-from . import bench, convert, demo, inspect, sample, train
+from . import bench, convert, demo, evaluate, inspect, sample, train
 from .parsing import Parser
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,
     "sample": sample,
+    "evaluate": evaluate,
     "inspect": inspect,
     "convert": convert,
     "demo": demo,
