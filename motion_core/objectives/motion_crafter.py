@@ -57,15 +57,16 @@ SPATIAL: Scope = "spatial"
 class MotionCrafterSettings:
     """Raises SettingsError on a value out of range.
 
-    beta: weight of the appearance loss, 0 and up. kl: its reading, see `kl`. blocks: whose temporal
-    modules are tuned: deep (the coarser half of the levels and the middle; on ZeroScope down 2 and
-    3, mid, up 0 and 1) or all. parametrisation: whole weights, or a LoRA of `rank` on the attention
-    and feed-forward layers among them. timestep_bias: which half of the timesteps has probability
-    0.8: early in generation (t of at least T/2), literal (t below T/2), or uniform. templates:
-    "everyday", "shapes", or the path of a text file, see `appearance_templates`. motion: what is
-    put into them, such as "riding a bicycle"; None is the clip's prompt. separate_reference_prompt:
-    the temporal loss is taken under the clip's own prompt, in a forward of its own. spatial_path:
-    v1's spatial attention tuned on single frames.
+    beta: weight of the appearance loss; more holds looks closer to the base, and motion too.
+    kl: reading of the divergence between both branches. blocks: whose temporal modules are tuned:
+    deep (the coarser half of the levels and the middle; on ZeroScope down 2 and 3, mid, up 0 and 1)
+    or all. parametrisation: whole weights, or a LoRA on the attention and feed-forward layers among
+    them. rank: of the LoRA. timestep_bias: which half of the timesteps has probability 0.8: early
+    in generation (t of at least T/2), literal (t below T/2), or uniform. templates: "everyday",
+    "shapes", or the path of a text file of prompts, one a line, each with {} for the motion.
+    motion: what is put into the templates, such as "riding a bicycle"; None is the clip's prompt.
+    separate_reference_prompt: the temporal loss is taken under the clip's own prompt, in a forward
+    of its own. spatial_path: v1's spatial attention tuned on single frames.
     """
 
     beta: float = 5.0  # v2, Sec. 3.2.1
