@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from . import __version__
 from .adapter_file import AdapterInfo
 from .adapters.base import Adapter
+from .adapters.embeddings import EmbeddingAdapter
 from .adapters.lora_adapter import LoraAdapter
 from .adapters.weights import WeightsAdapter
 from .backbones.base import Backbone
@@ -87,6 +88,8 @@ def _layers(adapter: Adapter) -> Iterable[str]:
         return adapter.pairs
     if isinstance(adapter, WeightsAdapter):
         return [name.rpartition(".")[0] for name in adapter.deltas]
+    if isinstance(adapter, EmbeddingAdapter):
+        return [key.removesuffix(".v") for key in adapter.state_dict() if key.endswith(".v")]
     return ()
 
 

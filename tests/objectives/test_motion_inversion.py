@@ -239,6 +239,7 @@ def test_a_run_learns_and_its_file_plays(make: Callable[[], Backbone], tmp_path:
     save_adapter(tmp_path / "a.safetensors", result.adapters, info)
     info, adapters = load_adapter(tmp_path / "a.safetensors")
     assert (info.method, info.parametrisation, info.rank) == ("motion_inversion", "embedding", None)
+    assert info.sites == ("temporal.attn1", "temporal.attn2")
     for values in adapters["temporal"].state_dict().values():
         assert 0.019 < values.abs().max() <= 0.04
 
