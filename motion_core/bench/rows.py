@@ -23,7 +23,8 @@ class Variant:
     objective: registry name, None for the base without an adapter. settings: of the objective.
     train: of the training. options: of the trained adapters, changed where an adapter has one of
     that name, so that variants may share one training. prompt: of the reference clip in training,
-    with {caption}, {shape} and {phrase} of its scene; texts in settings may have them too. None: the clip's caption.
+    with {caption}, {shape} and {phrase} of its scene; texts in settings may have them too. None is
+    the caption.
     """
 
     name: str

@@ -34,7 +34,7 @@ from .code_digest import code_digest
 from .results import RowResult, clip_record, from_plain, to_plain
 from .rows import BASES, Plan, Row
 from .subjects import subjects_for
-from .trainings import Trained, Training, digest, prepare, trained
+from .trainings import Trained, Training, computed_by, digest, prepare, trained
 
 SHOWN = 2
 Announce = Callable[[str], None]
@@ -49,6 +49,7 @@ class Bench:
         self.plan, self.folder, self.device = plan, folder, device
         self.announce, self.sink = announce, sink
         self.networks: dict[str, Network] = {}
+        self.records: dict[str, Path] = {}
         self.code = code_digest([Comparison.__module__, sample_clips.__module__])
 
     def run(self) -> tuple[dict[str, RowResult], dict[str, str]]:
@@ -72,7 +73,7 @@ class Bench:
         """One row, from the folder if it is there already; raises MotionError where it fails."""
         network = self._network(row)
         training = prepare(row, network, self.plan.train) if row.variant.objective else None
-        record = self._record(row, training)
+        record = self.records[row.name] = self._record(row, training)
         if record.is_file():
             return from_plain(json.loads(record.read_text(encoding="utf-8")))
         learned = self._trained(training) if training else None
@@ -83,9 +84,7 @@ class Bench:
 
     def shown_clips(self, row: Row) -> Tensor:
         """(N, F, 3, H, W) in [-1, 1]: the first clips of a measured row."""
-        network = self._network(row)
-        training = prepare(row, network, self.plan.train) if row.variant.objective else None
-        file = open_tensors(self._record(row, training).with_suffix(".safetensors"))
+        file = open_tensors(self.records[row.name].with_suffix(".safetensors"))
         return file.read("clips").float() / 127.5 - 1
 
     def comparison(self, row: Row) -> Comparison:
@@ -150,6 +149,7 @@ class Bench:
             "wanted": comparison.wanted(),
             "motion": row.motion,
             "code": self.code,
+            "computed_by": computed_by(network),
         }
         return self.folder / "rows" / f"{row.name.replace('/', '.')}-{digest(decided_by)[:16]}.json"
 

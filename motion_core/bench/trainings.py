@@ -21,7 +21,7 @@ from ..adapter_file import load_adapter, save_adapter
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
 from ..bases import base_defaults
-from ..encoding import encode_clip
+from ..encoding import encode_clip, working_device
 from ..errors import SettingsError
 from ..events import EventSink
 from ..objectives import OBJECTIVES
@@ -73,6 +73,7 @@ def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Trainin
     decided_by = describe(backbone, [clip], objective, settings)
     decided_by["training"]["steps"] = settings.steps
     decided_by["code"] = code_digest([type(objective).__module__, train.__module__])
+    decided_by["computed_by"] = computed_by(backbone)
     return Training(
         backbone=backbone, clip=clip, objective=objective, settings=settings, key=digest(decided_by)
     )
@@ -131,6 +132,11 @@ def trained(training: Training, folder: Path, sink: EventSink) -> Trained:
     _, adapters = load_adapter(file)
     seconds = json.loads(record.read_text(encoding="utf-8"))["seconds"]
     return Trained(adapters=adapters, seconds=seconds)
+
+
+def computed_by(backbone: Backbone) -> list[str]:
+    """What may change a figure's last digits, and with them a whole training."""
+    return [working_device(backbone).type, torch.__version__]
 
 
 def digest(decided_by: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ def run_bench(plan: Plan, output: Path, cache: Path, *, device: str, command: st
         facts = record(plan, results, failures, judged, command=command, seconds=seconds)
         write_json(output / "results.json", facts)
         pictures = write_pictures(bench, results, output / "results")
-        links = {motion: str(path.relative_to(output)) for motion, path in pictures.items()}
+        links = {motion: path.relative_to(output).as_posix() for motion, path in pictures.items()}
         text = page(plan, results, failures, judged, facts, links)
         with replacing(output / "results.md") as partial:
             partial.write_text(text, encoding="utf-8")
