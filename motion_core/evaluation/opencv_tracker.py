@@ -29,8 +29,6 @@ CORNERS = 200
 """Corners of one frame and one colour channel, at most."""
 THERE_AND_BACK = 1.0
 """Pixels between a point and where following it to the next frame and back leads, at most."""
-KEPT = 2 / 3
-"""Share of the frames through which a point must be followed; any two then share a third."""
 _WINDOW = (15, 15)
 _LEVELS = 4
 
@@ -44,8 +42,7 @@ def track(frames: Tensor) -> Tracklets:
     ]
     points = np.concatenate([points for points, _ in found])
     seen = np.concatenate([seen for _, seen in found])
-    kept = seen.mean(axis=1) >= KEPT
-    return Tracklets(points=points[kept] / SIDE, seen=seen[kept])
+    return Tracklets(points=points / SIDE, seen=seen)
 
 
 def _resized(image: np.ndarray) -> np.ndarray:

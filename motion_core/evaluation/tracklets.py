@@ -26,6 +26,8 @@ REST = 0.001
 """Steps below this share of the frame's shorter side are at rest: a quarter of a pixel of 256."""
 MOVES = 0.03
 """A tracklet moves if it gets this far from where it began, in shares of the shorter side."""
+SEEN = 2 / 3
+"""Share of the frames in which a tracklet must be seen; any two then share a third of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +51,12 @@ class Tracklets:
 
 
 def moving(tracklets: Tracklets) -> Tracklets:
-    """Those tracklets that get further than `MOVES` from the first point at which they are seen."""
+    """Those tracklets that are seen in enough frames (`SEEN`) and get further than `MOVES` from the
+    first point at which they are."""
     start = tracklets.seen.argmax(axis=1)
     origin = tracklets.points[np.arange(len(tracklets)), start][:, None]
     away = np.linalg.norm(tracklets.points - origin, axis=2) * tracklets.seen
-    kept = away.max(axis=1, initial=0.0) > MOVES
+    kept = (away.max(axis=1, initial=0.0) > MOVES) & (tracklets.seen.mean(axis=1) >= SEEN)
     return Tracklets(points=tracklets.points[kept], seen=tracklets.seen[kept])
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TypeVar
 
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
+from transformers.utils import logging
 
 from ..backbones.components import read_config
 from ..errors import FormatError
@@ -30,7 +33,10 @@ def load_folder(cls: type[Model], folder: Path, model_type: str) -> Model:
             "folder of such a model."
         )
     try:
-        model, info = cls.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        with _no_progress_bars():
+            model, info = cls.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True
+            )
     except (OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise FormatError(f"{folder.name} cannot be loaded ({reason}). Fetch it again.") from error
@@ -40,3 +46,15 @@ def load_folder(cls: type[Model], folder: Path, model_type: str) -> Model:
             f"{missing[0]}. Fetch it again."
         )
     return model.float().eval().requires_grad_(False)
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """transformers draws one even for a second's loading; afterwards it is as it was."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -81,6 +81,13 @@ def test_what_is_hidden_does_not_move() -> None:
     assert len(moving(Tracklets(points=points, seen=hidden))) == 0
 
 
+def test_what_is_seldom_seen_does_not_count() -> None:
+    """Seen in two frames of three it counts, in one of three it does not."""
+    points = tracklets([RIGHT, RIGHT], [RIGHT, RIGHT]).points
+    seen = np.array([[True, True, False], [True, False, False]])
+    assert len(moving(Tracklets(points=points, seen=seen))) == 1
+
+
 def test_nothing_moves() -> None:
     reference = tracklets([RIGHT, RIGHT])
     none = Tracklets(points=np.zeros((0, 3, 2)), seen=np.zeros((0, 3), bool))
