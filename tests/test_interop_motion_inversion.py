@@ -44,7 +44,7 @@ def saved(tensors: object, folder: Path) -> Path:
 def test_positions_frames_and_names(tmp_path: Path) -> None:
     """Position p is row p // width, column p % width; frames beyond the fifth were not trained."""
     path = saved(official(), tmp_path)
-    adapter = import_motion_embed(path, width=96, height=64, debias="drop_value")
+    adapter = import_motion_embed(path, size=(96, 64), debias="drop_value")
     assert (adapter.family, adapter.scope, adapter.debias) == (
         "zeroscope",
         "temporal",
@@ -59,6 +59,20 @@ def test_positions_frames_and_names(tmp_path: Path) -> None:
     assert adapter.blocks[DOWN].v1.shape == (4, 6, 5, 2)
     assert adapter.blocks[UP].qk.dtype == torch.float32
     assert adapter.blocks[UP].v2[1, 2, 4, 1] == torch.tensor(505.1).half()  # p = 1·3 + 2
+
+
+@pytest.mark.parametrize("folder", [".", "checkpoint-250"])
+def test_the_size_comes_from_the_runs_config(folder: str, tmp_path: Path) -> None:
+    """Official runs write config.yaml beside the last file, and one folder above checkpoints. The
+    size is the data set's, not that of the validation videos.
+    """
+    config = (
+        "model:\n  type: unet\ndataset:\n  type:\n  - single_video\n  width: 96\n  height: 64\n"
+    )
+    (tmp_path / "config.yaml").write_text(config + "val:\n  width: 32\n  height: 32\n")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    adapter = import_motion_embed(saved(official(), tmp_path / folder))
+    assert adapter.blocks[DOWN].v1.shape == (4, 6, 5, 2)
 
 
 def test_one_dimensional_values(tmp_path: Path) -> None:
@@ -103,15 +117,16 @@ def test_a_clip_of_another_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"6 positions, and 576x320 pixels have 18x10"):
         import_motion_embed(path)
     with pytest.raises(SettingsError, match="width"):
-        import_motion_embed(path, width=0)
+        import_motion_embed(path, size=(0, 64))
 
 
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({}, "no tensors"),
-        ({"unet.to_q.weight": torch.ones(2, 2)}, "no embedding of Motion Inversion"),
-        ({f"{UP}.pos_embed": torch.ones(1, 32, 2)}, "has pos_embed of block"),
+        ({"unet.to_q.weight": torch.ones(2, 2)}, "not a motion embedding of Motion Inversion"),
+        ({**official(), "unet.to_q.weight": torch.ones(2, 2)}, "'unet.to_q.weight' of shape"),
+        ({f"{UP}.pos_embed": torch.ones(1, 32, 2)}, "not a motion embedding of Motion Inversion"),
+        ({f"{UP}.attn1.vSpatial": torch.ones(1, 32, 2)}, "has attn1.vSpatial of block"),
         ({**official(), f"{UP}.pos_embed": torch.ones(1, 32, 3)}, "same frames and channels"),
         ({**official(), f"{UP}.pos_embed": torch.ones(32, 2)}, "of shape"),
         (official(trained=0), "zeros only"),
@@ -120,4 +135,4 @@ def test_a_clip_of_another_size_is_refused(tmp_path: Path) -> None:
 )
 def test_other_files_are_refused(tensors: object, message: str, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=message):
-        import_motion_embed(saved(tensors, tmp_path), width=96, height=64)
+        import_motion_embed(saved(tensors, tmp_path), size=(96, 64))

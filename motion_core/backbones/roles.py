@@ -91,6 +91,10 @@ class Role(Enum):
         "a motion adapter of this package",
         "apply it as an adapter on a loaded base",
     )
+    MOTION_EMBEDDING = (
+        "a motion embedding of the official Motion Inversion",
+        "apply it as an adapter on a loaded ZeroScope",
+    )
     INVERTED_NOISE = (
         "the inverted noise of a reference clip",
         "use it with sample --noise-prior",
@@ -123,6 +127,8 @@ def role_of(file: TensorFile) -> Role:
     keys = list(file.shapes)
     if _is_positional_lora(file):
         return Role.POSITIONAL_LORA
+    if any(key.endswith(".attn1.vSpatial") for key in keys):
+        return Role.MOTION_EMBEDDING
     if _any(keys, "controlnet_cond_embedding", "input_hint_block", "control_model.", "zero_convs"):
         return Role.CONTROLNET
     if _any(keys, "lora_down", "lora_up", "lora.down", "lora_A", "lora_unet_", "hada_w1", "lokr_"):

@@ -40,6 +40,7 @@ def inspect_file(path: Path) -> dict[str, object]:
     from ..backbones.roles import Role, role_of
     from ..backbones.tensor_files import open_tensors
     from ..interop_motion_director import import_motion_director
+    from ..interop_motion_inversion import import_motion_embed
     from ..noise_file import load_noise
 
     file = open_tensors(path)
@@ -57,6 +58,8 @@ def inspect_file(path: Path) -> dict[str, object]:
         return {**facts, "adapter": _adapter_facts(path)}
     if role is Role.POSITIONAL_LORA:
         return {**facts, "loras": _entries(import_motion_director(path))}
+    if role is Role.MOTION_EMBEDDING:
+        return {**facts, "embeddings": _entries({"temporal": import_motion_embed(path)})}
     if role is Role.INVERTED_NOISE:
         info, latents = load_noise(path)
         return {**facts, "noise": {**vars(info), "shape": list(latents.shape)}}
@@ -94,8 +97,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     ]
     if "adapter" in facts:
         lines += _adapter_lines(facts["adapter"])
-    if "loras" in facts:
-        lines += _entry_lines(facts["loras"])
+    lines += _entry_lines({**facts.get("loras", {}), **facts.get("embeddings", {})})
     if "noise" in facts:
         noise = facts["noise"]
         lines.append(f"  base        {noise['version']} ({noise['family']})")

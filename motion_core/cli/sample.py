@@ -24,7 +24,8 @@ EXAMPLES = """examples:
 A file that holds motion and looks gives its motion only, as in MotionDirector's paper;
 --with-appearance or --spatial-scale applies its looks too. Files of looks alone are always
 applied. AnimateDiff's own motion LoRAs may be given as well, and for ZeroScope the official
-MotionDirector's checkpoints (checkpoint-N/temporal/lora/N_unet.pt, and spatial).
+MotionDirector's checkpoints (checkpoint-N/temporal/lora/N_unet.pt, and spatial) and Motion
+Inversion's (motion_embed.pt, with the config.yaml of its run beside it or one folder up).
 
 """ + base_table()
 
@@ -92,6 +93,17 @@ def _add_adapters(parser: argparse.ArgumentParser) -> None:
         const="",
         help="apply looks too: those called NAME (spatial.0, see inspect), else the first of each "
         "file",
+    )
+    group.add_argument(
+        "--inject-image",
+        metavar="FILE",
+        type=Path,
+        help="keep MoTrans's appearance injector and give it the looks of this image",
+    )
+    group.add_argument(
+        "--image-encoder",
+        metavar="FILE",
+        help="open_clip ViT-H-14 file for --inject-image (default: the base's own)",
     )
     group.add_argument(
         "--noise",

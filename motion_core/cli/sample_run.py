@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..adapter_file import AdapterInfo, check_fits, load_adapter
 from ..adapters.base import Adapter
+from ..adapters.embeddings import EmbeddingAdapter
 from ..adapters.lora_adapter import LoraAdapter
 from ..backbones.base import Backbone
 from ..backbones.roles import Role, file_role
@@ -21,6 +22,7 @@ from ..bases import BASES, BaseDefaults, base_defaults, check_parts, load_base
 from ..errors import AdapterError, MotionError, SettingsError
 from ..interop import import_animatediff_lora
 from ..interop_motion_director import import_motion_director
+from ..interop_motion_inversion import import_motion_embed
 from ..media import (
     contact_sheet,
     require_frames_folder,
@@ -36,14 +38,16 @@ from ..settings import from_mapping, require
 from ..shown import names_of_scopes
 from ..train_settings import dtype_on
 from .device import chosen_device
+from .injected_image import with_image
 from .request import PARTS, absolute_paths
 from .run_folder import writable_folder
 from .terminal import Terminal, say
 
 # How other programs' adapters are read.
-_IMPORTS: Mapping[Role, Callable[[Path], Mapping[str, LoraAdapter]]] = {
+_IMPORTS: Mapping[Role, Callable[[Path], Mapping[str, LoraAdapter | EmbeddingAdapter]]] = {
     Role.MOTION_LORA: lambda path: {"temporal": import_animatediff_lora(path)},
     Role.POSITIONAL_LORA: import_motion_director,
+    Role.MOTION_EMBEDDING: lambda path: {"temporal": import_motion_embed(path)},
 }
 
 
@@ -87,6 +91,9 @@ def run_from_flags(
         for adapter in given:
             if adapter.info is not None:
                 check_fits(adapter.info, backbone)
+        if arguments.inject_image is not None:
+            encoder = arguments.image_encoder
+            applied = with_image(applied, arguments.inject_image, encoder, backbone)
         on_step = terminal.steps("sampling")
         frames = generate(backbone, arguments.prompt, applied, settings, inverted, on_step)
         _write(arguments, frames, fps)
@@ -95,14 +102,14 @@ def run_from_flags(
 
 
 def read_adapter(text: str) -> GivenAdapter:
-    """FILE or FILE:STRENGTH; our own adapter file, an AnimateDiff motion LoRA or a list of the
-    official MotionDirector.
+    """FILE or FILE:STRENGTH; our own adapter file, an AnimateDiff motion LoRA, a list of the
+    official MotionDirector or an embedding of the official Motion Inversion.
     """
     path, strength = split_strength(text)
     if (role := file_role(path)) in _IMPORTS:
-        loras = _IMPORTS[role](path)
-        family = next(iter(loras.values())).family
-        return GivenAdapter(path=path, strength=strength, family=family, info=None, adapters=loras)
+        found = _IMPORTS[role](path)
+        family = next(iter(found.values())).family
+        return GivenAdapter(path=path, strength=strength, family=family, info=None, adapters=found)
     info, adapters = load_adapter(path)
     return GivenAdapter(
         path=path, strength=strength, family=info.family, info=info, adapters=adapters

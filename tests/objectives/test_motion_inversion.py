@@ -230,7 +230,8 @@ def test_exported_embedding_predicts_as_the_trained_model_did(
 @pytest.mark.parametrize("make", BACKBONES)
 def test_a_run_learns_and_its_file_plays(make: Callable[[], Backbone], tmp_path: Path) -> None:
     """From zero, AdamW's first step has the size of the learning rate, 0.02, at every element that
-    has a gradient; two steps stay within 0.04.
+    has a gradient. Its second, (0.474 g1 + 0.526 g2) / sqrt((g1² + g2²) / 2), is at most 1.002
+    times as large: two stay within 0.0401.
     """
     backbone, clip = make(), latent_clip()
     objective, settings = MotionInversion(), TrainSettings(steps=2, save_every=0)
@@ -241,7 +242,7 @@ def test_a_run_learns_and_its_file_plays(make: Callable[[], Backbone], tmp_path:
     assert (info.method, info.parametrisation, info.rank) == ("motion_inversion", "embedding", None)
     assert info.sites == ("temporal.attn1", "temporal.attn2")
     for values in adapters["temporal"].state_dict().values():
-        assert 0.019 < values.abs().max() <= 0.04
+        assert 0.019 < values.abs().max() <= 0.0401
 
 
 @pytest.mark.parametrize("qk", ["1d", "2d"])
