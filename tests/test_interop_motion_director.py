@@ -167,7 +167,7 @@ def test_half_precision_becomes_single(tmp_path: Path) -> None:
 
 
 def test_lists_that_cannot_be(tmp_path: Path) -> None:
-    """One line each that says what was found. A tiny temporal list has 2 x 10 x 6 tensors."""
+    """One line each that says what was found."""
     unet, path = tiny_zeroscope().unet, tmp_path / "1_unet.pt"
     temporal = official_list(unet, "TransformerTemporalModel", 2)
 

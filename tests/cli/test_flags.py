@@ -139,7 +139,7 @@ def test_flags_that_the_method_does_not_have() -> None:
 def test_the_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["train", "--help"])
-    said = " ".join(capsys.readouterr().out.split())
+    said = "".join(capsys.readouterr().out.split())  # lines may break behind a hyphen
     assert all(spoken(method) in said for method in OBJECTIVES)
 
 
