@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -32,12 +33,20 @@ def modules_read(modules: Sequence[str]) -> dict[str, str]:
         path = _file(module)
         if path is None or module in read:
             continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        waiting += _imported(tree, module if path.name == "__init__.py" else _parent(module))
-        read[module] = ast.dump(_without_docstrings(tree))
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        read[module], imported = _parsed(path, package, path.stat().st_mtime_ns)
+        waiting += imported
         for text in sorted(path.parent.glob(f"{path.stem}*.txt")):
             read[text.name] = text.read_text(encoding="utf-8")
     return read
+
+
+@cache
+def _parsed(path: Path, package: str, changed: int) -> tuple[str, tuple[str, ...]]:
+    """The file's syntax tree, and what it imports; rows have most files in common."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = tuple(_imported(tree, package))
+    return ast.dump(_without_docstrings(tree)), imported
 
 
 def _file(module: str) -> Path | None:
@@ -71,7 +80,3 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 def _is_text(line: ast.stmt) -> bool:
     return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
-
-
-def _parent(module: str) -> str:
-    return module.rpartition(".")[0]

@@ -99,7 +99,11 @@ def check_report(output: Path, results: dict, command: str) -> None:
         )
     shown = (output / "results.md").read_text()
     assert command in shown and "| motion-inversion-no-debias |" in shown
-    assert "differencing removes it: **not shown**" in shown or "**holds**" in shown
+    verdicts = {claim["key"]: claim["verdict"] for claim in facts["claims"]}
+    assert set(verdicts) == {"motion-inversion.learns", "motion-inversion.debias", "coupled.worse"}
+    assert verdicts["motion-inversion.learns"] == "does not hold"  # two steps are too few
+    assert verdicts["coupled.worse"] == "not measured"
+    assert "our method will preserve it (here: each of the four methods): **not measured**" in shown
     assert "failed: " in shown and "](results/zigzag.png)" in shown
     assert str(output.parent) not in shown + json.dumps(facts)
     assert (output / "results" / "zigzag.png").is_file()
