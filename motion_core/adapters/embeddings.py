@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
@@ -127,7 +127,8 @@ class EmbeddingAdapter:
                 f"{backbone.family}. Use it with a base of the {self.family} family."
             )
         for name, block in self.blocks.items():
-            width = int(find_block(backbone.unet, name).norm1.normalized_shape[0])
+            norm: Any = find_block(backbone.unet, name).norm1
+            width = int(norm.normalized_shape[0])
             if width != block.qk.shape[-1]:
                 raise AdapterError(
                     f"Block {name} is {width} channels wide; the motion embedding's is "
