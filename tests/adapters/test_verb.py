@@ -25,6 +25,11 @@ PROMPT = "a cat jumping high"
 JUMPING = 3  # its one token, after start, "a" and "cat"
 
 
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return tiny_animatediff()
+
+
 def adapter(seed: int = 0, width: int = PROMPT_DIM, frozen: bool = False) -> VerbAdapter:
     rng = torch.Generator().manual_seed(seed)
     return VerbAdapter(
@@ -81,8 +86,8 @@ def test_only_the_verb_of_a_prompt_changes(make: Callable[[], Backbone]) -> None
     assert torch.equal(text.encode([PROMPT, ""]), before)
 
 
-def test_the_residual_is_made_anew_for_another_form_and_another_verb() -> None:
-    backbone, enhancer = tiny_animatediff(), adapter()
+def test_the_residual_is_made_anew_for_another_form_and_another_verb(backbone: Backbone) -> None:
+    enhancer = adapter()
     for prompt, position in (("a dog jumps", 3), ("a black dog running", 4)):
         before = backbone.text.encode([prompt])
         with enhancer.applied(backbone, 1.0):
@@ -93,16 +98,16 @@ def test_the_residual_is_made_anew_for_another_form_and_another_verb() -> None:
         assert change.abs().sum(-1).count_nonzero() == 1
 
 
-def test_a_frozen_residual_is_the_stored_one() -> None:
-    backbone, enhancer = tiny_animatediff(), adapter(frozen=True)
+def test_a_frozen_residual_is_the_stored_one(backbone: Backbone) -> None:
+    enhancer = adapter(frozen=True)
     before = backbone.text.encode([PROMPT])
     with enhancer.applied(backbone, 2.0):
         change = backbone.text.encode([PROMPT])[0, JUMPING] - before[0, JUMPING]
     torch.testing.assert_close(change, 2 * enhancer.residual, rtol=1e-4, atol=1e-5)
 
 
-def test_two_enhancers_add_up_each_from_the_models_own_embedding() -> None:
-    backbone, first, second = tiny_animatediff(), adapter(1), adapter(2)
+def test_two_enhancers_add_up_each_from_the_models_own_embedding(backbone: Backbone) -> None:
+    first, second = adapter(1), adapter(2)
     before = backbone.text.encode([PROMPT])
     with first.applied(backbone, 1.0), second.applied(backbone, -0.5):
         change = backbone.text.encode([PROMPT])[0, JUMPING] - before[0, JUMPING]
@@ -111,9 +116,8 @@ def test_two_enhancers_add_up_each_from_the_models_own_embedding() -> None:
 
 
 def test_a_prompt_without_a_verb_is_left_and_that_is_logged(
-    caplog: pytest.LogCaptureFixture,
+    backbone: Backbone, caplog: pytest.LogCaptureFixture
 ) -> None:
-    backbone = tiny_animatediff()
     before = backbone.text.encode(["a blue square"])
     with adapter().applied(backbone, 1.0):
         assert torch.equal(backbone.text.encode(["a blue square"]), before)
@@ -123,18 +127,17 @@ def test_a_prompt_without_a_verb_is_left_and_that_is_logged(
     assert not caplog.records
 
 
-def test_an_exception_takes_it_off_too() -> None:
-    backbone = tiny_animatediff()
+def test_an_exception_takes_it_off_too(backbone: Backbone) -> None:
     before = backbone.text.encode([PROMPT])
     with pytest.raises(KeyError), adapter().applied(backbone, 1.0):
         raise KeyError
     assert torch.equal(backbone.text.encode([PROMPT]), before)
 
 
-def test_another_prompt_width_is_refused() -> None:
+def test_another_prompt_width_is_refused(backbone: Backbone) -> None:
     with (
         pytest.raises(AdapterError, match=r"prompts of width 9; the base's are 8 wide"),
-        adapter(width=9).applied(tiny_animatediff(), 1.0),
+        adapter(width=9).applied(backbone, 1.0),
     ):
         pass
 
