@@ -261,7 +261,8 @@ def test_outside_of_passes_and_after_the_context_the_base_is_itself(
     after = dict(backbone.unet.named_parameters())
     assert list(after) == list(before)
     assert all(after[name] is parameter for name, parameter in before.items())
-    assert all(torch.equal(backbone.unet.state_dict()[n], t) for n, t in weights.items())
+    restored = backbone.unet.state_dict()
+    assert all(torch.equal(restored[name], tensor) for name, tensor in weights.items())
 
 
 def test_paths_are_trained_apart() -> None:
