@@ -56,14 +56,17 @@ def judge_claims(
         for backbone, motion in places:
             if row_name(claim.about, backbone, motion) not in results:
                 continue
-            name = lambda variant, b=backbone, m=motion: row_name(variant, b, m)  # noqa: E731
             judged.append(
                 Judged(
                     claim=claim,
                     backbone=backbone,
                     motion=motion,
-                    finding=judge(claim.statement(name), results),
+                    finding=judge(claim.statement(_namer(backbone, motion)), results),
                     note=notes.get(f"{claim.key}/{backbone}/{motion}", notes.get(claim.key, "")),
                 )
             )
     return judged
+
+
+def _namer(backbone: Backbone, motion: str) -> Name:
+    return lambda variant: row_name(variant, backbone, motion)

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
-PACKAGE = __package__.partition(".")[0]
+PACKAGE = __name__.partition(".")[0]
 ROOT = Path(__file__).parents[1]
 
 
