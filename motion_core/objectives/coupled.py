@@ -81,7 +81,7 @@ class Coupled:
         }
         settings = self.settings
         with ExitStack() as stack:
-            halves = {
+            halves: dict[Scope, TrainableLora] = {
                 scope: stack.enter_context(
                     trainable_lora(
                         backbone.unet,

@@ -119,7 +119,8 @@ class AttachedVmc:
         group: ParameterGroup,
         loss: VmcLoss,
     ) -> None:
-        self._backbone, self._tuned, self._active, self._loss = backbone, tuned, active, loss
+        self._backbone, self._tuned, self._active = backbone, tuned, active
+        self._loss: VmcLoss = loss
         self.groups: Mapping[str, ParameterGroup] = {TEMPORAL: group}
 
     def adapters(self) -> dict[str, Adapter]:
