@@ -117,7 +117,11 @@ class MotionCrafter:
         settings = self.settings
         _check_clips(clips, settings.spatial_path)
         videos = [clip for clip in clips if not clip.is_image]
-        scopes = [TEMPORAL] * bool(videos) + [SPATIAL] * settings.spatial_path
+        scopes: list[Scope] = []
+        if videos:
+            scopes.append(TEMPORAL)
+        if settings.spatial_path:
+            scopes.append(SPATIAL)
         prompts = _template_embeds(backbone, videos, settings)
         with ExitStack() as stack:
             tuned = {
