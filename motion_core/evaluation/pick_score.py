@@ -49,7 +49,7 @@ class PickScorer:
 
     @torch.no_grad()
     def _images(self, frames: Tensor) -> Tensor:
-        side = self.clip.config.vision_config.image_size
+        side = int(self.clip.vision_model.config.image_size)
         features = []
         for some in frames.split(_TOGETHER):
             pixels = normalised(centre_square(some, side), CLIP_MEAN, CLIP_STD)
@@ -61,7 +61,7 @@ class PickScorer:
     def _text(self, prompt: str) -> Tensor:
         """(D,) unit features. CLIP's tokens come from open_clip, which carries its vocabulary; what
         fills up after the end token is never looked at."""
-        length = self.clip.config.text_config.max_position_embeddings
+        length = int(self.clip.text_model.config.max_position_embeddings)
         tokens = SimpleTokenizer(context_length=length)([prompt]).to(self.device)
         read = self.clip.text_model(input_ids=tokens).pooler_output
         return F.normalize(self.clip.text_projection(read), dim=-1)[0]
@@ -70,6 +70,5 @@ class PickScorer:
 def load_pick_score(folder: Path, device: torch.device | str = "cpu") -> PickScorer:
     """From the folder of a transformers CLIP model, such as yuvalkirstain/PickScore_v1's. Raises
     FormatError for anything else."""
-    clip = load_folder(CLIPModel, folder, "clip")
-    clip.to(device)
+    clip = load_folder(CLIPModel, folder, "clip", device)
     return PickScorer(clip=clip, model=f"CLIP {folder.name}", device=torch.device(device))

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
+import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
@@ -18,7 +20,9 @@ from ..errors import FormatError
 Model = TypeVar("Model", bound=PreTrainedModel)
 
 
-def load_folder(cls: type[Model], folder: Path, model_type: str) -> Model:
+def load_folder(
+    cls: type[Model], folder: Path, model_type: str, device: torch.device | str
+) -> Model:
     """The model in float32, frozen, in evaluation mode.
 
     model_type: what config.json must say, such as "clip". Raises FormatError for a folder that is
@@ -34,18 +38,19 @@ def load_folder(cls: type[Model], folder: Path, model_type: str) -> Model:
         )
     try:
         with _no_progress_bars():
-            model, info = cls.from_pretrained(
-                folder, local_files_only=True, output_loading_info=True
-            )
+            loaded = cls.from_pretrained(folder, local_files_only=True, output_loading_info=True)
     except (OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise FormatError(f"{folder.name} cannot be loaded ({reason}). Fetch it again.") from error
+    model, info = cast("tuple[Model, dict[str, Any]]", loaded)
     if missing := sorted(info["missing_keys"]):
         raise FormatError(
             f"{folder.name} lacks {len(missing)} weights of a {cls.__name__}, such as "
             f"{missing[0]}. Fetch it again."
         )
-    return model.float().eval().requires_grad_(False)
+    # transformers' own `to` is annotated as if it had no arguments.
+    nn.Module.to(model, device=device, dtype=torch.float32)
+    return model.eval().requires_grad_(False)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -49,9 +50,8 @@ class VideoMAE:
         evenly spread, the same one twice in a video that has fewer."""
         config = self.encoder.config
         picked = torch.linspace(0, len(frames) - 1, config.num_frames).round().long()
-        pixels = normalised(
-            centre_square(frames[picked], config.image_size), IMAGENET_MEAN, IMAGENET_STD
-        )
+        side = cast(int, config.image_size)
+        pixels = normalised(centre_square(frames[picked], side), IMAGENET_MEAN, IMAGENET_STD)
         seen = self.encoder(pixel_values=pixels[None].to(self.device)).last_hidden_state
         pooled = seen.mean(dim=1)
         return F.normalize((self.norm(pooled) if self.norm else pooled)[0], dim=0).cpu()
@@ -84,9 +84,8 @@ def load_videomae(folder: Path, device: torch.device | str = "cpu") -> VideoMAE:
     architectures = read_config(folder).get("architectures") if folder.is_dir() else None
     norm = None
     if "VideoMAEForVideoClassification" in (architectures or []):
-        classifier = load_folder(VideoMAEForVideoClassification, folder, "videomae").to(device)
+        classifier = load_folder(VideoMAEForVideoClassification, folder, "videomae", device)
         encoder, norm = classifier.videomae, classifier.fc_norm
     else:
-        encoder = load_folder(VideoMAEModel, folder, "videomae")
-        encoder.to(device)
+        encoder = load_folder(VideoMAEModel, folder, "videomae", device)
     return VideoMAE(encoder=encoder, norm=norm, name=folder.name, device=torch.device(device))
