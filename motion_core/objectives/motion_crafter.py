@@ -124,7 +124,7 @@ class MotionCrafter:
             scopes.append(SPATIAL)
         prompts = _template_embeds(backbone, videos, settings)
         with ExitStack() as stack:
-            tuned = {
+            tuned: dict[Scope, _Tuned] = {
                 scope: stack.enter_context(_tuned(backbone, scope, settings, rng))
                 for scope in scopes
             }
