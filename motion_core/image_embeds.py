@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
@@ -110,7 +111,7 @@ def load_image_encoder(
     return ImageEncoder(tower=tower, size=size, mean=OPENAI_DATASET_MEAN, std=OPENAI_DATASET_STD)
 
 
-def _built_of(config: dict[str, object]) -> dict[str, object]:
+def _built_of(config: dict[str, Any]) -> dict[str, Any]:
     """The arguments of `open_clip.CLIP` in a model's configuration."""
     known = ("embed_dim", "vision_cfg", "text_cfg", "quick_gelu")
     return {name: value for name, value in config.items() if name in known}

@@ -89,7 +89,7 @@ def load_recaptioner(
         )
     try:
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForImageTextToText.from_pretrained(
+        model: Any = AutoModelForImageTextToText.from_pretrained(
             folder, local_files_only=True, dtype=dtype or "auto"
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:

@@ -107,8 +107,15 @@ class VerbAdapter:
                 f"A motion enhancer has w1 (H, V + D), w2 (D, H), video_embed (V,) and residual "
                 f"(D,); got {shapes}. The file is damaged or of another format."
             )
-        values = {name: tensor.float() for name, tensor in tensors.items()}
-        return cls(scope=scope, verb=verb, frozen=frozen, **values)
+        return cls(
+            scope=scope,
+            verb=verb,
+            frozen=frozen,
+            w1=tensors["w1"].float(),
+            w2=tensors["w2"].float(),
+            video_embed=tensors["video_embed"].float(),
+            residual=tensors["residual"].float(),
+        )
 
     @contextmanager
     def applied(self, backbone: Backbone, strength: float) -> Iterator[None]:

@@ -34,7 +34,7 @@ def with_image(
             f"No adapter can inject {image.name}; only MoTrans's have an injector. Leave "
             "--inject-image out, or give such an adapter."
         )
-    frames = load_image_clip(image, ClipSettings(), prompt="").frames
+    frames = load_image_clip(image, ClipSettings(), image.stem).frames  # no one reads the prompt
     embeds = image_encoder_for(backbone, image_encoder, working_device(backbone)).embed(frames)
     return [
         (adapter.with_image(embeds) if isinstance(adapter, InjectorAdapter) else adapter, strength)
