@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import cast
 
 import open_clip
 import torch
@@ -79,7 +80,7 @@ def open_clip_model(name: str, weights: Path, device: torch.device | str = "cpu"
     if not weights.is_file():
         raise FormatError(f"There is no file {weights}. Give CLIP's weights as one file.")
     try:
-        model, _, preprocess = open_clip.create_model_and_transforms(
+        made = open_clip.create_model_and_transforms(
             name, pretrained=str(weights.absolute()), device=device
         )
     except (
@@ -95,6 +96,9 @@ def open_clip_model(name: str, weights: Path, device: torch.device | str = "cpu"
             f"{weights.name} does not hold the weights of open_clip's {name} ({reason}). Give that "
             "model's file, or the name of the file's model."
         ) from error
+
+    model = cast(open_clip.CLIP, made[0])
+    preprocess = cast("Callable[[Image.Image], Tensor]", made[2])
 
     def prepare(frames: Tensor) -> Tensor:
         images = [preprocess(Image.fromarray(image)) for image in to_bytes(frames)]
@@ -115,7 +119,8 @@ def _require_local(name: str) -> None:
             f"open_clip has no model {name!r}. Give one such as ViT-L-14, ViT-H-14, or "
             f"{SHAPE_WORLD} for the one that ships here."
         )
-    if {"hf_model_name", "hf_tokenizer_name"} & set(open_clip.get_model_config(name)["text_cfg"]):
+    config = open_clip.get_model_config(name) or {}
+    if {"hf_model_name", "hf_tokenizer_name"} & set(config["text_cfg"]):
         raise FormatError(
             f"The tokenizer of open_clip's {name} is not part of open_clip and would have to be "
             "fetched. Give a model with CLIP's own, such as ViT-H-14."

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,9 @@ def load_cotracker(
         return None
     file = open_tensors(weights)
     try:
-        predictor.model.load_state_dict({name: file.read(name) for name in file.shapes})
+        cast(nn.Module, predictor.model).load_state_dict(
+            {name: file.read(name) for name in file.shapes}
+        )
     except RuntimeError as error:
         raise FormatError(
             f"{file.name} does not hold the weights of CoTracker3's offline model. Give its "

@@ -102,7 +102,7 @@ def _flow(
         before,
         after,
         start,
-        None,
+        None,  # type: ignore[arg-type]  # OpenCV makes it; the stubs do not know
         winSize=_WINDOW,
-        maxLevel=_LEVELS,  # type: ignore[call-overload]
+        maxLevel=_LEVELS,
     )

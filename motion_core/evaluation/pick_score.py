@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +50,7 @@ class PickScorer:
 
     @torch.no_grad()
     def _images(self, frames: Tensor) -> Tensor:
-        side = int(self.clip.vision_model.config.image_size)
+        side = cast(int, self.clip.vision_model.config.image_size)
         features = []
         for some in frames.split(_TOGETHER):
             pixels = normalised(centre_square(some, side), CLIP_MEAN, CLIP_STD)
