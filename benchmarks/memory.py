@@ -1,7 +1,7 @@
 """Peak memory of MotionCrafter's two branches beside MotionDirector's temporal pass.
 
 `python -m benchmarks.memory` writes benchmarks/memory.json in about two minutes on two cores. Each
-row is a process of its own: shape world's base at the papers' 256x256 and 16 frames, two optimiser
+row is a process of its own: shape world's base at 192x192 and 16 frames, two optimiser
 steps, no checkpointing, so that activations dominate. The figure is the highest resident set of the
 process less what was resident before the method was attached: adapters, optimiser state, gradients
 and activations, but neither the base nor the libraries.
@@ -31,7 +31,7 @@ from motion_core.objectives.motion_crafter import MotionCrafter, MotionCrafterSe
 from motion_core.objectives.motion_director import MotionDirector, MotionDirectorSettings
 from motion_core.types import Batch, LatentClip
 
-FRAMES, LATENT_SIZE, STEPS = 16, 32, 2
+FRAMES, LATENT_SIZE, STEPS = 16, 24, 2
 PROMPT = "a red circle zigzagging on a checkered background"
 BASES = ("shape-world-animatediff", "shape-world-zeroscope")
 REFERENCE = "motion_director, temporal pass"
