@@ -28,8 +28,9 @@ class BaseDefaults:
     """What a base is trained and sampled at where nothing else is asked for.
 
     family: which adapters fit. required, optional: the files to give. width, height: pixels.
-    frames, fps: of a clip. sample_steps: DDIM steps. train, methods: settings of the
-    training, and of each method, that differ from the method's own here.
+    frames, fps: of a clip. sample_steps: DDIM steps. train, methods: settings of every
+    training, and of each method, that differ from the method's own here; method_train: of the
+    training with one method.
     """
 
     family: Literal["animatediff", "zeroscope"]
@@ -44,6 +45,11 @@ class BaseDefaults:
     guidance_scale: float
     train: Mapping[str, object] = field(default_factory=dict)
     methods: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    method_train: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def train_with(self, method: str) -> dict[str, object]:
+        """Settings of the training with a method."""
+        return {**self.train, **self.method_train.get(method, {})}
 
 
 # Deviation from the papers, at shape world's size: a network of a hundredth of the parameters bears

@@ -28,6 +28,8 @@ class TrainSettings:
     method's own. warmup_steps: linear rise from 0. lr_schedule: then constant, or half a cosine
     down to 0. max_grad_norm: of each parameter group; None does not clip. accumulation: batches a
     step, each of the next clip. noise_draws: draws of noise and timestep of one clip in a batch.
+    min_timestep: the lowest that is drawn (0, the least noise, to below the schedule's number):
+    motion is decided where there is much noise.
     seed: 0 to 2^63 − 1.
     precision: of the frozen weights; trained ones are float32. checkpointing: recompute blocks in
     backward, less memory for more time. save_every, sample_every: in steps, 0 is never (a run is
@@ -44,6 +46,7 @@ class TrainSettings:
     max_grad_norm: float | None = None
     accumulation: int = 1
     noise_draws: int = 1
+    min_timestep: int = 0
     seed: int = 0
     precision: Precision = "fp32"
     checkpointing: bool = True  # as in the official configs
@@ -53,7 +56,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for name in ("steps", "accumulation", "noise_draws"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("save_every", "sample_every", "warmup_steps"):
+        for name in ("save_every", "sample_every", "warmup_steps", "min_timestep"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         require(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
         rate, decay, norm = self.learning_rate, self.weight_decay, self.max_grad_norm

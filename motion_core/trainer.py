@@ -32,7 +32,7 @@ from .events import (
 from .frozen import frozen_base
 from .objectives.base import Objective
 from .process import own_global_rng
-from .settings import to_mapping
+from .settings import require, to_mapping
 from .train_settings import TrainSettings
 from .training_run import MakeSample, TrainingRun, TrainResult
 from .types import LatentClip
@@ -65,6 +65,8 @@ def train(
     device = next(backbone.unet.parameters()).device
     dtype = settings.dtype_on(device)
     _check_clips(backbone, clips)
+    total = int(backbone.scheduler.config["num_train_timesteps"])
+    require(settings.min_timestep < total, "min_timestep", settings.min_timestep, f"below {total}")
     _check_steps(objective, settings)
     description = describe(backbone, clips, objective, settings)
     checkpoint = latest_checkpoint(run_folder)

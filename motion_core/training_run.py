@@ -197,6 +197,7 @@ class TrainingRun:
             prompt_embeds=clip.prompt_embeds.to(self.device, torch.float32).repeat(draws, 1, 1),
             clip_index=index,
             step=self.position.step,
+            min_timestep=self.settings.min_timestep,
         )
 
     def _terms(self, batch: Batch) -> Iterator[LossTerm]:

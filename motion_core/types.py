@@ -61,10 +61,11 @@ class Batch:
 
     latents: (B, C, F, h, w). prompt_embeds: (B, L, D). clip_index: which of the run's clips this
     is, so that an objective finds that video's spatial adapter. step: optimiser
-    steps done before, for methods that train in stages.
+    steps done before, for methods that train in stages. min_timestep: the lowest that is drawn.
     """
 
     latents: Tensor
     prompt_embeds: Tensor
     clip_index: int
     step: int
+    min_timestep: int = 0

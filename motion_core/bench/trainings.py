@@ -67,8 +67,10 @@ def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Trainin
     more: settings of the training that win over all others.
     """
     base, variant = BASES[row.backbone], row.variant
-    objective = objective_of(variant, base, reference(row.motion))
-    settings = from_mapping(TrainSettings, {**base_defaults(base).train, **variant.train, **more})
+    objective, defaults = objective_of(variant, base, reference(row.motion)), base_defaults(base)
+    settings = from_mapping(
+        TrainSettings, {**defaults.train_with(objective.name), **variant.train, **more}
+    )
     clip = encode_clip(backbone, reference_clip(row.motion, variant.prompt))
     decided_by = describe(backbone, [clip], objective, settings)
     decided_by["training"]["steps"] = settings.steps

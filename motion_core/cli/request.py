@@ -130,7 +130,7 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
     require(isinstance(name, str), "base", name, f"one of {', '.join(BASES)}")
     method = objective_name(layers)
     of_method = {"train": getattr(OBJECTIVES.get(method), "train_defaults", {})}
-    merged = _merged([of_method, _defaults(base_defaults(name)), *layers])
+    merged = _merged([of_method, _defaults(base_defaults(name), method), *layers])
     tables = {table: merged.pop(table) for table in TABLES}
     tables["objective"].pop("name", None)
     settings = settings_class(method)
@@ -182,7 +182,7 @@ def absolute_paths(layer: Layer, folder: Path) -> Layer:
     return values
 
 
-def _defaults(base: BaseDefaults) -> Layer:
+def _defaults(base: BaseDefaults, method: str) -> Layer:
     return {
         "sample_steps": base.sample_steps,
         "sample_guidance": base.guidance_scale,
@@ -192,7 +192,7 @@ def _defaults(base: BaseDefaults) -> Layer:
             "width": base.width,
             "height": base.height,
         },
-        "train": dict(base.train),
+        "train": base.train_with(method),
     }
 
 

@@ -118,7 +118,9 @@ class AttachedCoupled:
 
     def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
         """MotionDirector Eq. 1 on all frames, for both halves; see `Attached`."""
-        noisy, timesteps, target = noised(self._backbone, batch.latents, rng)
+        noisy, timesteps, target = noised(
+            self._backbone, batch.latents, rng, min_timestep=batch.min_timestep
+        )
         with active_loras(self._backbone.unet, tuple(self._halves)):
             pred = self._backbone.predict(noisy, timesteps, batch.prompt_embeds)
             yield LossTerm(GROUP, mse(pred, target), GROUP)

@@ -172,7 +172,9 @@ class AttachedMotionCrafter:
 
     def _spatial_pass(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
         """v1, Eq. 1: one frame i ~ U(F), at any timestep, under the clip's prompt."""
-        noisy, timesteps, target = noised(self._backbone, batch.latents, rng)
+        noisy, timesteps, target = noised(
+            self._backbone, batch.latents, rng, min_timestep=batch.min_timestep
+        )
         frames = torch.randint(noisy.shape[2], (len(noisy),), generator=rng)
         with self._tuned[SPATIAL].active():
             pred = self._backbone.predict(frames_at(noisy, frames), timesteps, batch.prompt_embeds)
@@ -187,8 +189,9 @@ class AttachedMotionCrafter:
         """
         settings, predict = self._settings, self._backbone.predict
         total = int(self._backbone.scheduler.config["num_train_timesteps"])
-        timesteps = layered_timesteps(len(batch.latents), total, settings.timestep_bias, rng)
-        noisy, timesteps, target = noised(self._backbone, batch.latents, rng, timesteps)
+        span = range(batch.min_timestep, total)
+        timesteps = layered_timesteps(len(batch.latents), span, settings.timestep_bias, rng)
+        noisy, timesteps, target = noised(self._backbone, batch.latents, rng, timesteps=timesteps)
         prompts = self._drawn_templates(batch, rng)
         with torch.no_grad():
             base_pred = predict(noisy, timesteps, prompts)
@@ -213,19 +216,19 @@ class AttachedMotionCrafter:
         return embeds[drawn].to(batch.prompt_embeds)
 
 
-def layered_timesteps(count: int, total: int, bias: TimestepBias, rng: torch.Generator) -> Tensor:
-    """(count,) int64 in [0, total): one half of the timesteps with probability 0.8.
+def layered_timesteps(count: int, span: range, bias: TimestepBias, rng: torch.Generator) -> Tensor:
+    """(count,) int64 in the span: one half of it with probability 0.8.
 
-    early: t ≥ total/2, where the most noise is and generation begins, so that structure forms.
-    literal: t < total/2, the paper's own wording ("the denoising probability of steps 0-500 to
-    0.8") read as training timesteps. uniform: all alike. v2, Sec. 3.2.3, where total is 1000.
+    early: the upper half, where the most noise is and generation begins, so that structure forms.
+    literal: the lower half, the paper's own wording ("the denoising probability of steps 0-500 to
+    0.8") read as training timesteps. uniform: all alike. v2, Sec. 3.2.3, of 0 to 999.
     """
     if bias == "uniform":
-        return torch.randint(total, (count,), generator=rng)
-    half = total // 2
+        return torch.randint(span.start, span.stop, (count,), generator=rng)
+    half = (span.start + span.stop) // 2
     likely = torch.rand(count, generator=rng) < LIKELY_HALF
-    low = torch.randint(half, (count,), generator=rng)
-    high = torch.randint(half, total, (count,), generator=rng)
+    low = torch.randint(span.start, half, (count,), generator=rng)
+    high = torch.randint(half, span.stop, (count,), generator=rng)
     return torch.where(likely == (bias == "early"), high, low)
 
 

@@ -148,7 +148,9 @@ class AttachedMotionDirector:
         settings, is_image = self._settings, batch.latents.shape[2] == 1
         spatial = self._spatial_names[batch.clip_index]
         latents = self._mirrored(batch.latents, rng) if is_image else batch.latents
-        noisy, timesteps, target = noised(self._backbone, latents, rng)
+        noisy, timesteps, target = noised(
+            self._backbone, latents, rng, min_timestep=batch.min_timestep
+        )
         without_spatial = not is_image and _chance(settings.spatial_dropout_p, rng)
         if not without_spatial:
             with self._training(spatial, active=(spatial,)):

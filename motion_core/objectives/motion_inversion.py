@@ -168,7 +168,7 @@ class AttachedMotionInversion:
         optimiser before the temporal backward. Here it is MotionDirector's two passes, with the
         embedding in the temporal LoRA's place.
         """
-        drawn = noised(self._backbone, batch.latents, rng)
+        drawn = noised(self._backbone, batch.latents, rng, min_timestep=batch.min_timestep)
         spatial = self._spatial_names[batch.clip_index] if self._loras else None
         if spatial and torch.rand((), generator=rng) < self._settings.spatial_dropout_p:
             spatial = None

@@ -213,7 +213,9 @@ class AttachedMoTrans:
         """Eq. 1: one random frame under the recaptioned prompt."""
         latents = batch.latents
         frames = torch.randint(latents.shape[2], (len(latents),), generator=rng)
-        noisy, timesteps, target = noised(self._backbone, frames_at(latents, frames), rng)
+        noisy, timesteps, target = noised(
+            self._backbone, frames_at(latents, frames), rng, min_timestep=batch.min_timestep
+        )
         embeds = clip.recaption_embeds.to(latents.device).expand(len(latents), -1, -1)
         with self._training(clip.look, active=(clip.look,)):
             pred = self._backbone.predict(noisy, timesteps, embeds)
@@ -223,7 +225,9 @@ class AttachedMoTrans:
         self, batch: Batch, clip: KnownClip, rng: torch.Generator
     ) -> Generator[LossTerm, None, None]:
         """Eq. 7: all frames under the base prompt, with the looks' LoRA on and frozen."""
-        noisy, timesteps, target = noised(self._backbone, batch.latents, rng)
+        noisy, timesteps, target = noised(
+            self._backbone, batch.latents, rng, min_timestep=batch.min_timestep
+        )
         with (
             self._training(TEMPORAL, active=(clip.look, TEMPORAL)),
             self._injection(clip, len(noisy), rng),

@@ -24,15 +24,20 @@ class Noised(NamedTuple):
 
 
 def noised(
-    backbone: Backbone, latents: Tensor, rng: torch.Generator, timesteps: Tensor | None = None
+    backbone: Backbone,
+    latents: Tensor,
+    rng: torch.Generator,
+    *,
+    min_timestep: int = 0,
+    timesteps: Tensor | None = None,
 ) -> Noised:
-    """Draws timesteps, uniformly unless they are given, and noise.
+    """Draws timesteps, uniformly from min_timestep on unless they are given, and noise.
 
     latents: (B, C, F, h, w), scaled and clean. timesteps: (B,) int64.
     """
     scheduler = backbone.scheduler
     if timesteps is None:
-        timesteps = sample_timesteps(len(latents), scheduler, rng)
+        timesteps = sample_timesteps(len(latents), scheduler, rng, min_timestep)
     timesteps = timesteps.to(latents.device)
     noise = draw_noise(latents.shape, rng, latents.device)
     noisy = add_noise(scheduler, latents, noise, timesteps)

@@ -129,7 +129,9 @@ class AttachedVmc:
 
     def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
         """The distance of predicted and true motion vectors of all frames; see `Attached`."""
-        noisy, timesteps, target = noised(self._backbone, batch.latents, rng)
+        noisy, timesteps, target = noised(
+            self._backbone, batch.latents, rng, min_timestep=batch.min_timestep
+        )
         with self._active():
             pred = self._backbone.predict(noisy, timesteps, batch.prompt_embeds)
             yield LossTerm(TEMPORAL, motion_vector_loss(pred, target, self._loss), TEMPORAL)

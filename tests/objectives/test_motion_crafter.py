@@ -81,7 +81,7 @@ class Drawn:
 
 def drawn(backbone: Backbone, clip: LatentClip, seed: int, draws: int) -> Drawn:
     generator, latents = rng(seed), clip.latents.repeat(draws, 1, 1, 1, 1)
-    timesteps = layered_timesteps(draws, 1000, "early", generator)
+    timesteps = layered_timesteps(draws, range(1000), "early", generator)
     noise = draw_noise(latents.shape, generator, "cpu")
     templates = load_templates("everyday")
     chosen = torch.randint(len(templates), (draws,), generator=generator).tolist()
@@ -305,9 +305,9 @@ def test_timesteps_come_from_the_likely_half() -> None:
     """1000 draws at 0.8: 800 expected, standard deviation sqrt(1000·0.8·0.2) = 12.6; 740 to 860 is
     4.7 of them. Of ten timesteps each half has five, and all of them come.
     """
-    early = layered_timesteps(1000, 10, "early", rng())
-    literal = layered_timesteps(1000, 10, "literal", rng())
-    uniform = layered_timesteps(1000, 10, "uniform", rng())
+    early = layered_timesteps(1000, range(10), "early", rng())
+    literal = layered_timesteps(1000, range(10), "literal", rng())
+    uniform = layered_timesteps(1000, range(10), "uniform", rng())
     assert 740 <= (early >= 5).sum() <= 860
     assert 740 <= (literal < 5).sum() <= 860
     assert 425 <= (uniform < 5).sum() <= 575  # sd 15.8
