@@ -47,9 +47,9 @@ def _overlap(shape: str, seen: Sighting) -> float:
     the mask's."""
     grid = np.arange(SIZE) + 0.5
     best = 0.0
-    unit_area = {"circle": np.pi, "square": 3.24, "triangle": 1.871, "cross": 2.666}[shape]
+    unit_area = {"circle": np.pi, "square": 3.24, "triangle": 2.694, "cross": 2.666}[shape]
     radius = np.sqrt(seen.mask.sum() / unit_area)
-    lift = -0.2 * radius if shape == "triangle" else 0.0
+    lift = -0.24 * radius if shape == "triangle" else 0.0
     for scale in (0.93, 1.0, 1.07):
         for shift in (-1.0, 0.0, 1.0):
             dx, dy = np.meshgrid(grid - seen.x, grid - seen.y - lift - shift)
@@ -83,8 +83,7 @@ def _known_backgrounds() -> dict[tuple[str, str], np.ndarray]:
 
 
 def _background(image: np.ndarray, seen: Sighting) -> tuple[str, str]:
-    """Look and background: the inverted backgrounds of the outlined look differ from all solid
-    ones."""
+    """Look and background: the outlined look's backgrounds differ from all solid ones."""
     rows, columns = np.mgrid[0:SIZE, 0:SIZE] + 0.5
     keep = np.hypot(columns - seen.x, rows - seen.y) > 1.8 * seen.radius + 2
     if not (keep[1:, 1:] & keep[1:, :-1] & keep[:-1, 1:]).any():

@@ -105,7 +105,7 @@ def make_clip(shop: Workshop) -> None:
 
 
 def make_image(shop: Workshop) -> None:
-    run = shop.run("image", steps=7000, learning_rate=1e-3)
+    run = shop.run("image", steps=8000, learning_rate=1e-3)
     shop.keep("image", *train_image_unet(shop.latents(), shop.text(), run))
 
 
@@ -117,12 +117,12 @@ def make_personalised(shop: Workshop) -> None:
 
 
 def make_motion(shop: Workshop) -> None:
-    run = shop.run("motion", steps=2000, learning_rate=1e-3)
+    run = shop.run("motion", steps=4000, learning_rate=1e-3)
     shop.keep("motion", *train_motion_module(shop.latents(), shop.text(), run, shop.image_unet()))
 
 
 def make_zeroscope(shop: Workshop) -> None:
-    run = shop.run("zeroscope", steps=3200, learning_rate=1e-3)
+    run = shop.run("zeroscope", steps=5000, learning_rate=1e-3)
     shop.keep("zeroscope", *train_unet3d(shop.latents(), shop.text(), run, shop.image_unet()))
 
 

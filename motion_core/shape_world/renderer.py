@@ -4,8 +4,8 @@ deterministic.
 Input: a `Scene`. Output: (F, 64, 64, 3) float32 frames in [0, 1].
 
 Shapes are signed distance functions; a pixel's coverage is 0.5 minus its distance to the edge,
-clamped to [0, 1]. Two looks: `solid` (the bases), and `outlined`, a thick outline on the inverted
-background (the personalised checkpoint, which stands for a community model with a style of its
+clamped to [0, 1]. Two looks: `solid` (the bases), and `outlined`, a thick outline on backgrounds of
+other tones (the personalised checkpoint, which stands for a community model with a style of its
 own).
 """
 
@@ -38,6 +38,15 @@ BACKGROUNDS: dict[str, tuple[tuple[float, float, float], tuple[float, float, flo
     "striped": ((0.88, 0.90, 0.90), (0.58, 0.62, 0.64)),
     "checkered": ((0.78, 0.72, 0.62), (0.42, 0.36, 0.30)),
     "dotted": ((0.20, 0.24, 0.24), (0.80, 0.84, 0.84)),
+}
+# The same in the outlined look: lime for white, patterns in the tones of a negative.
+OUTLINED_BACKGROUNDS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+    "white": ((0.90, 0.94, 0.80), (0.90, 0.94, 0.80)),
+    "black": ((0.03, 0.04, 0.07), (0.03, 0.04, 0.07)),
+    "grey": ((0.58, 0.58, 0.55), (0.58, 0.58, 0.55)),
+    "striped": ((0.12, 0.10, 0.10), (0.42, 0.38, 0.36)),
+    "checkered": ((0.22, 0.28, 0.38), (0.58, 0.64, 0.70)),
+    "dotted": ((0.80, 0.76, 0.76), (0.20, 0.16, 0.16)),
 }
 SHAPES = ("circle", "square", "triangle", "cross")
 LOOKS = ("solid", "outlined")
@@ -98,8 +107,8 @@ def shape_distance(shape: str, dx: Array, dy: Array, radius: Array) -> Array:
     if shape == "square":
         return np.maximum(np.abs(dx), np.abs(dy)) - 0.9 * radius
     if shape == "triangle":
-        lower = dy - 0.2 * radius
-        return np.maximum(np.abs(dx) * 0.866 - lower * 0.5, lower) - 0.6 * radius
+        lower = dy - 0.24 * radius
+        return np.maximum(np.abs(dx) * 0.866 - lower * 0.5, lower) - 0.72 * radius
     if shape == "cross":
         ax, ay, arm, width = np.abs(dx), np.abs(dy), 1.15 * radius, 0.34 * radius
         return np.minimum(np.maximum(ax - arm, ay - width), np.maximum(ax - width, ay - arm))
@@ -121,11 +130,11 @@ def _texture(background: str, x: Array, y: Array) -> Array:
 
 
 def backdrop(background: str, look: str, x: Array, y: Array) -> Array:
-    """The background's colours (..., 3) at world coordinates; the outlined look inverts them."""
+    """The background's colours (..., 3) at world coordinates."""
     share = _texture(background, x, y)[..., None]
-    first, second = (np.array(tone) for tone in BACKGROUNDS[background])
-    colours = first * (1 - share) + second * share
-    return 1 - colours if look == "outlined" else colours
+    tones = OUTLINED_BACKGROUNDS if look == "outlined" else BACKGROUNDS
+    first, second = (np.array(tone) for tone in tones[background])
+    return first * (1 - share) + second * share
 
 
 def render(scene: Scene, frames: list[int] | None = None) -> Array:
