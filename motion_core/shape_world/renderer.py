@@ -51,7 +51,7 @@ OUTLINED_BACKGROUNDS: dict[str, tuple[tuple[float, float, float], tuple[float, f
 SHAPES = ("circle", "square", "triangle", "cross")
 LOOKS = ("solid", "outlined")
 PERIOD = 16.0
-OUTLINE = 3.0
+OUTLINE = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
