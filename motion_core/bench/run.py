@@ -18,7 +18,7 @@ from torch import Tensor
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone as Network
 from ..backbones.tensor_files import open_tensors, write_tensors
-from ..bases import base_defaults, load_base
+from ..bases import load_base
 from ..checkpoints import base_digest
 from ..encoding import encoders_digest
 from ..errors import MotionError, SettingsError
@@ -28,7 +28,7 @@ from ..sampler import SampleSettings
 from ..settings import to_mapping
 from ..shape_world.comparison import Comparison
 from ..shape_world.references import reference
-from ..shape_world.sampling import sample_clips
+from ..shape_world.sampling import sample_clips, usual_settings
 from ..shown import shown_adapters
 from .code_digest import code_digest
 from .results import RowResult, clip_record, from_plain, to_plain
@@ -97,14 +97,7 @@ class Bench:
 
     def sample_settings(self, row: Row) -> SampleSettings:
         """How the row is sampled: as its base is by default."""
-        defaults = base_defaults(BASES[row.backbone])
-        return SampleSettings(
-            steps=self.plan.sample_steps or defaults.sample_steps,
-            guidance_scale=defaults.guidance_scale,
-            frames=defaults.frames,
-            height=defaults.height,
-            width=defaults.width,
-        )
+        return usual_settings(BASES[row.backbone], self.plan.sample_steps)
 
     def _sampled(
         self, row: Row, network: Network, training: Training | None, learned: Trained | None

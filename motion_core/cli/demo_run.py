@@ -21,16 +21,16 @@ from torch import Tensor
 
 from ..adapter_file import load_adapter
 from ..adapters.base import Adapter
-from ..bases import base_defaults, load_base
+from ..bases import load_base
 from ..errors import MotionError
 from ..media import contact_sheet, write_gif, write_image, write_video
 from ..noise_file import load_noise, noise_path
 from ..run_records import write_json
-from ..sampler import SampleSettings
 from ..shape_world.base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE
 from ..shape_world.comparison import Comparison
 from ..shape_world.references import DEMO_CLIP, FPS, reference
 from ..shape_world.renderer import render
+from ..shape_world.sampling import usual_settings
 from ..shape_world.scores import Subject
 from .device import chosen_device
 from .request import build_request
@@ -169,7 +169,7 @@ def _compare(
     _, learned = load_adapter(trained / ADAPTER)
     _, inverted = load_noise(noise_path(trained / ADAPTER))
     motion: list[tuple[Adapter, float]] = [(learned["temporal"], 1.0)]
-    fresh = _settings(base, size)
+    fresh = usual_settings(base, size.sample_steps)
     prior = dataclasses.replace(fresh, noise_prior=NOISE_PRIOR)
     comparison = Comparison(reference=reference(MOTION), subjects=size.subjects, seeds=size.seeds)
     rows = {
@@ -183,17 +183,6 @@ def _compare(
         figures[name], clips[name] = comparison.run(backbone, adapters, settings, inverted)
     _show(trained.parent / title, comparison, clips)
     return figures
-
-
-def _settings(base: str, size: DemoSize) -> SampleSettings:
-    defaults = base_defaults(base)
-    return SampleSettings(
-        steps=size.sample_steps or defaults.sample_steps,
-        guidance_scale=defaults.guidance_scale,
-        frames=defaults.frames,
-        height=defaults.height,
-        width=defaults.width,
-    )
 
 
 def _show(stem: Path, comparison: Comparison, clips: Mapping[str, Sequence[Tensor]]) -> None:

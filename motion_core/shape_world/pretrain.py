@@ -35,7 +35,12 @@ from .networks import build_image_unet, build_motion_unet, build_unet3d, build_v
 from .pretraining.clip import train_clip
 from .pretraining.denoiser import DenoiserRun
 from .pretraining.latents import LatentSet, draw_scenes, encode_scenes
-from .pretraining.unets import train_image_unet, train_motion_module, train_unet3d
+from .pretraining.unets import (
+    train_image_unet,
+    train_motion_module,
+    train_personalised,
+    train_unet3d,
+)
 from .pretraining.vae import train_vae
 from .vocabulary import VOCABULARY_FILE, load_tokenizer, write_vocabulary
 
@@ -110,10 +115,9 @@ def make_image(shop: Workshop) -> None:
 
 
 def make_personalised(shop: Workshop) -> None:
-    run = shop.run("personalised", steps=1000, learning_rate=5e-4)
-    latents = shop.latents("outlined")
-    result = train_image_unet(latents, shop.text(), run, start=shop.image_unet())
-    shop.keep("personalised", *result)
+    run = shop.run("personalised", steps=2000, learning_rate=1e-3)
+    looks = shop.latents("outlined"), shop.latents("solid")
+    shop.keep("personalised", *train_personalised(*looks, shop.text(), run, shop.image_unet()))
 
 
 def make_motion(shop: Workshop) -> None:

@@ -14,17 +14,15 @@ import numpy as np
 from torch import Tensor
 
 from ..media import contact_sheet, write_image
-from ..sampler import SampleSettings
 from .appearance import recognise
 from .base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE, load_shape_world
 from .renderer import BACKGROUNDS, COLOURS, SHAPES
-from .sampling import sample_clips
+from .sampling import sample_clips, usual_settings
 from .scores import Subject
 from .tracker import track
 
 PROMPTS = 64
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "up": (0, -1), "down": (0, 1)}
-SETTINGS = SampleSettings(steps=16, guidance_scale=4.0, frames=16, height=64, width=64)
 
 
 def draw_prompts(count: int, seed: int) -> list[tuple[Subject, str]]:
@@ -67,7 +65,7 @@ def examine(
     wanted = [
         (subject.prompt(f"moving {way}"), seed) for seed, (subject, way) in enumerate(prompts)
     ]
-    clips = sample_clips(backbone, wanted, [], SETTINGS)
+    clips = sample_clips(backbone, wanted, [], usual_settings(name))
     seen = [recognise(frames) for frames in clips]
     pairs = list(zip(seen, (subject for subject, _ in prompts), strict=True))
     figures = {

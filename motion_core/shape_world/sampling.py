@@ -14,11 +14,24 @@ from torch import Tensor
 
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
+from ..bases import base_defaults
 from ..encoding import decode_latents, encode_prompts
 from ..pipeline import apply_adapters, starting_noise
 from ..sampler import SampleSettings, ddim_sample
 
 TOGETHER = 8
+
+
+def usual_settings(base: str, steps: int | None = None) -> SampleSettings:
+    """How a base is sampled where nothing else is asked for. steps: None is the base's own."""
+    defaults = base_defaults(base)
+    return SampleSettings(
+        steps=steps or defaults.sample_steps,
+        guidance_scale=defaults.guidance_scale,
+        frames=defaults.frames,
+        height=defaults.height,
+        width=defaults.width,
+    )
 
 
 def sample_clips(

@@ -21,11 +21,11 @@ def as_frames(images: np.ndarray) -> torch.Tensor:
 @pytest.mark.parametrize("motion", REFERENCE_MOTIONS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_tracks_every_reference_motion_within_half_a_pixel(motion, shape):
-    """A triangle has its apex at −r and its base at 0.8 r, so its centre of mass lies (0.8 + 0.8 −
-    1)/3 = 0.2 r below its centre; the other shapes are symmetric."""
+    """A triangle has its apex at −1.2 r and its base at 0.96 r, so its centre of mass lies (0.96 +
+    0.96 − 1.2)/3 = 0.24 r below its centre; the other shapes are symmetric."""
     scene = reference_scene(motion, shape=shape)
     seen, truth = track(as_frames(render(scene))), scene.track.on_screen()
-    expected = truth[:, :2] + np.outer(truth[:, 2], [0, 0.2 if shape == "triangle" else 0])
+    expected = truth[:, :2] + np.outer(truth[:, 2], [0, 0.24 if shape == "triangle" else 0])
     assert np.abs(seen[:, :2] - expected).max() < 0.5
     if np.ptp(truth[:, 2]) > 0:
         # A mask counts whole pixels: a cross's twelve edges, along the grid, jump all at once.

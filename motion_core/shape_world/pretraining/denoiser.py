@@ -31,6 +31,7 @@ SLOW = 0.15
 
 Draw = Callable[[np.random.Generator], Drawn]
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
+Auxiliary = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +52,15 @@ def train_denoiser(
     text: TextEncoder,
     scheduler: DDIMScheduler,
     slow: Collection[str] = (),
-    auxiliary: Callable[[], Tensor] | None = None,
+    auxiliary: Auxiliary | None = None,
 ) -> dict[str, object]:
     """Trains those parameters of `module` that require gradients, in place, and leaves their
     moving average.
 
     predict(noisy latents, timesteps (B,), prompt_embeds (B, L, D)) returns the model's output.
     slow: names of parameters that are trained already, and go on at 0.15 times the learning rate.
-    auxiliary: called after each forward, gives a loss to add. Returns a record, of the diffusion
-    loss alone.
+    auxiliary: called after each forward as `predict` is, with the noisy latents of `Drawn.beside`
+    where there are some, gives a loss to add. Returns a record, of the diffusion loss alone.
     """
     torch.manual_seed(run.seed)
     named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
@@ -73,9 +74,10 @@ def train_denoiser(
     for step, drawn in enumerate(_batches(run, draw)):
         for group in optimizer.param_groups:
             group["lr"] = run.learning_rate * group["factor"] * one_cycle(step, run.steps)
-        loss = _v_loss(predict, drawn, text.encode(drawn.prompts), scheduler)
+        prompt_embeds = text.encode(drawn.prompts)
+        loss, added = _losses(predict, auxiliary, drawn, prompt_embeds, scheduler)
         optimizer.zero_grad()
-        (loss if auxiliary is None else loss + auxiliary()).backward()
+        (loss + added).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         decay = min(EMA_DECAY, (step + 1) / (step + 10))
@@ -106,12 +108,22 @@ def _batches(run: DenoiserRun, draw: Draw) -> Iterator[Drawn]:
         yield drawn._replace(prompts=prompts)
 
 
-def _v_loss(
-    predict: Predict, drawn: Drawn, prompt_embeds: Tensor, scheduler: DDIMScheduler
-) -> Tensor:
+def _losses(
+    predict: Predict,
+    auxiliary: Auxiliary | None,
+    drawn: Drawn,
+    prompt_embeds: Tensor,
+    scheduler: DDIMScheduler,
+) -> tuple[Tensor, Tensor]:
+    """The v-prediction loss, weighted, and the auxiliary one."""
     latents, noise = drawn.latents, torch.randn_like(drawn.latents)
     timesteps = torch.randint(0, len(scheduler.alphas_cumprod), (len(latents),))
     noisy = add_noise(scheduler, latents, noise, timesteps)
     target = prediction_target(scheduler, latents, noise, timesteps)
     errors = (predict(noisy, timesteps, prompt_embeds) - target) ** 2
-    return (drawn.weights * errors).mean() / drawn.weights.mean()
+    loss = (drawn.weights * errors).mean() / drawn.weights.mean()
+    if auxiliary is None:
+        return loss, torch.zeros(())
+    if drawn.beside is not None:
+        noisy = add_noise(scheduler, drawn.beside, noise, timesteps)
+    return loss, auxiliary(noisy, timesteps, prompt_embeds)

@@ -9,6 +9,9 @@ trained, and are thrown away after.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from diffusers.models.transformers.transformer_temporal import TransformerTemporalModel
@@ -25,26 +28,29 @@ class FrameProbes(nn.Module):
 
     def __init__(self, unet: nn.Module, frames: int) -> None:
         super().__init__()
-        self.seen: list[Tensor] = []
+        self.seen: list[tuple[nn.Module, Tensor]] = []
         self.hooks: list[RemovableHandle] = []
         self.heads = nn.ModuleList()
         for name, module in unet.named_modules():
             if isinstance(module, TransformerTemporalModel) and name != "transformer_in":
-                self.heads.append(nn.Linear(module.proj_in.in_features, frames))
-                hook = module.norm.register_forward_hook(lambda _m, _i, out: self.seen.append(out))
-                self.hooks.append(hook)
+                head = nn.Linear(module.proj_in.in_features, frames)
+                self.heads.append(head)
+                self.hooks.append(module.norm.register_forward_hook(self._keeping(head)))
 
-    def forward(self) -> Tensor:
+    def forward(self, *_inputs: Tensor) -> Tensor:
         """0.05 times the mean cross-entropy of the frame's number, over heads, places and frames,
         of the last forward pass; forgets that pass.
         """
         losses = []
-        for head, features in zip(self.heads, self.seen, strict=True):
+        for head, features in self.seen:
             scores = head(features.permute(0, 2, 3, 4, 1))  # (B, F, h, w, frames)
             numbers = torch.arange(scores.shape[1]).view(1, -1, 1, 1).expand(scores.shape[:-1])
             losses.append(F.cross_entropy(scores.flatten(0, -2), numbers.flatten()))
         self.seen.clear()
         return WEIGHT * torch.stack(losses).mean()
+
+    def _keeping(self, head: nn.Module) -> Callable[[nn.Module, Any, Tensor], None]:
+        return lambda _module, _inputs, output: self.seen.append((head, output))
 
     def detach(self) -> None:
         """Takes the probes off the UNet."""

@@ -24,11 +24,13 @@ CELL = 8
 
 
 class Drawn(NamedTuple):
-    """One batch: latents, the loss's weight at every place of them, and captions."""
+    """One batch: latents, the loss's weight at every place of them, and captions. beside: latents
+    of the same frames in another look."""
 
     latents: Tensor
     weights: Tensor
     prompts: list[str]
+    beside: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +49,15 @@ class LatentSet:
             clips=clips, weights=torch.stack([loss_weights(s) for s in scenes]), scenes=scenes
         )
 
-    def draw_images(self, rng: np.random.Generator, count: int) -> Drawn:
-        """Single frames (count, C, h, w)."""
+    def draw_images(
+        self, rng: np.random.Generator, count: int, other: LatentSet | None = None
+    ) -> Drawn:
+        """Single frames (count, C, h, w). other: the same scenes, or more, in another look."""
         chosen = rng.integers(len(self.scenes), size=count)
         places = chosen, rng.integers(FRAMES, size=count)
         prompts = [training_caption(self.scenes[i], rng) for i in chosen]
-        return Drawn(self.clips[places].float(), self.weights[places], prompts)
+        beside = None if other is None else other.clips[places].float()
+        return Drawn(self.clips[places].float(), self.weights[places], prompts, beside)
 
     def draw_videos(self, rng: np.random.Generator, count: int) -> Drawn:
         """Clips (count, C, F, h, w)."""

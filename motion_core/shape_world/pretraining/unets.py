@@ -11,27 +11,23 @@ from ...backbones.text import TextEncoder
 from ..motions import FRAMES
 from ..networks import build_image_unet, build_scheduler, build_unet3d, with_motion_modules
 from .denoiser import DenoiserRun, train_denoiser
+from .feature_matching import FeatureMatching
 from .frame_probes import FrameProbes
 from .latents import LatentSet
 
 IMAGES_A_STEP = 64
 CLIPS_A_STEP = 4
+INNER = ("time_embedding", "down_blocks.1", "mid_block", "up_blocks.0")
 
 Record = dict[str, object]
 
 
 def train_image_unet(
-    latents: LatentSet,
-    text: TextEncoder,
-    run: DenoiserRun,
-    start: UNet2DConditionModel | None = None,
+    latents: LatentSet, text: TextEncoder, run: DenoiserRun
 ) -> tuple[UNet2DConditionModel, Record]:
-    """The image UNet from random weights, or a personalised one fine-tuned from `start` on
-    another look."""
+    """The image UNet, from random weights."""
     torch.manual_seed(run.seed)
     unet = build_image_unet()
-    if start is not None:
-        unet.load_state_dict(start.state_dict())
     record = train_denoiser(
         run,
         unet,
@@ -40,6 +36,34 @@ def train_image_unet(
         text,
         build_scheduler("linear"),
     )
+    return unet, record
+
+
+def train_personalised(
+    latents: LatentSet,
+    solid: LatentSet,
+    text: TextEncoder,
+    run: DenoiserRun,
+    image_unet: UNet2DConditionModel,
+) -> tuple[UNet2DConditionModel, Record]:
+    """The image UNet in another look. Only the layers next to the latents are tuned; the features
+    that a motion module sees are held to the image UNet's. solid: the same scenes in its look."""
+    torch.manual_seed(run.seed)
+    unet = build_image_unet()
+    unet.load_state_dict(image_unet.state_dict())
+    for name, parameter in unet.named_parameters():
+        parameter.requires_grad_(not name.startswith(INNER))
+    matching = FeatureMatching(unet, image_unet)
+    record = train_denoiser(
+        run,
+        unet,
+        lambda noisy, timesteps, prompt_embeds: unet(noisy, timesteps, prompt_embeds).sample,
+        lambda rng: latents.draw_images(rng, IMAGES_A_STEP, solid),
+        text,
+        build_scheduler("linear"),
+        auxiliary=matching,
+    )
+    matching.detach()
     return unet, record
 
 
