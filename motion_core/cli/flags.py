@@ -149,6 +149,12 @@ TRAIN_FLAGS = (
         help="draws of noise in a batch: a steadier loss for more time and memory",
     ),
     Flag(
+        field="min_timestep",
+        kind=int,
+        default="the base's",
+        help="lowest timestep drawn, of 0 (least noise) to 999; motion is decided at high ones",
+    ),
+    Flag(
         field="seed",
         kind=int,
         default="0",
