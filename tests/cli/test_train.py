@@ -200,7 +200,10 @@ def test_half_precision_keeps_float32_adapters(material: Material, tmp_path: Pat
 
 
 def interrupt_after(metrics: Path, steps: int) -> threading.Thread:
-    """Presses Ctrl-C once the run has logged so many steps."""
+    """Presses Ctrl-C once the run has logged so many steps, also where the tests run in the
+    background, which ignores it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def press() -> None:
         while not metrics.exists() or metrics.read_text().count("\n") < steps:
