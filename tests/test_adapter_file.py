@@ -164,8 +164,8 @@ def test_a_file_of_another_role_is_refused(tmp_path: Path) -> None:
         ({"frames": 0}, "damaged .*frames is 0"),
         ({"surprise": 1}, "damaged .*no setting 'surprise'"),
         (
-            {"adapters": {"temporal": {"kind": "injector", "scope": "temporal", "prefix": ""}}},
-            "'temporal' of kind 'injector'; known kinds: lora. Update",
+            {"adapters": {"temporal": {"kind": "sketch", "scope": "temporal", "prefix": ""}}},
+            "'temporal' of kind 'sketch'; known kinds: lora,",
         ),
         (
             {"adapters": {"m": {"kind": "lora", "scope": "spatial", "prefix": "m."}}},
