@@ -28,9 +28,9 @@ class BaseDefaults:
     """What a base is trained and sampled at where nothing else is asked for.
 
     family: which adapters fit. required, optional: the files to give. width, height: pixels.
-    frames, fps: of a clip. sample_steps: DDIM steps. train, methods: settings of every
-    training, and of each method, that differ from the method's own here; method_train: of the
-    training with one method.
+    frames, fps: of a clip. sample_steps: DDIM steps. adapter_end: share of them with adapters.
+    train, methods: settings of every training, and of each method, that differ from the method's
+    own here; method_train: of the training with one method.
     """
 
     family: Literal["animatediff", "zeroscope"]
@@ -43,6 +43,7 @@ class BaseDefaults:
     fps: float = 8.0
     sample_steps: int = 30
     guidance_scale: float
+    adapter_end: float = 1.0
     train: Mapping[str, object] = field(default_factory=dict)
     methods: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     method_train: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -60,7 +61,7 @@ _SMALL_TRAIN: Mapping[str, object] = {
     "steps": 400,
     "learning_rate": 5e-3,
     "noise_draws": 3,
-    "min_timestep": 100,
+    "min_timestep": 200,
     "warmup_steps": 20,
     "lr_schedule": "cosine",
     "max_grad_norm": 1.0,
@@ -83,6 +84,7 @@ BASES: dict[str, BaseDefaults] = {
         height=64,
         sample_steps=12,
         guidance_scale=4.5,
+        adapter_end=0.7,
         train=_SMALL_TRAIN,
         methods=_SMALL_METHODS,
     ),
@@ -93,6 +95,7 @@ BASES: dict[str, BaseDefaults] = {
         height=64,
         sample_steps=12,
         guidance_scale=4.0,
+        adapter_end=0.7,
         train={**_SMALL_TRAIN, "min_timestep": 300},
         methods=_SMALL_METHODS,
     ),

@@ -66,16 +66,34 @@ def generate(
     noise = starting_noise(backbone, settings, inverted)
     # Outside: what an adapter adds to a prompt is wanted, so it is no part of what is unwanted.
     negative_embeds = encode_prompts(backbone, [settings.negative_prompt])
-    with apply_adapters(
-        backbone,
-        adapters,
-        temporal_scale=settings.temporal_scale,
-        spatial_scale=settings.spatial_scale,
-    ):
+    with ExitStack() as applied:
+        applied.enter_context(
+            apply_adapters(
+                backbone,
+                adapters,
+                temporal_scale=settings.temporal_scale,
+                spatial_scale=settings.spatial_scale,
+            )
+        )
         # Inside, because an adapter may change how a prompt is encoded.
         prompt_embeds = encode_prompts(backbone, [prompt])
+        on_step = taking_off(applied, settings.adapter_end, on_step)
         latents = ddim_sample(backbone, noise, prompt_embeds, negative_embeds, settings, on_step)
     return decode_latents(backbone, latents)
+
+
+def taking_off(applied: ExitStack, end: float, on_step: OnStep | None = None) -> OnStep:
+    """A callback for the sampler that takes the adapters off after that share of the steps, and
+    calls on_step.
+    """
+
+    def step(done: int, total: int) -> None:
+        if done >= end * total:
+            applied.close()
+        if on_step is not None:
+            on_step(done, total)
+
+    return step
 
 
 def starting_noise(

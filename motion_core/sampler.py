@@ -54,6 +54,8 @@ class SampleSettings:
     guided prediction back to the unguided one's standard deviation (arXiv 2305.08891, Sec. 3.4);
     0.7 is the paper's value for v-prediction with zero terminal SNR, which else over-exposes.
     temporal_scale, spatial_scale: multiply the strengths of the adapters of that scope; finite.
+    adapter_end: more than 0 to 1, the share of the steps that adapters take part in. Motion is
+    settled in the first ones; the rest is the base's alone, and so are the looks.
     """
 
     steps: int = 30
@@ -67,12 +69,15 @@ class SampleSettings:
     guidance_rescale: float = 0.0
     temporal_scale: float = 1.0
     spatial_scale: float = 1.0
+    adapter_end: float = 1.0
 
     def __post_init__(self) -> None:
         require(self.steps >= 1, "steps", self.steps, "1 or more")
         guidance = self.guidance_scale
         require(1.0 <= guidance < math.inf, "guidance_scale", guidance, "1 or more")
         require(self.frames >= 1, "frames", self.frames, "1 or more")
+        end = self.adapter_end
+        require(0.0 < end <= 1.0, "adapter_end", end, "more than 0, at most 1")
         for name in ("height", "width"):
             size = getattr(self, name)
             require(size >= 8 and size % 8 == 0, name, size, "a positive multiple of 8")

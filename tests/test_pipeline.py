@@ -163,6 +163,22 @@ def test_frames_follow_prompt_seed_and_adapters_and_nothing_else(
     assert_untouched(backbone, before)
 
 
+def test_adapters_take_part_in_the_first_steps_alone():
+    """Of four steps at adapter_end 0.5, the first two run on the merged weight, and the last two on
+    the base's."""
+    backbone = tiny_animatediff()
+    temporal = lora(backbone, "temporal")
+    linear = backbone.unet.get_submodule(next(iter(temporal.pairs)))
+    before, merged = linear.weight.clone(), []
+    hook = linear.register_forward_pre_hook(
+        lambda layer, _inputs: merged.append(not torch.equal(layer.weight, before))
+    )
+    generate(backbone, "a red ball", [(temporal, 1.0)], small(steps=4, adapter_end=0.5))
+    hook.remove()
+    assert merged[:: len(merged) // 4] == [True, True, False, False]
+    assert torch.equal(linear.weight, before)
+
+
 def test_one_frame_is_an_image():
     frames = generate(tiny_animatediff(), "a red ball", [], small(frames=1))
     assert frames.shape == (1, 3, 32, 48)

@@ -346,7 +346,13 @@ def test_settings_round_trip_and_default_to_the_papers():
 
 def bad_settings() -> Iterator[tuple[str, object]]:
     yield from [("steps", 0), ("guidance_scale", 0.5), ("frames", 0), ("height", 100)]
-    yield from [("width", 0), ("seed", -1), ("noise_prior", 1.5), ("guidance_rescale", -0.1)]
+    yield from [
+        ("width", 0),
+        ("seed", -1),
+        ("noise_prior", 1.5),
+        ("guidance_rescale", -0.1),
+        ("adapter_end", 0.0),
+    ]
     yield from [("guidance_scale", math.nan), ("temporal_scale", math.inf)]
 
 

@@ -244,6 +244,12 @@ SAMPLE_FLAGS = (
         help="0 to 1: share of the reference clip's own noise; 0.1 to 0.5 holds closer to it",
     ),
     Flag(
+        field="adapter_end",
+        kind=float,
+        default="the base's",
+        help="share of the steps with adapters; less keeps more of the base's looks",
+    ),
+    Flag(
         field="temporal_scale",
         kind=float,
         default="1.0",

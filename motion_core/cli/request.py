@@ -102,6 +102,7 @@ class TrainRequest:
         return SampleSettings(
             steps=self.run.sample_steps,
             guidance_scale=self.run.sample_guidance,
+            adapter_end=base_defaults(self.run.base).adapter_end,
             frames=frames,
             height=height,
             width=width,

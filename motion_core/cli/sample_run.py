@@ -190,6 +190,7 @@ def _settings(
     values: dict[str, object] = {
         "steps": defaults.sample_steps,
         "guidance_scale": defaults.guidance_scale,
+        "adapter_end": defaults.adapter_end,
         "frames": defaults.frames,
         "width": defaults.width,
         "height": defaults.height,

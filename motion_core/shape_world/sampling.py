@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from ..adapters.base import Adapter
 from ..backbones.base import Backbone
 from ..bases import base_defaults
 from ..encoding import decode_latents, encode_prompts
-from ..pipeline import apply_adapters, starting_noise
+from ..pipeline import apply_adapters, starting_noise, taking_off
 from ..sampler import SampleSettings, ddim_sample
 
 TOGETHER = 8
@@ -28,6 +29,7 @@ def usual_settings(base: str, steps: int | None = None) -> SampleSettings:
     return SampleSettings(
         steps=steps or defaults.sample_steps,
         guidance_scale=defaults.guidance_scale,
+        adapter_end=defaults.adapter_end,
         frames=defaults.frames,
         height=defaults.height,
         width=defaults.width,
@@ -46,14 +48,16 @@ def sample_clips(
     inverted: (1, C, F, h, w) for settings.noise_prior. The settings' own seed does not count.
     """
     clips: list[Tensor] = []
-    with apply_adapters(backbone, adapters):
-        for start in range(0, len(wanted), TOGETHER):
-            some = wanted[start : start + TOGETHER]
+    for start in range(0, len(wanted), TOGETHER):
+        some = wanted[start : start + TOGETHER]
+        with ExitStack() as applied:
+            applied.enter_context(apply_adapters(backbone, adapters))
             noise = torch.cat([_noise(backbone, settings, seed, inverted) for _, seed in some])
             prompt_embeds = encode_prompts(backbone, [prompt for prompt, _ in some])
             negative = encode_prompts(backbone, [settings.negative_prompt]).expand_as(prompt_embeds)
-            latents = ddim_sample(backbone, noise, prompt_embeds, negative, settings)
-            clips += [decode_latents(backbone, one) for one in latents.split(1)]
+            on_step = taking_off(applied, settings.adapter_end)
+            latents = ddim_sample(backbone, noise, prompt_embeds, negative, settings, on_step)
+        clips += [decode_latents(backbone, one) for one in latents.split(1)]
     return clips
 
 
