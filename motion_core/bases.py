@@ -72,7 +72,14 @@ _SMALL_METHODS: Mapping[str, Mapping[str, object]] = {
     "motion_director": {"dropout": 0.0, "spatial_dropout_p": 0.15},
     "coupled": {"dropout": 0.0},
     "motion_crafter": {"templates": "shapes"},  # prompts in the words that the bases know
+    "motion_inversion": {"channels": (64, 96)},  # every level, as its embeddings are small
     "motrans": {"dropout": 0.0, "appearance_steps": 200},
+}
+# Whole weights bear less, embeddings more.
+_SMALL_METHOD_TRAIN: Mapping[str, Mapping[str, object]] = {
+    "motion_crafter": {"learning_rate": 1e-3},
+    "motion_inversion": {"learning_rate": 0.02, "steps": 250},
+    "vmc": {"learning_rate": 1e-3},
 }
 
 BASES: dict[str, BaseDefaults] = {
@@ -87,6 +94,7 @@ BASES: dict[str, BaseDefaults] = {
         adapter_end=0.7,
         train=_SMALL_TRAIN,
         methods=_SMALL_METHODS,
+        method_train=_SMALL_METHOD_TRAIN,
     ),
     "shape-world-zeroscope": BaseDefaults(
         family="zeroscope",
@@ -97,7 +105,14 @@ BASES: dict[str, BaseDefaults] = {
         guidance_scale=4.0,
         adapter_end=0.7,
         train={**_SMALL_TRAIN, "min_timestep": 300},
-        methods=_SMALL_METHODS,
+        methods={
+            **_SMALL_METHODS,
+            "motion_inversion": {
+                "channels": (64, 96),
+                "positions": ("down", "up", "mid", "in"),
+            },
+        },
+        method_train=_SMALL_METHOD_TRAIN,
     ),
     # Sampling as in configs/prompts of guoyww/AnimateDiff: 25 steps, guidance 7.5 to 8.
     "animatediff": BaseDefaults(
