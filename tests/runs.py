@@ -44,6 +44,16 @@ def latent_clip(frames: int = 3, seed: int = 0, video: str = "") -> LatentClip:
     )
 
 
+def batch_of(clip: LatentClip, index: int = 0, draws: int = 1, step: int = 0) -> Batch:
+    """What the trainer would hand to an objective: draws of one clip."""
+    return Batch(
+        latents=clip.latents.repeat(draws, 1, 1, 1, 1),
+        prompt_embeds=clip.prompt_embeds.repeat(draws, 1, 1),
+        clip_index=index,
+        step=step,
+    )
+
+
 def constant_clip(value: float) -> LatentClip:
     """One pixel, one channel, one frame, of this value."""
     return LatentClip(

@@ -37,7 +37,7 @@ from motion_core.trained_info import adapter_info
 from motion_core.trainer import train
 from motion_core.types import Batch, LatentClip
 
-from ..runs import latent_clip
+from ..runs import batch_of, latent_clip
 from ..tiny import tiny_animatediff, tiny_zeroscope
 
 BACKBONES = [tiny_animatediff, tiny_zeroscope]
@@ -47,15 +47,6 @@ LORA = MotionCrafterSettings(rank=2, parametrisation="lora", blocks="all")
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def batch_of(clip: LatentClip, index: int = 0, draws: int = 1) -> Batch:
-    return Batch(
-        latents=clip.latents.repeat(draws, 1, 1, 1, 1),
-        prompt_embeds=clip.prompt_embeds.repeat(draws, 1, 1),
-        clip_index=index,
-        step=0,
-    )
 
 
 def stir(attached: AttachedMotionCrafter, group: str) -> None:

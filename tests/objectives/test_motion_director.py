@@ -25,9 +25,9 @@ from motion_core.objectives.motion_director import (
     MotionDirectorSettings,
 )
 from motion_core.settings import from_mapping, to_mapping
-from motion_core.types import Batch, LatentClip
+from motion_core.types import Batch
 
-from ..runs import latent_clip
+from ..runs import batch_of, latent_clip
 from ..tiny import tiny_animatediff, tiny_zeroscope
 
 BACKBONES = [tiny_animatediff, tiny_zeroscope]
@@ -36,15 +36,6 @@ QUIET = MotionDirectorSettings(rank=2, dropout=0.0, spatial_dropout_p=0.0)
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def batch_of(clip: LatentClip, index: int = 0, draws: int = 1) -> Batch:
-    return Batch(
-        latents=clip.latents.repeat(draws, 1, 1, 1, 1),
-        prompt_embeds=clip.prompt_embeds.repeat(draws, 1, 1),
-        clip_index=index,
-        step=0,
-    )
 
 
 def stir(attached: AttachedMotionDirector, group: str) -> None:
@@ -293,7 +284,9 @@ def test_outside_of_passes_and_after_the_context_the_base_is_itself(
 
 @pytest.mark.parametrize("make", BACKBONES)
 def test_exported_adapters_predict_as_the_trained_model_did(make: Callable[[], Backbone]) -> None:
-    """alpha / rank = 3 / 2 is in the export: the merged model's loss is the temporal pass's."""
+    """alpha / rank = 3 / 2 is in the export: the merged model has the temporal pass's loss, but for
+    float32's order of sums (2.5e-4 with two threads).
+    """
     backbone, clip = make(), latent_clip()
     settings = dataclasses.replace(QUIET, alpha=3.0, loss="plain")
     with MotionDirector(settings).attach(backbone, [clip], rng()) as attached:
@@ -312,7 +305,7 @@ def test_exported_adapters_predict_as_the_trained_model_did(make: Callable[[], B
             adapters["temporal"].applied(backbone, 1.0),
         ):
             merged = loss_values(attached, batch_of(clip))["temporal"]
-    assert merged == pytest.approx(trained, rel=1e-4)
+    assert merged == pytest.approx(trained, rel=1e-3)
 
 
 def test_full_size_parameter_counts() -> None:

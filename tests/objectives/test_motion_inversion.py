@@ -34,7 +34,7 @@ from motion_core.trained_info import adapter_info
 from motion_core.trainer import train
 from motion_core.types import Batch, LatentClip
 
-from ..runs import latent_clip
+from ..runs import batch_of, latent_clip
 from ..tiny import tiny_animatediff, tiny_zeroscope
 
 BACKBONES = [tiny_animatediff, tiny_zeroscope]
@@ -44,15 +44,6 @@ QUIET = {loss: dataclasses.replace(HYBRID, loss=loss) for loss in ("base", "debi
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def batch_of(clip: LatentClip, index: int = 0, draws: int = 1) -> Batch:
-    return Batch(
-        latents=clip.latents.repeat(draws, 1, 1, 1, 1),
-        prompt_embeds=clip.prompt_embeds.repeat(draws, 1, 1),
-        clip_index=index,
-        step=0,
-    )
 
 
 def stir(attached: AttachedMotionInversion, group: str) -> None:

@@ -29,7 +29,7 @@ from motion_core.trained_info import adapter_info
 from motion_core.trainer import train
 from motion_core.types import Batch, LatentClip
 
-from ..runs import latent_clip
+from ..runs import batch_of, latent_clip
 from ..tiny import PROMPT_DIM, tiny_animatediff, tiny_zeroscope
 
 BACKBONES = [tiny_animatediff, tiny_zeroscope]
@@ -46,15 +46,6 @@ def rng(seed: int = 0) -> torch.Generator:
 def video(seed: int = 0, frames: int = 3, prompt: str = "a cat jumping high") -> LatentClip:
     embeds = torch.randn(frames, WIDTH, generator=rng(seed + 50))
     return dataclasses.replace(latent_clip(frames, seed), prompt=prompt, image_embeds=embeds)
-
-
-def batch_of(clip: LatentClip, step: int, index: int = 0, draws: int = 1) -> Batch:
-    return Batch(
-        latents=clip.latents.repeat(draws, 1, 1, 1, 1),
-        prompt_embeds=clip.prompt_embeds.repeat(draws, 1, 1),
-        clip_index=index,
-        step=step,
-    )
 
 
 def stir(attached: AttachedMoTrans, group: str) -> None:
@@ -88,7 +79,9 @@ def test_each_stage_trains_its_group_and_no_other(
         for group in attached.groups:
             stir(attached, group)
         owned = set()
-        (term,) = [_after_backward(t) for t in attached.passes(batch_of(clips[1], step, 1), rng())]
+        (term,) = [
+            _after_backward(t) for t in attached.passes(batch_of(clips[1], 1, step=step), rng())
+        ]
         assert term.group == trained
         for name, group in attached.groups.items():
             owned |= {id(parameter) for parameter in group.parameters}
@@ -110,7 +103,7 @@ def test_the_first_stage_is_equation_1(make: Callable[..., Backbone], prediction
     recaption = "a grey cat with a red collar jumping high"
     settings = dataclasses.replace(QUIET, recaptions=(recaption,))
     with MoTrans(settings).attach(backbone, [clip], rng()) as attached:
-        loss = loss_of(attached, batch_of(clip, FIRST, draws=2), seed=3)
+        loss = loss_of(attached, batch_of(clip, step=FIRST, draws=2), seed=3)
     draws = rng(3)
     i, j = torch.randint(3, (2,), generator=draws).tolist()
     frame = torch.cat([clip.latents[:, :, i : i + 1], clip.latents[:, :, j : j + 1]])
@@ -140,7 +133,7 @@ def test_the_second_stage_is_equation_7(
                 weight.add_(0.3 * torch.randn(weight.shape, generator=rng(4)))
         injector = {name: w.detach().clone() for name, w in attached._injector.items()}
         w1, w2 = (w.detach().clone() for w in attached._enhancer)
-        loss = loss_of(attached, batch_of(clip, SECOND, draws=2), seed=3)
+        loss = loss_of(attached, batch_of(clip, step=SECOND, draws=2), seed=3)
     draws, latents = rng(3), clip.latents.repeat(2, 1, 1, 1, 1)
     timesteps = sample_timesteps(2, backbone.scheduler, draws)
     noise = draw_noise(latents.shape, draws, "cpu")
@@ -162,14 +155,14 @@ def test_the_second_stage_is_equation_7(
 def test_the_second_stage_sees_its_own_videos_looks(make: Callable[[], Backbone]) -> None:
     backbone, clips = make(), [video(0), video(1)]
     with MoTrans(QUIET).attach(backbone, clips, rng()) as attached:
-        start = loss_of(attached, batch_of(clips[0], SECOND))
+        start = loss_of(attached, batch_of(clips[0], step=SECOND))
         stir(attached, "spatial.1")
-        assert loss_of(attached, batch_of(clips[0], SECOND)) == start
+        assert loss_of(attached, batch_of(clips[0], step=SECOND)) == start
         stir(attached, "spatial.0")
-        assert loss_of(attached, batch_of(clips[0], SECOND)) != start
-        first = loss_of(attached, batch_of(clips[0], FIRST))
+        assert loss_of(attached, batch_of(clips[0], step=SECOND)) != start
+        first = loss_of(attached, batch_of(clips[0], step=FIRST))
         stir(attached, "temporal")
-        assert loss_of(attached, batch_of(clips[0], FIRST)) == first
+        assert loss_of(attached, batch_of(clips[0], step=FIRST)) == first
 
 
 @pytest.mark.parametrize("make", BACKBONES)
@@ -183,7 +176,7 @@ def test_the_base_is_as_before(make: Callable[[], Backbone]) -> None:
     with MoTrans(QUIET).attach(backbone, [clip], rng()) as attached:
         stir(attached, "spatial.0")
         stir(attached, "temporal")
-        passes = attached.passes(batch_of(clip, SECOND), rng())
+        passes = attached.passes(batch_of(clip, step=SECOND), rng())
         next(passes)
         passes.close()
         assert torch.equal(backbone.predict(noisy, t, clip.prompt_embeds), before)
@@ -200,10 +193,10 @@ def test_without_a_recaption_the_own_prompt_is_used_and_logged(
         MoTrans(QUIET).attach(backbone, [clip], rng()) as attached,
     ):
         assert "No recaption is given" in caplog.text
-        own = loss_of(attached, batch_of(clip, FIRST))
+        own = loss_of(attached, batch_of(clip, step=FIRST))
     settings = dataclasses.replace(QUIET, recaptions=("another",))
     with MoTrans(settings).attach(backbone, [clip], rng()) as attached:
-        assert loss_of(attached, batch_of(clip, FIRST)) != own
+        assert loss_of(attached, batch_of(clip, step=FIRST)) != own
 
 
 def test_each_video_has_its_recaption_and_windows_share_it() -> None:
@@ -274,7 +267,9 @@ def test_ablations_leave_their_part_out(changes: dict[str, str], names: list[str
     settings = dataclasses.replace(QUIET, **changes)  # type: ignore[arg-type]
     with MoTrans(settings).attach(backbone, [clip], rng()) as attached:
         assert list(attached.adapters()) == names
-        assert [t.group for t in attached.passes(batch_of(clip, SECOND), rng())] == ["temporal"]
+        assert [t.group for t in attached.passes(batch_of(clip, step=SECOND), rng())] == [
+            "temporal"
+        ]
 
 
 def test_images_learn_looks_only_whatever_the_step() -> None:
@@ -282,14 +277,14 @@ def test_images_learn_looks_only_whatever_the_step() -> None:
     backbone, clips = tiny_animatediff(), [latent_clip(1), video(2)]
     with MoTrans(QUIET).attach(backbone, clips[:1], rng()) as attached:
         assert list(attached.groups) == ["spatial.0"] == list(attached.adapters())
-        assert [t.group for t in attached.passes(batch_of(clips[0], SECOND), rng())] == [
+        assert [t.group for t in attached.passes(batch_of(clips[0], step=SECOND), rng())] == [
             "spatial.0"
         ]
     with MoTrans(QUIET).attach(backbone, clips, rng()) as attached:
-        assert [t.group for t in attached.passes(batch_of(clips[0], SECOND), rng())] == [
+        assert [t.group for t in attached.passes(batch_of(clips[0], step=SECOND), rng())] == [
             "spatial.0"
         ]
-        assert [t.group for t in attached.passes(batch_of(clips[1], SECOND, 1), rng())] == [
+        assert [t.group for t in attached.passes(batch_of(clips[1], 1, step=SECOND), rng())] == [
             "temporal"
         ]
 
