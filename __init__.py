@@ -1,0 +1,18 @@
+"""Motion Adapters: learn the motion of a clip and play it with new subjects, in ComfyUI.
+
+Everything is imported when ComfyUI asks for it, so that test collection and tools that only look at
+this file need neither ComfyUI nor diffusers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+WEB_DIRECTORY = "web"
+
+
+async def comfy_entrypoint() -> Any:
+    """The pack's ComfyExtension; ComfyUI calls this once at its start."""
+    from .nodes.extension import MotionAdapters
+
+    return MotionAdapters()
