@@ -1,0 +1,310 @@
+"""Nodes: from videos and frames to the clips that a training learns from."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import folder_paths
+import torch
+from comfy_api.latest import io, ui
+
+from ..motion_core.clips import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    ClipSettings,
+    clips_from_frames,
+    load_clips,
+    media_files,
+)
+from ..motion_core.errors import ClipError
+from .bridge import core_run, image_from_pixels, video_frames
+from .sockets import MotionClipsSocket
+
+if TYPE_CHECKING:
+    from ..motion_core.types import Clip
+
+CATEGORY = "motion/clips"
+
+
+def _frame_inputs() -> list[io.Input]:
+    """Which frames, at which size; the same for one video and for a folder of them."""
+    return [
+        io.Int.Input(
+            "frames",
+            default=16,
+            min=1,
+            max=128,
+            tooltip="Frames of one clip. More shows a longer motion and takes more memory. "
+            "AnimateDiff v1 takes up to 24, v2 and v3 up to 32; 16 is what it was made with.",
+        ),
+        io.Float.Input(
+            "start_seconds",
+            default=0.0,
+            min=0.0,
+            max=100000.0,
+            step=0.1,
+            tooltip="Seconds from the video's beginning at which the first clip may begin.",
+        ),
+        io.Int.Input(
+            "stride",
+            default=1,
+            min=1,
+            max=64,
+            tooltip="Take every n-th frame: 2 doubles the speed of the motion and the time that a "
+            "clip covers. Used where fps is 0.",
+        ),
+        io.Float.Input(
+            "fps",
+            default=0.0,
+            min=0.0,
+            max=120.0,
+            step=0.5,
+            tooltip="Or resample the video to so many frames a second; 0 keeps its own rate and "
+            "goes by stride. The methods' models were made for 8.",
+        ),
+        io.Int.Input(
+            "width",
+            default=512,
+            min=0,
+            max=2048,
+            step=8,
+            tooltip="Pixels, a multiple of 8; 0 keeps the source's proportions. Smaller takes less "
+            "memory and time. 512 for AnimateDiff, 384 or 576 for ZeroScope, 64 for the sample "
+            "base.",
+        ),
+        io.Int.Input(
+            "height",
+            default=512,
+            min=0,
+            max=2048,
+            step=8,
+            tooltip="Pixels, a multiple of 8; 0 keeps the source's proportions. 512 for "
+            "AnimateDiff, 384 or 320 for ZeroScope, 64 for the sample base.",
+        ),
+        io.Combo.Input(
+            "fit",
+            options=["crop", "pad", "stretch"],
+            default="crop",
+            tooltip="Where the proportions differ: crop keeps the middle, pad adds black bars, "
+            "stretch distorts.",
+        ),
+        io.Int.Input(
+            "windows",
+            default=1,
+            min=1,
+            max=32,
+            tooltip="How many clips to cut from one video, spread evenly from start_seconds to its "
+            "end; they may overlap. More shows more of a long or repeated motion.",
+        ),
+    ]
+
+
+def _outputs() -> list[io.Output]:
+    return [
+        MotionClipsSocket.Output(
+            "clips", display_name="clips", tooltip="For Train Motion Adapter."
+        ),
+        io.Image.Output(
+            "frames_seen",
+            display_name="frames",
+            tooltip="What the training will see, clip after clip; (frames, height, width, 3).",
+        ),
+    ]
+
+
+class MotionClip(io.ComfyNode):
+    """A video or a batch of frames as training clips."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MotionClip",
+            display_name="Motion Clip",
+            category=CATEGORY,
+            description="A piece of a video to learn a motion from, cut and sized as the training "
+            "will see it. A single image is learned for its looks.",
+            inputs=[
+                io.MultiType.Input(
+                    "video",
+                    [io.Image, io.Video],
+                    tooltip="A VIDEO, or an IMAGE batch whose images are the frames in order.",
+                ),
+                io.String.Input(
+                    "prompt",
+                    default="",
+                    multiline=True,
+                    tooltip="What is seen, in plain words, the motion included: 'a red car turns "
+                    "left on a road'. The motion is tied to it.",
+                ),
+                *_frame_inputs(),
+                io.Float.Input(
+                    "image_fps",
+                    default=8.0,
+                    min=0.1,
+                    max=240.0,
+                    step=0.5,
+                    optional=True,
+                    tooltip="Frames a second of an IMAGE batch, which does not know its own rate. "
+                    "A VIDEO does, and this is not used.",
+                ),
+            ],
+            outputs=_outputs(),
+        )
+
+    @classmethod
+    def execute(
+        cls, video: Any, prompt: str, image_fps: float = 8.0, **choices: Any
+    ) -> io.NodeOutput:
+        with core_run():
+            frames, rate = video_frames(video)
+            settings = clip_settings(**_of_an_image(choices, len(frames)))
+            clips = clips_from_frames(frames, rate or image_fps, prompt, settings, _source(frames))
+            return _output(cls, clips)
+
+
+class MotionClipsFromFolder(io.ComfyNode):
+    """Videos of a folder as training clips."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MotionClipsFromFolder",
+            display_name="Motion Clips From Folder",
+            category=CATEGORY,
+            description="All videos of a folder, for a motion that they share; or the images of a "
+            "folder as the frames of one clip. Captions are read from text files beside them "
+            "(car.txt for car.mp4).",
+            inputs=[
+                io.String.Input(
+                    "folder",
+                    default="",
+                    tooltip="A folder, or a file, under ComfyUI's input folder; or its whole path.",
+                ),
+                io.String.Input(
+                    "prompt",
+                    default="",
+                    multiline=True,
+                    tooltip="One prompt for all of them; empty reads each one's caption file.",
+                ),
+                *_frame_inputs(),
+            ],
+            outputs=_outputs(),
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: str, **choices: Any) -> str:
+        """Changes with the names, sizes and times of the folder's files."""
+        path = _media_path(folder)
+        files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".txt")]
+        stats = [(file.name, file.stat()) for file in files if file.is_file()]
+        listing = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+        return hashlib.sha256(repr(listing).encode()).hexdigest()
+
+    @classmethod
+    def execute(cls, folder: str, prompt: str, **choices: Any) -> io.NodeOutput:
+        with core_run():
+            if not folder.strip():
+                raise ClipError(
+                    "No folder is given. Write a folder's name under ComfyUI's input folder, or "
+                    "its whole path."
+                )
+            path = _media_path(folder)
+            settings = clip_settings(**_of_an_image(choices, _images(path)))
+            return _output(cls, load_clips(path, settings, prompt.strip() or None))
+
+
+class CombineMotionClips(io.ComfyNode):
+    """Clips of several nodes as the clips of one training."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="CombineMotionClips",
+            display_name="Combine Motion Clips",
+            category=CATEGORY,
+            description="Joins clips, each with its own prompt, so that one training learns the "
+            "motion that they share. Chain it for more than four.",
+            inputs=[
+                MotionClipsSocket.Input(
+                    "clips_1", tooltip="Clips to learn from; order does not matter."
+                ),
+                MotionClipsSocket.Input(
+                    "clips_2", tooltip="More clips; they may differ in size and length."
+                ),
+                MotionClipsSocket.Input("clips_3", optional=True, tooltip="More clips, if any."),
+                MotionClipsSocket.Input("clips_4", optional=True, tooltip="More clips, if any."),
+            ],
+            outputs=[
+                MotionClipsSocket.Output(
+                    "clips", display_name="clips", tooltip="All of them, for Train Motion Adapter."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        clips_1: tuple[Clip, ...],
+        clips_2: tuple[Clip, ...],
+        clips_3: tuple[Clip, ...] = (),
+        clips_4: tuple[Clip, ...] = (),
+    ) -> io.NodeOutput:
+        return io.NodeOutput((*clips_1, *clips_2, *clips_3, *clips_4))
+
+
+def clip_settings(
+    *, stride: int, fps: float, width: int, height: int, **others: Any
+) -> ClipSettings:
+    """The core's settings from widgets, in which 0 means "not given"."""
+    return ClipSettings(
+        stride=1 if fps else stride,
+        fps=fps or None,
+        width=width or None,
+        height=height or None,
+        **others,
+    )
+
+
+def _of_an_image(choices: dict[str, Any], frames: int) -> dict[str, Any]:
+    """A source of one frame is an image, whatever is asked of videos."""
+    if frames != 1:
+        return choices
+    return {**choices, "frames": 1, "windows": 1, "start_seconds": 0.0, "stride": 1, "fps": 0.0}
+
+
+def _images(path: Path) -> int:
+    """1 where there is a single image and nothing else; 0 for all else."""
+    if not path.is_dir():
+        return int(path.suffix.lower() in IMAGE_SUFFIXES)
+    videos, images = media_files(path, VIDEO_SUFFIXES), media_files(path, IMAGE_SUFFIXES)
+    return int(not videos and len(images) == 1)
+
+
+def _media_path(folder: str) -> Path:
+    """The path as given, from ComfyUI's input folder if it is a relative one."""
+    return Path(folder_paths.get_input_directory()) / folder.strip()
+
+
+def _source(frames: torch.Tensor) -> str:
+    count, height, width = frames.shape[:3]
+    return f"The video ({count} frames of {width}x{height})"
+
+
+def _output(cls: type[io.ComfyNode], clips: list[Clip]) -> io.NodeOutput:
+    images = [image_from_pixels(clip.frames) for clip in clips]
+    shown = torch.cat([image for image in images if image.shape[1:3] == images[0].shape[1:3]])
+    helper = ui.ImageSaveHelper
+    preview = helper.save_animated_webp(
+        shown,
+        filename_prefix="motion_clip",
+        folder_type=io.FolderType.temp,
+        cls=cls,
+        fps=clips[0].fps,
+        lossless=False,
+        quality=80,
+        method=0,
+    )
+    animation = ui.SavedImages([preview], is_animated=len(shown) > 1)
+    return io.NodeOutput(tuple(clips), shown, ui=animation)
