@@ -60,7 +60,8 @@ class AdapterInfo:
     the base. sites: which layers are adapted, "temporal.attn1" and the like. frames, width, height
     (pixels), fps, prompts: of the reference clips. steps: trained. reference_hash: of the clips.
     licence: of the base's weights. shown: names of the adapters that a sample applies where nothing
-    else is asked for, see `shown`. adapters: filled in by `save_adapter`.
+    else is asked for, see `shown`. adapters: filled in by `save_adapter`. For other programs' files
+    see `is_foreign`.
     """
 
     method: str
@@ -88,6 +89,13 @@ class AdapterInfo:
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.steps >= 0, "steps", self.steps, "at least 0")
         require(self.fps > 0, "fps", self.fps, "more than 0")
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program trained it, whose file says nothing of that: version, licence,
+        hash and package version are then empty, and frames, size and fps are the usual ones there.
+        """
+        return not self.reference_hash
 
 
 def save_adapter(
@@ -187,7 +195,7 @@ def check_fits(info: AdapterInfo, backbone: Backbone) -> None:
             f"{backbone.family} ({backbone.version}). Load it with a base of the {info.family} "
             "family."
         )
-    if info.version != backbone.version:
+    if info.version and info.version != backbone.version:
         logger.warning(
             "The adapter was trained on %s, the base is %s: the motion may come out weaker.",
             info.version,

@@ -41,7 +41,7 @@ def adapter_info(
             "objective": to_mapping(objective.settings),
             "training": to_mapping(settings),
         },
-        parametrisation=_parametrisation(adapters),
+        parametrisation=adapter_parametrisation(adapters),
         family=backbone.family,
         version=backbone.version,
         rank=adapter_rank(adapters),
@@ -78,7 +78,8 @@ def adapter_sites(adapters: Mapping[str, Adapter]) -> tuple[str, ...]:
     return tuple(sorted(sites))
 
 
-def _parametrisation(adapters: Mapping[str, Adapter]) -> str:
+def adapter_parametrisation(adapters: Mapping[str, Adapter]) -> str:
+    """ "full" for whole weights, else the kind of the first adapter."""
     kind = next(iter(adapters.values())).kind
     return "full" if kind == WeightsAdapter.kind else kind
 

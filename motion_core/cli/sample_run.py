@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,12 @@ from typing import Any
 
 from torch import Tensor
 
-from ..adapter_file import AdapterInfo, check_fits, load_adapter
+from ..adapter_file import AdapterInfo, check_fits
 from ..adapters.base import Adapter
-from ..adapters.embeddings import EmbeddingAdapter
-from ..adapters.lora_adapter import LoraAdapter
+from ..any_adapter import read_any_adapter
 from ..backbones.base import Backbone
-from ..backbones.roles import Role, file_role
 from ..bases import BASES, BaseDefaults, base_defaults, check_parts, load_base
 from ..errors import AdapterError, MotionError, SettingsError
-from ..interop import import_animatediff_lora
-from ..interop_motion_director import import_motion_director
-from ..interop_motion_inversion import import_motion_embed
 from ..media import (
     contact_sheet,
     require_frames_folder,
@@ -42,13 +37,6 @@ from .injected_image import with_image
 from .request import PARTS, absolute_paths
 from .run_folder import writable_folder
 from .terminal import Terminal, say
-
-# How other programs' adapters are read.
-_IMPORTS: Mapping[Role, Callable[[Path], Mapping[str, LoraAdapter | EmbeddingAdapter]]] = {
-    Role.MOTION_LORA: lambda path: {"temporal": import_animatediff_lora(path)},
-    Role.POSITIONAL_LORA: import_motion_director,
-    Role.MOTION_EMBEDDING: lambda path: {"temporal": import_motion_embed(path)},
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,17 +90,15 @@ def run_from_flags(
 
 
 def read_adapter(text: str) -> GivenAdapter:
-    """FILE or FILE:STRENGTH; our own adapter file, an AnimateDiff motion LoRA, a list of the
-    official MotionDirector or an embedding of the official Motion Inversion.
-    """
+    """FILE or FILE:STRENGTH; see `read_any_adapter` for what it may be."""
     path, strength = split_strength(text)
-    if (role := file_role(path)) in _IMPORTS:
-        found = _IMPORTS[role](path)
-        family = next(iter(found.values())).family
-        return GivenAdapter(path=path, strength=strength, family=family, info=None, adapters=found)
-    info, adapters = load_adapter(path)
+    info, adapters = read_any_adapter(path)
     return GivenAdapter(
-        path=path, strength=strength, family=info.family, info=info, adapters=adapters
+        path=path,
+        strength=strength,
+        family=info.family,
+        info=None if info.is_foreign else info,
+        adapters=adapters,
     )
 
 

@@ -1,11 +1,11 @@
 """Evaluates videos by every metric whose model is there.
 
-In: an `EvaluationRequest`. Out: a `Report`. One video is in memory at a time.
+In: an `EvaluationRequest`, of which one video is in memory at a time, or frames. Out: a `Report`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from .base import Subject
 from .models import METRICS, Loaded, ModelFiles, Texts, load_scorers
 from .report import Report, VideoScores
 from .tracklet_scores import require_same_length
-from .videos import VideoSettings, load_video, video_length, video_paths
+from .videos import Video, VideoSettings, load_video, video_length, video_paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +61,45 @@ def evaluate(
         videos.append(_scored(subject, loaded))
         if progress:
             progress(len(videos), len(paths))
+    return _report(videos, loaded, reference.name if reference else None)
+
+
+def evaluate_frames(
+    subjects: Sequence[Subject],
+    reference: Video | None,
+    files: ModelFiles,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Scores videos that are in memory; otherwise as `evaluate`.
+
+    subjects: all with a prompt or none, and the same for the entity's. Raises MotionError for
+    videos that differ in length from the reference, and for files of another model.
+    """
+    if reference is not None:
+        for video in (subject.video for subject in subjects):
+            length = len(reference.frames)
+            require_same_length(video.name, len(video.frames), reference.name, length)
+    texts = Texts(
+        prompt=all(subject.prompt for subject in subjects),
+        entity_prompt=all(subject.entity_prompt for subject in subjects),
+    )
+    loaded = load_scorers(files, reference, texts, device)
+    videos: list[VideoScores] = []
+    for subject in subjects:
+        videos.append(_scored(subject, loaded))
+        if progress:
+            progress(len(videos), len(subjects))
+    return _report(videos, loaded, reference.name if reference else None)
+
+
+def _report(videos: Sequence[VideoScores], loaded: Loaded, reference: str | None) -> Report:
     return Report(
         metrics=METRICS,
         videos=videos,
         models=[scorer.model for scorer in loaded.scorers],
         missing=loaded.missing,
-        reference=reference.name if reference else None,
+        reference=reference,
     )
 
 
