@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..motion_core.adapters.base import Adapter
     from ..motion_core.backbones.base import Backbone
     from ..motion_core.bases import BaseDefaults
+    from ..motion_core.noise_file import NoiseInfo
     from ..motion_core.types import Clip
 
 
@@ -41,7 +42,8 @@ class Motion:
 
     name: for messages, usually the file's. adapters: all that the file holds, by name; which of
     them play, `played` says. strength: 1 is as trained. inverted: (1, C, F, h, w), the latents of
-    the reference's own noise from the file's sidecar.
+    the reference's own noise from the file's sidecar, and noise: what that says of them. previews:
+    the file's small pictures, JPEG or PNG, in order.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Motion:
     adapters: Mapping[str, Adapter]
     strength: float = 1.0
     inverted: Tensor | None = None
+    noise: NoiseInfo | None = None
+    previews: Sequence[bytes] = ()
 
 
 # Socket MOTION_ADAPTER: motions that are played together.
