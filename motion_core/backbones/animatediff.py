@@ -111,7 +111,7 @@ class AnimateDiff:
 
 
 def load_animatediff(
-    checkpoint: Path,
+    checkpoint: Path | TensorFile,
     motion_module: Path,
     domain_adapter: Path | None = None,
     dtype: torch.dtype = torch.float32,
@@ -120,11 +120,12 @@ def load_animatediff(
 ) -> AnimateDiff:
     """Loads AnimateDiff; nothing is fetched.
 
-    checkpoint, motion_module: files or diffusers folders. domain_adapter: merged into the spatial
-    layers at full strength. vae: for a checkpoint without one, or to replace its own.
+    checkpoint, motion_module: files or diffusers folders; the checkpoint may be an opened file.
+    domain_adapter: merged into the spatial layers at full strength. vae: for a checkpoint without
+    one, or to replace its own.
     Raises FormatError for a file that is missing, damaged, of another role or of another size.
     """
-    image = _open_image(Path(checkpoint))
+    image = _open_image(checkpoint)
     motion = _open_motion(Path(motion_module))
     unet = _filled_unet(image, motion, dtype, device)
     if domain_adapter is not None:
@@ -133,10 +134,12 @@ def load_animatediff(
         text = text_from_file(image.file, dtype, device)
     else:
         text = text_from_folder(image.folder / "text_encoder", CLIP_PAD, dtype, device)
-    if vae is None and image.folder is None:
-        own_vae = vae_from_file(image.file, dtype, device)
+    if vae is not None:
+        own_vae = load_vae(Path(vae), dtype, device)
+    elif image.folder is not None:
+        own_vae = load_vae(image.folder / "vae", dtype, device)
     else:
-        own_vae = load_vae(Path(vae or Path(checkpoint) / "vae"), dtype, device)
+        own_vae = vae_from_file(image.file, dtype, device)
     return AnimateDiff(
         unet=unet,
         vae=own_vae,
@@ -162,13 +165,13 @@ class _Motion(NamedTuple):
     version: str
 
 
-def _open_image(path: Path) -> _Image:
-    if path.is_dir():
+def _open_image(source: Path | TensorFile) -> _Image:
+    if not isinstance(source, TensorFile) and (path := Path(source)).is_dir():
         file = open_folder(path / "unet")
         require_role(file, (Role.IMAGE_UNET,), "a Stable Diffusion 1.5 UNet")
         with using_configuration(str(path / "unet")):
             return _Image(file, _from_unet2d(read_config(path / "unet")), path, {})
-    file = open_tensors(path)
+    file = source if isinstance(source, TensorFile) else open_tensors(source)
     require_role(file, (Role.SD15_CHECKPOINT,), "a Stable Diffusion 1.5 checkpoint")
     own = own_metadata(file)
     return _Image(file, own.get("unet") or image_unet_config(file, LDM_UNET), None, own)
