@@ -2,13 +2,14 @@
 
 The callable is called on the trainer's thread. It may raise `CancelRun` (or any other exception)
 to stop the run; the trainer then saves a resumable state, restores the model and lets the
-exception pass.
+exception pass. To a `StepDone` it may answer with a `Request`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Flag, auto
 from pathlib import Path
 
 
@@ -18,6 +19,13 @@ class CancelRun(Exception):
 
 class StopRun(Exception):
     """Raised from an event sink to end a run early: `train` saves and returns what is learned."""
+
+
+class Request(Flag):
+    """What a sink may answer to a `StepDone`, to be done once before the next step."""
+
+    SAVE = auto()
+    SAMPLE = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +94,7 @@ class Failed(Event):
     path: Path | None
 
 
-EventSink = Callable[[Event], None]
+EventSink = Callable[[Event], Request | None]
 
 
 def ignore_events(event: Event) -> None:

@@ -34,6 +34,7 @@ from .events import (
     Event,
     EventSink,
     Failed,
+    Request,
     SampleMade,
     Saved,
     Started,
@@ -142,10 +143,12 @@ class TrainingRun:
             step = self.position.step
             self._emit(Started(step=step, total=settings.steps, resumed=resumed, settings=values))
             while self.position.step < settings.steps:
-                self._emit(self._step())
-                if _due(settings.save_every, self.position.step):
+                asked = self._emit(self._step()) or Request(0)
+                step = self.position.step
+                if Request.SAVE in asked or _due(settings.save_every, step):
                     self._save()
-                if self.make_sample and _due(settings.sample_every, self.position.step):
+                sampling = Request.SAMPLE in asked or _due(settings.sample_every, step)
+                if self.make_sample and sampling:
                     self._sample(self.make_sample)
         except StopRun:
             logger.info("Run stopped early, after %d steps.", self.position.step)
@@ -324,9 +327,9 @@ class TrainingRun:
         step, total = self.position.step, self.settings.steps
         run_records.write_state(self.run_folder, state, step=step, total=total)
 
-    def _emit(self, event: Event) -> None:
+    def _emit(self, event: Event) -> Request | None:
         try:
-            self.sink(event)
+            return self.sink(event)
         except BaseException as error:
             self.from_sink = error
             raise

@@ -25,13 +25,16 @@ from motion_core.events import (
     Cancelled,
     CancelRun,
     Event,
+    EventSink,
     Failed,
     Finished,
+    Request,
     SampleMade,
     Saved,
     Started,
     StepDone,
     StopRun,
+    ignore_events,
 )
 from motion_core.objectives.base import LossTerm
 from motion_core.objectives.motion_director import (
@@ -406,6 +409,54 @@ def test_samples_see_the_base_and_disturb_nothing(tmp_path: Path) -> None:
     plain = dataclasses.replace(settings, sample_every=0)
     assert_same_run(
         sampled, train(backbone, TWO_CLIPS, resume_objective(), plain, tmp_path / "plain")
+    )
+
+
+def test_a_sink_can_ask_for_a_checkpoint_and_a_sample(tmp_path: Path) -> None:
+    """Each answer is done once, after the step that it answers, and changes no weight."""
+    answers = {1: Request.SAVE, 3: Request.SAMPLE, 4: Request.SAVE | Request.SAMPLE}
+    settings = dataclasses.replace(RESUME_SETTINGS, save_every=0)
+    seen: list[tuple[str, int]] = []
+
+    def sink(event: Event) -> Request | None:
+        if isinstance(event, (Saved, SampleMade)):
+            seen.append((type(event).__name__, event.step))
+        return answers.get(event.step) if isinstance(event, StepDone) else None
+
+    def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
+        return SampleMade(step=step, prompt="", frames_path=tmp_path / f"{step}.mp4")
+
+    def trained(folder: str, sink: EventSink) -> TrainResult:
+        return train(
+            tiny_animatediff(),
+            TWO_CLIPS,
+            resume_objective(),
+            settings,
+            tmp_path / folder,
+            sink,
+            make_sample=make_sample,
+        )
+
+    asked = trained("asked", sink)
+    assert seen == [
+        ("Saved", 1),
+        ("SampleMade", 3),
+        ("Saved", 4),
+        ("SampleMade", 4),
+        ("Saved", 6),
+    ]
+    assert_same_run(asked, trained("plain", ignore_events))
+
+
+def test_a_sample_that_is_asked_for_needs_a_way_to_make_it(tmp_path: Path) -> None:
+    """Without make_sample the request does nothing."""
+    train(
+        tiny_animatediff(),
+        TWO_CLIPS,
+        LeastSquares(),
+        SHORT,
+        tmp_path,
+        lambda event: Request.SAMPLE,
     )
 
 
