@@ -1,0 +1,222 @@
+"""A run that a thread of this process trains: an event sink that remembers, and that hands on what
+people ask of it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..events import (
+    Cancelled,
+    CancelRun,
+    Event,
+    Failed,
+    Finished,
+    Request,
+    SampleMade,
+    Saved,
+    Started,
+    StepDone,
+    StopRun,
+)
+from ..run_records import read_metrics, write_json
+from .curves import Curves, Point, curves_of, short
+from .folder import (
+    MARKS,
+    RUN,
+    RunOrigin,
+    RunRequestError,
+    add_mark,
+    append_mark,
+    read_marks,
+    read_object,
+    samples_of,
+)
+from .stats import Stats, stats_of
+from .throttle import Throttle
+
+Command = Literal["stop", "save", "sample", "pause"]
+COMMANDS: tuple[str, ...] = get_args(Command)
+
+
+class LiveRun:
+    """Called with the trainer's events; any thread may read it and ask it for something.
+
+    States: preparing (before the first step), running, finished, cancelled, paused, failed.
+    """
+
+    def __init__(self, folder: Path, origin: RunOrigin) -> None:
+        self.folder, self.origin = folder, origin
+        self.state, self.message = "preparing", ""
+        self.step = self.total = 0
+        self.saved_as: list[str] = []
+        self.feed: Throttle | None = None
+        self._lock = threading.Lock()
+        self._asked: set[str] = set()
+        self._began = time.time()
+        earlier = read_object(folder / RUN)
+        self.part = int(earlier.get("part", 0)) + 1
+        self.first_began = float(earlier.get("began", self._began))
+        self._earlier_seconds = float(earlier.get("elapsed", 0.0))
+        self._ended: float | None = None
+        self.curves, self.stats = Curves(), Stats()
+        self.marks: dict[str, list[int]] = {"saved": [], "resumed": []}
+        self.samples: list[dict[str, Any]] = []
+        self.write()
+
+    def __call__(self, event: Event) -> Request | None:
+        """Raises StopRun or CancelRun where that was asked for."""
+        with self._lock:
+            self._take(event)
+        if self.feed is not None:
+            self.feed.changed()
+        return self._answer(event) if isinstance(event, (Started, StepDone)) else None
+
+    def ask(self, command: str) -> None:
+        """Does it after the step that is going on. Raises RunRequestError if the run is over."""
+        with self._lock:
+            if self.state not in ("preparing", "running"):
+                raise RunRequestError(
+                    f"Run {self.folder.name!r} is {self.state}; only a run that goes on can "
+                    f"{command}.",
+                    409,
+                )
+            self._asked.add(command)
+
+    def adapter_saved(self, name: str) -> None:
+        """The finished adapter is in a loader's list under this name."""
+        with self._lock:
+            self.saved_as.append(name)
+        self._tell()
+
+    def over(self, state: str, message: str = "") -> None:
+        """The run's node is left. What had come to its end keeps its state, unless what followed,
+        such as saving the adapter, failed.
+        """
+        with self._lock:
+            if self.state in ("preparing", "running") or state == "failed":
+                self.state, self.message = state, message or self.message
+            self._ended = time.time()
+        self._tell()
+
+    def _tell(self) -> None:
+        self.write()
+        if self.feed is not None:
+            self.feed.changed()
+
+    def summary(self) -> dict[str, Any]:
+        """What the header and the figures show, without history."""
+        with self._lock:
+            return {
+                "id": self.folder.name,
+                "state": self.state,
+                "step": self.step,
+                "total": self.total,
+                "part": self.part,
+                "node_id": self.origin.node_id,
+                "workflow_id": self.origin.workflow_id,
+                "prompt_id": self.origin.prompt_id,
+                "title": self.origin.title,
+                "began": self.first_began,
+                "elapsed": short(self.elapsed()),
+                "asked": sorted(self._asked),
+                "saved_as": list(self.saved_as),
+                "message": self.message,
+                "memory_total": self.origin.memory_total,
+                **self.stats.shown(),
+            }
+
+    def points(self, since: int) -> dict[str, list[Point]]:
+        with self._lock:
+            return self.curves.since(since)
+
+    def lists(self) -> dict[str, Any]:
+        """Samples and marks."""
+        with self._lock:
+            return {
+                "samples": list(self.samples),
+                "checkpoints": list(self.marks["saved"]),
+                "resumes": list(self.marks["resumed"]),
+            }
+
+    def elapsed(self) -> float:
+        """Seconds since the run's node began, with those of the parts before."""
+        return self._earlier_seconds + (self._ended or time.time()) - self._began
+
+    def write(self) -> None:
+        """run.json: what a restarted server cannot know from the trainer's records."""
+        origin = self.origin
+        record = {
+            "state": self.state,
+            "node_id": origin.node_id,
+            "workflow_id": origin.workflow_id,
+            "prompt_id": origin.prompt_id,
+            "title": origin.title,
+            "part": self.part,
+            "began": self.first_began,
+            "elapsed": self.elapsed(),
+            "saved_as": self.saved_as,
+            "message": self.message,
+            "memory_total": origin.memory_total,
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / RUN, record)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, StepDone):
+            self.step, self.total = event.step, event.total
+            self.curves.add(event.step, event.losses)
+            self.stats.add(event)
+        elif isinstance(event, SampleMade):
+            self._add_sample(event)
+        elif isinstance(event, Saved):
+            self._mark("saved", event.step)
+            self.write()
+        elif isinstance(event, Failed):
+            self.state, self.message = "failed", event.message
+        elif isinstance(event, Cancelled):
+            self.state = "paused" if "pause" in self._asked else "cancelled"
+        elif isinstance(event, Finished):
+            self.state = "finished"
+
+    def _start(self, event: Started) -> None:
+        """A run that begins anew forgets what the folder tells of an earlier one."""
+        self.state, self.step, self.total = "running", event.step, event.total
+        if not event.resumed:
+            (self.folder / MARKS).unlink(missing_ok=True)
+            self._earlier_seconds = 0.0
+            self.write()
+            return
+        rows = [row for row in read_metrics(self.folder) if row["step"] <= event.step]
+        self.curves, self.stats = curves_of(rows), stats_of(rows)
+        self.samples = [s for s in samples_of(self.folder) if s["step"] <= event.step]
+        self.marks = read_marks(self.folder)
+        self._mark("resumed", event.step)
+        self.write()
+
+    def _add_sample(self, event: SampleMade) -> None:
+        sample = {"step": event.step, "file": event.frames_path.name}
+        self.samples = [*(s for s in self.samples if s["step"] != event.step), sample]
+
+    def _mark(self, kind: str, step: int) -> None:
+        add_mark(self.marks, kind, step)
+        append_mark(self.folder, {"kind": kind, "step": step})
+
+    def _answer(self, event: Event) -> Request | None:
+        if "stop" in self._asked:
+            raise StopRun
+        if "pause" in self._asked:
+            raise CancelRun
+        if not isinstance(event, StepDone):
+            return None
+        with self._lock:
+            asked, self._asked = self._asked, set()
+        answers = {"save": Request.SAVE, "sample": Request.SAMPLE}
+        return reduce(or_, (answers[name] for name in asked), Request(0))

@@ -1,0 +1,82 @@
+"""The one registry of training runs of this ComfyUI server, and how the Train node is watched.
+
+    with watched_run(folder, node_id=…, prompt_id=…, prompt=…, extra_pnginfo=…, title=…) as run:
+        result = train(…, sink=run, make_sample=…)   # samples go to folder/"samples"/"step-N.mp4"
+        run.adapter_saved("zigzag.safetensors")      # the name in the loader's list
+
+`run` is the trainer's event sink; it raises StopRun or CancelRun where a person asked for it, and
+asks for checkpoints and samples. The clip that is learned goes to folder/"samples"/"reference.mp4".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+from server import PromptServer
+
+from ..motion_core.run_registry.folder import RunOrigin
+from ..motion_core.run_registry.live_run import LiveRun
+from ..motion_core.run_registry.registry import RunRegistry
+from .folders import runs_folder
+
+EVENT = "motion_adapters.run"
+
+
+@cache
+def run_registry() -> RunRegistry:
+    """One for the whole server, as its pages follow every run whatever node made it."""
+    cancelling = (comfy.model_management.InterruptProcessingException,)
+    return RunRegistry(runs_folder(), _announce, cancelling)
+
+
+@contextmanager
+def watched_run(
+    folder: Path,
+    *,
+    node_id: str | None,
+    prompt_id: str | None,
+    prompt: Mapping[str, Any] | None,
+    extra_pnginfo: Mapping[str, Any] | None,
+    title: str,
+) -> Iterator[LiveRun]:
+    """The event sink of a run in `runs_folder() / <run id>`, while its node prepares, trains and
+    saves; what passes through is told to the pages.
+
+    node_id, prompt and extra_pnginfo: the node's hidden inputs. title: what lists call the run.
+    """
+    workflow = (extra_pnginfo or {}).get("workflow") or {}
+    origin = RunOrigin(
+        node_id=str(node_id or ""),
+        prompt_id=str(prompt_id or ""),
+        workflow_id=workflow_id(extra_pnginfo),
+        title=title,
+        memory_total=_memory_total(),
+    )
+    kept = {"output": dict(prompt), "workflow": workflow} if prompt else None
+    with run_registry().watch(folder, origin, kept) as run:
+        yield run
+
+
+def unfinished_runs(node_id: str | None, extra_pnginfo: Mapping[str, Any] | None) -> list[Path]:
+    """Folders of the node's runs that a checkpoint lets go on, the last one first."""
+    return run_registry().unfinished(str(node_id or ""), workflow_id(extra_pnginfo))
+
+
+def workflow_id(extra_pnginfo: Mapping[str, Any] | None) -> str:
+    """The id of the graph that a prompt was made from, "" without one (prompts from scripts)."""
+    workflow = (extra_pnginfo or {}).get("workflow") or {}
+    return str(workflow.get("id") or "")
+
+
+def _announce(message: dict[str, Any]) -> None:
+    PromptServer.instance.send_sync(EVENT, message)
+
+
+def _memory_total() -> int:
+    device = comfy.model_management.get_torch_device()
+    return int(comfy.model_management.get_total_memory(device))
