@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from comfy_api.latest import ComfyExtension, io
 
 from .folders import register_folders
+from .run_routes import add_run_routes
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +48,11 @@ NODES: Mapping[str, Sequence[str]] = {
 
 
 class MotionAdapters(ComfyExtension):
-    """Registers the folders when it is made: ComfyUI 0.8 never calls `on_load`."""
+    """Registers folders and routes when it is made: ComfyUI 0.8 never calls `on_load`."""
 
     def __init__(self) -> None:
         register_folders()
+        add_run_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [node for topic, names in NODES.items() for node in _nodes(topic, names)]
