@@ -26,6 +26,7 @@ from ..errors import MotionError
 from ..media import contact_sheet, write_gif, write_image, write_video
 from ..noise_file import load_noise, noise_path
 from ..run_records import write_json
+from ..run_results import METRICS, viewing_scale
 from ..shape_world.base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE
 from ..shape_world.comparison import Comparison
 from ..shape_world.references import DEMO_CLIP, FPS, reference
@@ -34,8 +35,7 @@ from ..shape_world.sampling import usual_settings
 from ..shape_world.scores import Subject
 from .device import chosen_device
 from .request import build_request
-from .results import viewing_scale
-from .run_folder import ADAPTER, METRICS, writable_folder
+from .run_folder import ADAPTER, writable_folder
 from .terminal import Terminal, say
 from .train_run import run_training
 

@@ -17,7 +17,6 @@ from ..errors import MotionError
 
 ADAPTER = "adapter.safetensors"
 SETTINGS = "adapter.json"
-METRICS = "metrics.json"
 RECORDS = ("state.json", "settings.json", "metrics.jsonl")
 FOLDERS = ("checkpoints", "samples")
 

@@ -20,6 +20,7 @@ from ..events import Event, SampleMade, Started
 from ..media import write_video
 from ..pipeline import generate
 from ..run_records import write_json
+from ..run_results import Showing, Trained, viewing_scale, write_results
 from ..sampler import SampleSettings
 from ..settings import require
 from ..shown import shown_adapters
@@ -36,8 +37,7 @@ from .request import (
     objective_name,
     read_layer,
 )
-from .results import Trained, viewing_scale, write_results
-from .run_folder import SETTINGS, claimed, forget_earlier_run
+from .run_folder import ADAPTER, SETTINGS, claimed, forget_earlier_run
 from .terminal import Terminal, say
 
 INTERRUPTED = 130
@@ -109,9 +109,20 @@ def run_training(
         backbone, latents, request.objective, request.train, output, sink, make_sample=make_sample
     )
     trained = Trained(
-        backbone=backbone, clips=clips, latents=latents, request=request, result=result
+        backbone=backbone,
+        clips=clips,
+        latents=latents,
+        objective=request.objective,
+        settings=request.train,
+        result=result,
+        document=request.document(),
     )
-    write_results(output, trained, settings, terminal)
+    showing = Showing(
+        sample=settings,
+        prompt=request.run.sample_prompt,
+        inversion_steps=request.run.inversion_steps,
+    )
+    write_results(output / ADAPTER, output, trained, showing, terminal.steps)
 
 
 def load_all_clips(request: TrainRequest) -> list[Clip]:
