@@ -25,7 +25,6 @@ from .architecture import (
     Config,
     image_unet_config,
     motion_channels,
-    motion_config,
     own_metadata,
 )
 from .base import Family
@@ -39,16 +38,16 @@ from .components import (
     text_from_folder,
     vae_from_file,
 )
-from .formats import KeyMap, motion_keys, same_keys, unet_keys, with_prefix
+from .formats import KeyMap, same_keys, unet_keys, with_prefix
 from .loading import Section, build_empty, fill, using_configuration
-from .roles import LDM_UNET, MOTION_MODULES, Role, motion_module_version, require_role
+from .motion_modules import NOT_MOTION, OpenedMotion, motion_file_keys, open_motion
+from .roles import LDM_UNET, Role, require_role
 from .temporal import check_frames, skip_single_frames, spatial_linear_names, temporal_linear_names
 from .tensor_files import TensorFile, open_tensors
 from .text import TextEncoder
 
 SD15_LICENCE = "CreativeML Open RAIL-M"
 
-_MOTION_ENTRIES = ("motion_num_attention_heads", "motion_max_seq_length", "use_motion_mid_block")
 _IMAGE_ENTRIES = (
     "in_channels",
     "out_channels",
@@ -126,7 +125,7 @@ def load_animatediff(
     Raises FormatError for a file that is missing, damaged, of another role or of another size.
     """
     image = _open_image(checkpoint)
-    motion = _open_motion(Path(motion_module))
+    motion = open_motion(Path(motion_module))
     unet = _filled_unet(image, motion, dtype, device)
     if domain_adapter is not None:
         merge_domain_adapter(unet, Path(domain_adapter))
@@ -159,12 +158,6 @@ class _Image(NamedTuple):
     own: Mapping[str, Any]
 
 
-class _Motion(NamedTuple):
-    file: TensorFile
-    config: Config
-    version: str
-
-
 def _open_image(source: Path | TensorFile) -> _Image:
     if not isinstance(source, TensorFile) and (path := Path(source)).is_dir():
         file = open_folder(path / "unet")
@@ -188,18 +181,8 @@ def _from_unet2d(config: Config) -> Config:
     return {**values, "num_attention_heads": heads}
 
 
-def _open_motion(path: Path) -> _Motion:
-    file = open_folder(path) if path.is_dir() else open_tensors(path)
-    role = require_role(file, MOTION_MODULES, "an AnimateDiff motion module")
-    own = own_metadata(file)
-    given = read_config(path) if path.is_dir() else own.get("motion", {})
-    config = {**motion_config(file), **{k: given[k] for k in _MOTION_ENTRIES if k in given}}
-    version = own.get("version", f"animatediff-sd15-{motion_module_version(role)}")
-    return _Motion(file, config, version)
-
-
 def _filled_unet(
-    image: _Image, motion: _Motion, dtype: torch.dtype, device: torch.device | str
+    image: _Image, motion: OpenedMotion, dtype: torch.dtype, device: torch.device | str
 ) -> UNetMotionModel:
     unet = build_empty(
         lambda: UNetMotionModel(**{**image.config, **motion.config}),
@@ -224,8 +207,7 @@ def _filled_unet(
             file=motion.file,
             keys=motion_file_keys(motion.file, names),
             part="the motion modules",
-            # Some motion modules were saved together with the UNet that they were trained on.
-            ignored=r"^(?!.*motion_modules)",
+            ignored=NOT_MOTION,
         ),
     ]
     return fill(unet, sections, dtype, device)
@@ -237,13 +219,6 @@ def checkpoint_unet_keys(unet: UNetMotionModel) -> KeyMap:
     up_attention = ["CrossAttn" in kind for kind in unet.config["up_block_types"]]
     keys = unet_keys(spatial, unet.config["layers_per_block"], up_attention, temporal=False)
     return with_prefix(keys, LDM_UNET)
-
-
-def motion_file_keys(file: TensorFile, names: list[str]) -> KeyMap:
-    """The motion modules in a file of the authors or in one with diffusers' names."""
-    if any(".temporal_transformer." in key for key in file.shapes):
-        return motion_keys(names)
-    return same_keys(name for name in names if ".motion_modules." in name)
 
 
 @torch.no_grad()
