@@ -17,7 +17,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 from torch import Tensor
@@ -25,7 +25,7 @@ from torch import Tensor
 from .adapters import ADAPTERS
 from .adapters.base import Adapter, Scope
 from .adapters.lora_keys import has_animatediff_names
-from .backbones.base import Backbone, Family
+from .backbones.base import Family
 from .backbones.roles import ADAPTER_METADATA, Role, require_role
 from .backbones.tensor_files import TensorFile, open_tensors, write_tensors
 from .errors import AdapterError, FormatError, SettingsError
@@ -183,7 +183,17 @@ def preview_jpeg(frame: Tensor, size: int = 128) -> bytes:
     return buffer.getvalue()
 
 
-def check_fits(info: AdapterInfo, backbone: Backbone) -> None:
+class Versioned(Protocol):
+    """What adapters fit or do not: a Backbone, or a part of one."""
+
+    @property
+    def family(self) -> Family: ...
+
+    @property
+    def version(self) -> str: ...
+
+
+def check_fits(info: AdapterInfo, backbone: Versioned) -> None:
     """Raises AdapterError if the base is of another family; logs a warning for another version.
 
     A version's adapter may work on the next (AnimateDiff v2's on v3, say), so that is for the user

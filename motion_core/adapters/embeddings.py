@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..backbones.base import Backbone, Family
 from ..errors import AdapterError, FormatError
@@ -126,8 +126,16 @@ class EmbeddingAdapter:
                 f"The motion embedding was trained on {self.family}, the base is "
                 f"{backbone.family}. Use it with a base of the {self.family} family."
             )
+        with shifted_attention(backbone.unet, self.shifts(backbone.unet, strength)):
+            yield
+
+    def shifts(self, unet: nn.Module, strength: float) -> dict[str, BlockShifts]:
+        """What `shifted_attention` adds, by block; the last size of each is kept, on its device.
+
+        Raises AdapterError if a block is missing or of another width.
+        """
         for name, block in self.blocks.items():
-            norm: Any = find_block(backbone.unet, name).norm1
+            norm: Any = find_block(unet, name).norm1
             width = int(norm.normalized_shape[0])
             if width != block.qk.shape[-1]:
                 raise AdapterError(
@@ -135,9 +143,7 @@ class EmbeddingAdapter:
                     f"{block.qk.shape[-1]}. Use the base that it was made for."
                 )
         told: set[tuple[object, Size]] = set()
-        shifts = {name: self._shifts(block, strength, told) for name, block in self.blocks.items()}
-        with shifted_attention(backbone.unet, shifts):
-            yield
+        return {name: self._shifts(block, strength, told) for name, block in self.blocks.items()}
 
     def _shifts(
         self, block: BlockEmbedding, strength: float, told: set[tuple[object, Size]]
