@@ -1,0 +1,272 @@
+"""Node: learns the motion of clips into an adapter file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import comfy.model_management as management
+from comfy_api.latest import io
+from comfy_execution.utils import get_executing_context
+
+from ..motion_core.errors import ClipError
+from .bridge import core_run, image_from_pixels, steps_shown
+from .method_fields import METHOD_FIELDS
+from .methods import MethodSettingsSocket, objective_input
+from .requests import MethodSettings, build_objective, build_training
+from .run_choice import Resume, checked_name
+from .runs import watched_run
+from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionClipsSocket
+
+if TYPE_CHECKING:
+    from ..motion_core.types import Clip
+    from .training import TrainingRequest
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+# What each preset says of recomputing blocks in the backward pass.
+MEMORY: Mapping[str, bool | None] = {"auto": None, "fast": False, "low": True}
+
+
+class TrainMotionAdapter(io.ComfyNode):
+    """Trains and saves; a run that was cancelled goes on, one that is done is reused."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TrainMotionAdapter",
+            display_name="Train Motion Adapter",
+            category="motion/train",
+            description="Learns the motion of clips into a file that the loaders list. Cancel "
+            "keeps what is learned: queue again to go on. The same settings twice reuse the "
+            "finished file.",
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            inputs=[*_main_inputs(), *_sample_inputs(), *_run_inputs()],
+            outputs=[
+                MotionAdapterSocket.Output(
+                    "adapter", display_name="adapter", tooltip="The learned motion, to play it."
+                ),
+                io.String.Output(
+                    "file_name",
+                    display_name="file name",
+                    tooltip="The adapter's name in the loaders' lists.",
+                ),
+                io.Image.Output(
+                    "samples",
+                    display_name="samples",
+                    tooltip="Frames made with the adapter under the sample prompt.",
+                ),
+                io.Custom("LOSS_MAP").Output(
+                    "loss",
+                    display_name="loss",
+                    tooltip="The loss of every step, for ComfyUI's Plot Loss Graph.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, resume: Resume = "continue", **others: Any) -> float:
+        """A new run is made each time that it is asked for."""
+        return float("nan") if resume == "new" else 0.0
+
+    @classmethod
+    def execute(cls, name: str, **choices: Any) -> io.NodeOutput:
+        with core_run():
+            # Imported here: it needs diffusers.
+            from .training import train_motion
+
+            name = checked_name(name)
+            context = get_executing_context()
+            watch = partial(
+                watched_run,
+                node_id=cls.hidden.unique_id,
+                prompt_id=context.prompt_id if context is not None else None,
+                prompt=cls.hidden.prompt,
+                extra_pnginfo=cls.hidden.extra_pnginfo,
+                title=name,
+            )
+            trained = train_motion(
+                _request(name=name, **choices), watch, steps_shown(cls.hidden.unique_id)
+            )
+            return io.NodeOutput(
+                (trained.motion,),
+                trained.path.name,
+                image_from_pixels(trained.samples),
+                {"loss": list(trained.losses)},
+            )
+
+
+def _request(
+    *,
+    base: MotionBase,
+    clips: Sequence[Clip],
+    objective: Mapping[str, Any],
+    name: str,
+    resume: Resume,
+    sample_prompt: str,
+    inversion_steps: int,
+    advanced: MethodSettings | None = None,
+    **training: Any,
+) -> TrainingRequest:
+    from .training import TrainingRequest
+
+    if not clips:
+        raise ClipError("There are no clips to train on. Connect Motion Clip.")
+    widgets = dict(objective)
+    method = str(widgets.pop("objective")).replace("-", "_")
+    said = _said(base, method, **training)
+    return TrainingRequest(
+        base=base,
+        clips=clips,
+        objective=build_objective(base.defaults, method, widgets, advanced),
+        settings=build_training(base.defaults, method, said, advanced),
+        name=name,
+        resume=resume,
+        sample_prompt=sample_prompt.strip() or None,
+        inversion_steps=inversion_steps,
+    )
+
+
+def _said(
+    base: MotionBase,
+    method: str,
+    *,
+    steps: int,
+    learning_rate: float,
+    precision: str,
+    memory: str,
+    **others: Any,
+) -> dict[str, object]:
+    """What the widgets ask of `TrainSettings`; 0 and "auto" leave it to the base and the method."""
+    assert method in METHOD_FIELDS, method
+    said: dict[str, object] = {
+        **others,
+        "precision": _usual_precision() if precision == "auto" else precision,
+    }
+    if steps:
+        said["steps"] = steps
+    if learning_rate:
+        said["learning_rate"] = learning_rate
+    checkpointing = MEMORY[memory]
+    if checkpointing is not None:
+        said["checkpointing"] = checkpointing
+    return said
+
+
+def _usual_precision() -> str:
+    device = management.get_torch_device()
+    if device.type != "cuda":
+        return "fp32"
+    return "bf16" if management.should_use_bf16(device) else "fp16"
+
+
+def _main_inputs() -> list[io.Input]:
+    return [
+        MotionBaseSocket.Input(
+            "base", tooltip="What to train on; the adapter plays on bases of the same family."
+        ),
+        MotionClipsSocket.Input(
+            "clips", tooltip="What to learn from: one clip, or several that share a motion."
+        ),
+        objective_input(),
+        io.Int.Input(
+            "steps",
+            default=0,
+            min=0,
+            max=100000,
+            tooltip="Training steps; 0 is the paper's number, or the base's own. More learns the "
+            "motion better at first, and then the clip's looks.",
+        ),
+        io.Float.Input(
+            "learning_rate",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=1e-6,
+            tooltip="How far each step goes; 0 is the paper's rate, or the base's own. Lower it if "
+            "the loss jumps or samples fall apart.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=2**63 - 1,
+            tooltip="Of the noise and the order in training, and of the samples: the same seed, "
+            "the same adapter.",
+        ),
+        io.Combo.Input(
+            "precision",
+            options=list(PRECISIONS),
+            default="auto",
+            tooltip="Of the frozen weights; what is trained is always fp32. bf16 and fp16 halve "
+            "the memory. auto: bf16 or fp16 on a GPU, fp32 on a CPU.",
+        ),
+        io.Combo.Input(
+            "memory",
+            options=list(MEMORY),
+            default="auto",
+            tooltip="fast keeps all that the backward pass needs: about double the memory. low "
+            "computes it again: about a third more time. auto: low, but fast for small bases.",
+        ),
+    ]
+
+
+def _sample_inputs() -> list[io.Input]:
+    return [
+        io.String.Input(
+            "sample_prompt",
+            default="",
+            multiline=True,
+            tooltip="What the samples show: the same motion with another subject. Empty takes the "
+            "first clip's prompt.",
+        ),
+        io.Int.Input(
+            "sample_every",
+            default=0,
+            min=0,
+            max=100000,
+            tooltip="Steps between sample videos while training; 0 makes one at the end. Each "
+            "takes as long as making a video does.",
+        ),
+        io.Int.Input(
+            "save_every",
+            default=50,
+            min=0,
+            max=100000,
+            tooltip="Steps between states that a run can go on from if ComfyUI is killed; 0 saves "
+            "at the end and on Cancel only. The last two are kept.",
+        ),
+        io.Int.Input(
+            "inversion_steps",
+            default=50,
+            min=0,
+            max=1000,
+            tooltip="Steps that find the clip's own noise after training, for the noise prior of "
+            "Motion Noise and Sample Motion Video; 0 leaves it out, else at least 2.",
+        ),
+    ]
+
+
+def _run_inputs() -> list[io.Input]:
+    return [
+        io.String.Input(
+            "name",
+            default="motion",
+            tooltip="The adapter's file name in the loaders' lists. A file that another run made "
+            "is never replaced: the new one gets a number.",
+        ),
+        io.Combo.Input(
+            "resume",
+            options=["continue", "new", "reuse"],
+            default="continue",
+            tooltip="What to do with an earlier run of this name and settings. continue: go on "
+            "where it stopped; all done, take its file. new: train from the start. reuse: as "
+            "continue, but take the file of a run that was stopped early too.",
+        ),
+        MethodSettingsSocket.Input(
+            "advanced",
+            optional=True,
+            tooltip="Every other switch, from the settings node of the chosen objective.",
+        ),
+    ]

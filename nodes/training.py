@@ -1,0 +1,292 @@
+"""One training in ComfyUI: which run it is, where it computes, what it leaves.
+
+In: a base, clips and a request. Out: the motion as it stands in its file, the frames of its last
+sample and the losses. The core trains, samples and writes; here ComfyUI's device, folders, progress
+bar, cancel and run registry are brought to it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import comfy.model_management as management
+import folder_paths
+import torch
+from torch import Tensor
+
+from ..motion_core.adapter_file import load_adapter, read_previews
+from ..motion_core.adapters.base import Adapter
+from ..motion_core.backbones.temporal import check_frames
+from ..motion_core.encoding import encode_clips, release_encoders
+from ..motion_core.events import Event, EventSink, Request, SampleMade, StepDone
+from ..motion_core.media import write_video
+from ..motion_core.noise_file import load_noise, noise_path
+from ..motion_core.objectives.base import Objective
+from ..motion_core.pipeline import generate
+from ..motion_core.run_records import loss_history, read_metrics, write_json
+from ..motion_core.run_results import Showing, Trained, viewing_scale, write_results
+from ..motion_core.sampler import SampleSettings
+from ..motion_core.settings import to_mapping
+from ..motion_core.shown import shown_adapters
+from ..motion_core.train_settings import TrainSettings
+from ..motion_core.trained_info import adapter_info
+from ..motion_core.trainer import describe, train
+from ..motion_core.types import Clip, LatentClip
+from .bridge import OnStep, on_accelerator, stop_if_cancelled
+from .folders import adapter_key, runs_folder, save_folder
+from .memory import activation_bytes, check_memory
+from .run_choice import Resume, RunChoice, adapter_file, choose_run, note_saved
+from .run_samples import keep_samples, last_samples
+from .sockets import Motion, MotionBase, played
+
+logger = logging.getLogger(__name__)
+
+
+class WatchedRun(Protocol):
+    """A run as the registry sees it: an event sink that is told of the saved adapter."""
+
+    def __call__(self, event: Event) -> Request | None: ...
+
+    def adapter_saved(self, name: str) -> None: ...
+
+
+Watch = Callable[[Path], AbstractContextManager[WatchedRun]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest:
+    """name: of the adapter. sample_prompt: of the samples, None for the first clip's own.
+    inversion_steps: of the noise file, 0 for none.
+    """
+
+    base: MotionBase
+    clips: Sequence[Clip]
+    objective: Objective
+    settings: TrainSettings
+    name: str
+    resume: Resume
+    sample_prompt: str | None
+    inversion_steps: int
+
+    def document(self) -> dict[str, object]:
+        """The run's settings as plain values, as they lie beside the adapter."""
+        return {
+            "base": self.base.name,
+            "name": self.name,
+            "clips": [
+                {"source": clip.source, "prompt": clip.prompt, "frames": len(clip.frames)}
+                for clip in self.clips
+            ],
+            "sample_prompt": self.sample_prompt,
+            "inversion_steps": self.inversion_steps,
+            "train": to_mapping(self.settings),
+            "objective": {"name": self.objective.name, **to_mapping(self.objective.settings)},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedMotion:
+    """motion: as its file has it, at strength 1. path: of the file. samples: (F, 3, H, W) in
+    [-1, 1]. losses: the sum of each step's terms.
+    """
+
+    motion: Motion
+    path: Path
+    samples: Tensor
+    losses: Sequence[float]
+
+
+def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> TrainedMotion:
+    """Trains, goes on with an earlier run or reuses its adapter.
+
+    watch: the run's event sink, by its folder. on_step: shows progress and raises CancelRun. Raises
+    MotionError before the first step where clips, base and settings do not fit.
+    """
+    backbone, settings = request.base.backbone, request.settings
+    for clip in request.clips:
+        check_frames(backbone, len(clip.frames))
+    device = management.get_torch_device()
+    needed = _needed(request, device)
+    with on_accelerator(backbone, settings.dtype_on(device), needed):
+        cache = Path(folder_paths.get_temp_directory()) / "motion_latents"
+        cache.mkdir(parents=True, exist_ok=True)
+        latents = encode_clips(backbone, request.clips, cache)
+        release_encoders(backbone)
+        stop_if_cancelled()
+        run = choose_run(
+            runs_folder(),
+            request.name,
+            describe(backbone, latents, request.objective, settings),
+            settings.steps,
+            request.resume,
+        )
+        with watch(run.folder) as watched:
+            path = run.adapter or _train(request, run, latents, watched, on_step)
+            watched.adapter_saved(path.name)
+        motion = _loaded(path)
+        samples = last_samples(run.folder, _shown_prompt(request))
+        if samples is None:
+            samples = _sample(request, played((motion,)), on_step)
+            keep_samples(run.folder, samples, _shown_prompt(request))
+    return TrainedMotion(
+        motion=motion, path=path, samples=samples, losses=summed_losses(run.folder)
+    )
+
+
+def summed_losses(run_folder: Path) -> list[float]:
+    """The sum of the terms of every step that has one that is a number, in order."""
+    steps: dict[int, float] = {}
+    for points in loss_history(read_metrics(run_folder)).values():
+        for step, value in points:
+            if value is not None:
+                steps[step] = steps.get(step, 0.0) + value
+    return [steps[step] for step in sorted(steps)]
+
+
+def _train(
+    request: TrainingRequest,
+    run: RunChoice,
+    latents: Sequence[LatentClip],
+    watched: WatchedRun,
+    on_step: OnStep,
+) -> Path:
+    """Trains what is left and writes the results; returns the adapter file."""
+    backbone, folder, settings = request.base.backbone, run.folder, request.settings
+    first = request.clips[0]
+    scale = viewing_scale(first.frames.shape[2])
+    write_video(_samples_folder(folder) / "reference.mp4", first.frames, first.fps, scale)
+
+    def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
+        frames = _sample(request, shown_adapters(adapters, request.objective), on_step)
+        path = _samples_folder(folder) / f"step-{step}.mp4"
+        write_video(path, frames, first.fps, scale)
+        return SampleMade(step=step, prompt=_shown_prompt(request), frames_path=path)
+
+    result = train(
+        backbone,
+        latents,
+        request.objective,
+        settings,
+        folder,
+        _sink(watched, on_step),
+        make_sample=make_sample,
+    )
+    trained = Trained(
+        backbone=backbone,
+        clips=request.clips,
+        latents=latents,
+        objective=request.objective,
+        settings=settings,
+        result=result,
+        document=request.document(),
+    )
+    path = _adapter_path(request, trained, folder)
+    showing = Showing(
+        sample=_sample_settings(request),
+        prompt=request.sample_prompt,
+        inversion_steps=request.inversion_steps,
+    )
+    samples = write_results(path, folder, trained, showing, lambda what: on_step)
+    keep_samples(folder, samples, _shown_prompt(request))
+    write_json(path.with_suffix(".json"), request.document())
+    note_saved(folder, path, result.steps)
+    logger.info("Motion Adapters: saved %s", path.name)
+    return path
+
+
+def _sink(watched: WatchedRun, on_step: OnStep) -> EventSink:
+    """The registry first, so that it knows of the step in which Cancel is seen."""
+
+    def sink(event: Event) -> Request | None:
+        answer = watched(event)
+        if isinstance(event, StepDone):
+            on_step(event.step, event.total)
+        return answer
+
+    return sink
+
+
+def _adapter_path(request: TrainingRequest, trained: Trained, run_folder: Path) -> Path:
+    result = trained.result
+    info = adapter_info(
+        trained.backbone,
+        trained.latents,
+        trained.objective,
+        trained.settings,
+        result.adapters,
+        result.steps,
+    )
+    folder = save_folder(adapter_key(info, result.adapters))
+    folder.mkdir(parents=True, exist_ok=True)
+    return adapter_file(folder, request.name, run_folder)
+
+
+def _sample(
+    request: TrainingRequest, adapters: Sequence[tuple[Adapter, float]], on_step: OnStep
+) -> Tensor:
+    backbone, settings = request.base.backbone, _sample_settings(request)
+    return generate(backbone, _shown_prompt(request), adapters, settings, on_step=on_step)
+
+
+def _shown_prompt(request: TrainingRequest) -> str:
+    return request.sample_prompt or request.clips[0].prompt
+
+
+def _sample_settings(request: TrainingRequest) -> SampleSettings:
+    """The first clip's size; a run on images shows its looks in a video of the base's usual
+    length.
+    """
+    first, defaults = request.clips[0], request.base.defaults
+    return SampleSettings(
+        steps=defaults.sample_steps,
+        guidance_scale=defaults.guidance_scale,
+        adapter_end=defaults.adapter_end,
+        frames=defaults.frames if first.is_image else len(first.frames),
+        height=first.frames.shape[2],
+        width=first.frames.shape[3],
+        seed=request.settings.seed,
+    )
+
+
+def _loaded(path: Path) -> Motion:
+    """The motion as everyone who loads the file gets it."""
+    info, adapters = load_adapter(path)
+    noise, inverted = None, None
+    if noise_path(path).is_file():
+        noise, inverted = load_noise(noise_path(path))
+    return Motion(
+        name=path.stem,
+        info=info,
+        adapters=adapters,
+        inverted=inverted,
+        noise=noise,
+        previews=read_previews(path),
+    )
+
+
+def _needed(request: TrainingRequest, device: torch.device) -> int:
+    """Bytes that a step will take beside the weights; refused where the device can never hold it."""
+    if device.type == "cpu":
+        return 0
+    settings, unet = request.settings, request.base.backbone.unet
+    frames, _, height, width = max((clip.frames for clip in request.clips), key=Tensor.numel).shape
+    needed = activation_bytes(
+        frames * (height // 8) * (width // 8) * settings.noise_draws,
+        int(unet.config["block_out_channels"][0]),  # type: ignore[index]
+        settings.dtype_on(device).itemsize,
+        checkpointing=settings.checkpointing,
+    )
+    what = f"{frames} frames of {width}x{height}"
+    check_memory(needed, management.get_total_memory(device), what)
+    return needed
+
+
+def _samples_folder(run_folder: Path) -> Path:
+    folder = run_folder / "samples"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
