@@ -14,6 +14,7 @@ from typing import Literal
 
 Kind = Literal["bool", "int", "float", "text", "lines", "words", "numbers"]
 
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """One setting as a widget.

@@ -76,9 +76,7 @@ def build_training(
 
     of_method: Mapping[str, object] = getattr(OBJECTIVES[method], "train_defaults", {})
     more = advanced.train if advanced is not None else {}
-    return from_mapping(
-        TrainSettings, {**of_method, **defaults.train_with(method), **more, **said}
-    )
+    return from_mapping(TrainSettings, {**of_method, **defaults.train_with(method), **more, **said})
 
 
 def _check_method(method: str, advanced: MethodSettings | None) -> None:
