@@ -1,0 +1,19 @@
+"""The kept sample comes back exactly, for its own prompt only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from motion_adapters.nodes.run_samples import keep_samples, last_samples
+
+
+def test_kept_samples(tmp_path: Path) -> None:
+    assert last_samples(tmp_path, "a car") is None
+    levels = torch.arange(3 * 3 * 8 * 8).remainder(256).reshape(3, 3, 8, 8)
+    frames = levels / 127.5 - 1
+    keep_samples(tmp_path, torch.zeros(12, 3, 8, 8), "a bus")
+    keep_samples(tmp_path, frames, "a car")
+    kept = last_samples(tmp_path, "a car")
+    assert kept is not None and torch.allclose(kept, frames, atol=1e-6)
+    assert last_samples(tmp_path, "a bus") is None
