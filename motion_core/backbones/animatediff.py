@@ -40,9 +40,21 @@ from .components import (
 )
 from .formats import KeyMap, same_keys, unet_keys, with_prefix
 from .loading import Section, build_empty, fill, using_configuration
-from .motion_modules import NOT_MOTION, OpenedMotion, motion_file_keys, open_motion
+from .motion_modules import (
+    NOT_MOTION,
+    ORIGINAL,
+    OpenedMotion,
+    motion_file_keys,
+    open_motion,
+)
 from .roles import LDM_UNET, Role, require_role
-from .temporal import check_frames, skip_single_frames, spatial_linear_names, temporal_linear_names
+from .temporal import (
+    check_frames,
+    normalise_as_original,
+    skip_single_frames,
+    spatial_linear_names,
+    temporal_linear_names,
+)
 from .tensor_files import TensorFile, open_tensors
 from .text import TextEncoder
 
@@ -86,6 +98,8 @@ class AnimateDiff:
         for part in (self.unet, self.vae, self.text.model):
             part.eval().requires_grad_(False)
         skip_single_frames(self.unet)
+        if self.version.startswith(ORIGINAL):
+            normalise_as_original(self.unet)
         self.max_frames = int(self.unet.config["motion_max_seq_length"])
 
     def spatial_linears(self) -> list[str]:

@@ -21,12 +21,16 @@ from .components import open_folder, read_config
 from .formats import KeyMap, motion_keys, same_keys
 from .loading import Section, build_empty, fill
 from .roles import MOTION_MODULES, motion_module_version, require_role
-from .temporal import skip_single_frames
+from .temporal import normalise_as_original, skip_single_frames
 from .tensor_files import TensorFile, open_tensors
 
 _ENTRIES = ("motion_num_attention_heads", "motion_max_seq_length", "use_motion_mid_block")
 # Some motion modules were saved together with the UNet that they were trained on.
 NOT_MOTION = r"^(?!.*motion_modules)"
+
+
+# How the versions of AnimateDiff's own motion modules begin.
+ORIGINAL = "animatediff-"
 
 
 class OpenedMotion(NamedTuple):
@@ -67,17 +71,26 @@ def open_motion(path: Path) -> OpenedMotion:
 
 
 def load_motion_modules(
-    path: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    path: Path,
+    version: str | None = None,
+    norm_groups: int = 32,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
 ) -> MotionModules:
-    """The modules alone; raises as `open_motion`, and for tensors that are missing, unknown or of
+    """The modules alone.
+
+    version: None for what the file is. norm_groups: of the UNet's group norms, which those of the
+    modules have too. Raises as `open_motion`, and for tensors that are missing, unknown or of
     another shape.
     """
     motion = open_motion(Path(path))
+    version = version or motion.version
     channels = motion_channels(motion.file)
     modules = build_empty(
         lambda: MotionAdapter(
             block_out_channels=tuple(channels),
             motion_layers_per_block=_layers_per_block(motion.file),
+            motion_norm_num_groups=norm_groups,
             **motion.config,
         ),
         motion.file.name,
@@ -89,9 +102,11 @@ def load_motion_modules(
         ignored=NOT_MOTION,
     )
     skip_single_frames(modules)
+    if version.startswith(ORIGINAL):
+        normalise_as_original(modules)
     return MotionModules(
         modules=fill(modules, [section], dtype, device),
-        version=motion.version,
+        version=version,
         channels=channels,
         max_frames=int(motion.config["motion_max_seq_length"]),
     )

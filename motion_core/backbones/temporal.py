@@ -54,6 +54,34 @@ class SkippingMotionModule(AnimateDiffTransformer3D):
         )
 
 
+class OriginalMotionModule(SkippingMotionModule):
+    """A motion module that normalises each frame by itself, as AnimateDiff's authors do.
+
+    diffusers takes all frames into one group norm, as ModelScope does, so that their weights give
+    other frames there (guoyww/AnimateDiff 0741d34, animatediff/models/motion_module.py,
+    TemporalTransformer3DModel).
+    """
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Any = None,
+        timestep: Any = None,
+        class_labels: Any = None,
+        num_frames: int = 1,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+    ) -> Tensor:
+        if num_frames == 1:
+            return hidden_states
+        height, width = hidden_states.shape[-2:]
+        tokens = self.norm(hidden_states).unflatten(0, (-1, num_frames)).permute(0, 3, 4, 1, 2)
+        tokens = self.proj_in(tokens.flatten(0, 2))
+        for block in self.transformer_blocks:
+            tokens = block(tokens, cross_attention_kwargs=cross_attention_kwargs)
+        moved = self.proj_out(tokens).unflatten(0, (-1, height, width)).permute(0, 3, 4, 1, 2)
+        return moved.flatten(0, 1) + hidden_states
+
+
 class SkippingTemporalTransformer(TransformerTemporalModel):
     """A temporal transformer of a UNet3D that returns a single frame as it is."""
 
@@ -106,6 +134,17 @@ def skip_single_frames(unet: nn.Module) -> None:
         skipping = _SKIPPING.get(type(module))
         if skipping is not None:
             module.__class__ = skipping
+
+
+def normalise_as_original(unet: nn.Module) -> None:
+    """Makes every motion module of `unet` an `OriginalMotionModule`, for good; see there.
+
+    Deviation from diffusers: for the authors' weights, and all that were made with their code or
+    AnimateDiff-Evolved's. Shape world's were trained in diffusers and stay as diffusers has them.
+    """
+    for module in unet.modules():
+        if isinstance(module, AnimateDiffTransformer3D):
+            module.__class__ = OriginalMotionModule
 
 
 def spatial_linear_names(unet: nn.Module) -> list[str]:
