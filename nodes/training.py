@@ -31,7 +31,7 @@ from ..motion_core.pipeline import generate
 from ..motion_core.run_records import loss_history, read_metrics, write_json
 from ..motion_core.run_results import Showing, Trained, viewing_scale, write_results
 from ..motion_core.sampler import SampleSettings
-from ..motion_core.settings import to_mapping
+from ..motion_core.settings import require, to_mapping
 from ..motion_core.shown import shown_adapters
 from ..motion_core.train_settings import TrainSettings
 from ..motion_core.trained_info import adapter_info
@@ -108,8 +108,7 @@ def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> Tra
     MotionError before the first step where clips, base and settings do not fit.
     """
     backbone, settings = request.base.backbone, request.settings
-    for clip in request.clips:
-        check_frames(backbone, len(clip.frames))
+    _check(request)
     device = management.get_torch_device()
     needed = _needed(request, device)
     with on_accelerator(backbone, settings.dtype_on(device), needed):
@@ -269,8 +268,18 @@ def _loaded(path: Path) -> Motion:
     )
 
 
+def _check(request: TrainingRequest) -> None:
+    """What would else only come up once a part of the work is done."""
+    backbone, steps = request.base.backbone, request.inversion_steps
+    for clip in request.clips:
+        check_frames(backbone, len(clip.frames))
+    total = int(backbone.scheduler.config["num_train_timesteps"])
+    fits = steps == 0 or 2 <= steps <= total
+    require(fits, "inversion_steps", steps, f"2 to {total}, or 0 for no noise file")
+
+
 def _needed(request: TrainingRequest, device: torch.device) -> int:
-    """Bytes that a step will take beside the weights; refused where the device can never hold it."""
+    """Bytes that a step will take beside the weights; MotionError where the device is too small."""
     if device.type == "cpu":
         return 0
     settings, unet = request.settings, request.base.backbone.unet
