@@ -1,0 +1,355 @@
+"""Train Motion Adapter and what comes before it, as ComfyUI calls them: under inference_mode."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management as management
+import comfy.utils
+import folder_paths
+import psutil
+import pytest
+import torch
+from comfy_api.latest import InputImpl, Types, io
+from motion_adapters.nodes.bridge import video_frames
+from motion_adapters.nodes.clips import CombineMotionClips, MotionClip, MotionClipsFromFolder
+from motion_adapters.nodes.folders import register_folders
+from motion_adapters.nodes.methods import MotionDirectorSettings
+from motion_adapters.nodes.runs import run_registry
+from motion_adapters.nodes.sockets import Motion, MotionBase
+from motion_adapters.nodes.train import TrainMotionAdapter
+
+from motion_core.adapter_file import load_adapter
+from motion_core.bases import BASES
+from motion_core.errors import ClipError, MotionError, SettingsError
+from motion_core.shape_world.base import load_shape_world
+from motion_core.types import Clip
+
+PROMPT = "a red circle zigzagging on a checkered background"
+FRAMES = 8
+
+
+def called(node: type[io.ComfyNode], **inputs: Any) -> io.NodeOutput:
+    """The node's output, called as ComfyUI's executor does."""
+    hidden = {io.Hidden.unique_id: "7", io.Hidden.prompt: {}, io.Hidden.extra_pnginfo: None}
+    prepared = node.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
+    with torch.inference_mode():
+        return prepared.EXECUTE_NORMALIZED(**inputs)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _folders() -> None:
+    register_folders()
+
+
+@pytest.fixture(scope="module")
+def base() -> MotionBase:
+    """Loaded as a careless node would: every tensor is an inference tensor."""
+    name = "shape-world-animatediff"
+    with torch.inference_mode():
+        backbone = load_shape_world(name)
+        for part in (backbone.unet, backbone.vae, backbone.text.model):
+            for module in part.modules():
+                for key, value in module._parameters.items():
+                    if value is not None:
+                        copied = torch.nn.Parameter(value.clone(), requires_grad=False)
+                        module._parameters[key] = copied
+    assert all(parameter.is_inference() for parameter in backbone.unet.parameters())
+    defaults = dataclasses.replace(BASES[name], sample_steps=2)
+    return MotionBase(name=name, backbone=backbone, defaults=defaults)
+
+
+@pytest.fixture(scope="module")
+def clips() -> tuple[Clip, ...]:
+    with torch.inference_mode():
+        image = torch.rand(FRAMES, 64, 64, 3)
+    return called(MotionClip, **clip_inputs(video=image)).args[0]
+
+
+@pytest.fixture
+def hook() -> Iterator[Callable[[Callable[[int, int], None]], None]]:
+    """Lets a test act at a step of the progress bar, where ComfyUI looks for Cancel."""
+
+    def install(act: Callable[[int, int], None]) -> None:
+        def seen(value: int, total: int, *_: Any, **__: Any) -> None:
+            act(value, total)
+            management.throw_exception_if_processing_interrupted()
+
+        comfy.utils.set_progress_bar_global_hook(seen)
+
+    yield install
+    comfy.utils.set_progress_bar_global_hook(None)
+    management.interrupt_current_processing(False)
+
+
+def clip_inputs(**changed: Any) -> dict[str, Any]:
+    return {
+        "prompt": PROMPT,
+        "frames": FRAMES,
+        "start_seconds": 0.0,
+        "stride": 1,
+        "fps": 0.0,
+        "width": 64,
+        "height": 64,
+        "fit": "crop",
+        "windows": 1,
+        **changed,
+    }
+
+
+def train_inputs(base: MotionBase, clips: tuple[Clip, ...], **changed: Any) -> dict[str, Any]:
+    return {
+        "base": base,
+        "clips": clips,
+        "objective": {"objective": "motion-director", "rank": 4, "beta": 1.0},
+        "steps": 4,
+        "learning_rate": 0.0,
+        "seed": 0,
+        "precision": "auto",
+        "memory": "auto",
+        "sample_prompt": "",
+        "sample_every": 0,
+        "save_every": 0,
+        "inversion_steps": 2,
+        "name": "zigzag",
+        "resume": "continue",
+        **changed,
+    }
+
+
+def trained(base: MotionBase, clips: tuple[Clip, ...], **changed: Any) -> io.NodeOutput:
+    return called(TrainMotionAdapter, **train_inputs(base, clips, **changed))
+
+
+def tensors_of(motion: Motion) -> dict[str, torch.Tensor]:
+    return {
+        f"{name}/{key}": tensor
+        for name, adapter in motion.adapters.items()
+        for key, tensor in adapter.state_dict().items()
+    }
+
+
+def assert_equal_motions(one: Motion, other: Motion) -> None:
+    ours, theirs = tensors_of(one), tensors_of(other)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(tensor, theirs[key]) for key, tensor in ours.items())
+
+
+def runs_of(comfy_base: Path, name: str) -> list[Path]:
+    return sorted((comfy_base / "output" / "motion_training").glob(f"{name}-*"))
+
+
+def test_trains_on_inference_tensors_and_leaves_the_base_as_it_was(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path
+) -> None:
+    before = {name: t.clone() for name, t in base.backbone.unet.state_dict().items()}
+    (motion,), name, samples, losses = trained(base, clips, sample_every=2).args
+    assert name == "zigzag.safetensors"
+    file = comfy_base / "models" / "motion_adapters" / name
+    assert name in folder_paths.get_filename_list("motion_adapters")
+    assert {path.suffix for path in file.parent.glob("zigzag.*")} == {
+        ".safetensors",
+        ".json",
+        ".png",
+    }
+    info, adapters = load_adapter(file)
+    assert info.steps == 4 and info.rank == 4 and set(adapters) == {"temporal", "spatial.0"}
+    assert_equal_motions(motion, dataclasses.replace(motion, adapters=adapters))
+    assert any(tensor.abs().sum() > 0 for tensor in tensors_of(motion).values())
+    assert motion.inverted is not None and motion.inverted.shape == (1, 4, FRAMES, 8, 8)
+    assert samples.shape == (FRAMES, 64, 64, 3) and 0 <= samples.min() <= samples.max() <= 1
+    assert len(losses["loss"]) == 4 and not samples.is_inference()
+    (run,) = runs_of(comfy_base, "zigzag")
+    made = {path.name for path in (run / "samples").iterdir()}
+    assert made == {"reference.mp4", "step-2.mp4", "step-4.mp4"}
+    after = base.backbone.unet.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_the_same_settings_twice_reuse_the_file(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path
+) -> None:
+    first = trained(base, clips, name="reused")
+    file = comfy_base / "models" / "motion_adapters" / "reused.safetensors"
+    written = file.stat().st_mtime_ns
+    again = trained(base, clips, name="reused")
+    assert file.stat().st_mtime_ns == written and len(runs_of(comfy_base, "reused")) == 1
+    assert_equal_motions(first.args[0][0], again.args[0][0])
+    assert torch.allclose(first.args[2], again.args[2], atol=0.5 / 255 + 1e-6)
+    assert first.args[3] == again.args[3]
+    new = trained(base, clips, name="reused", resume="new")
+    assert new.args[1] == "reused-2.safetensors" and len(runs_of(comfy_base, "reused")) == 2
+    assert_equal_motions(first.args[0][0], new.args[0][0])
+
+
+def test_a_changed_setting_is_another_run(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path
+) -> None:
+    first = trained(base, clips, name="changed")
+    other = trained(base, clips, name="changed", seed=1)
+    assert other.args[1] == "changed-2.safetensors" and len(runs_of(comfy_base, "changed")) == 2
+    assert not torch.equal(*(next(iter(tensors_of(o.args[0][0]).values())) for o in (first, other)))
+
+
+def test_cancel_keeps_the_run_and_continue_ends_it_the_same(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path, hook: Any
+) -> None:
+    whole = trained(base, clips, name="whole")
+
+    def cancel_in_step_2(value: int, total: int) -> None:
+        if (value, total) == (2, 4):
+            management.interrupt_current_processing(True)
+
+    hook(cancel_in_step_2)
+    with pytest.raises(management.InterruptProcessingException):
+        trained(base, clips, name="halved")
+    assert not management.processing_interrupted()
+    (run,) = runs_of(comfy_base, "halved")
+    state = json.loads((run / "state.json").read_text())
+    assert state["state"] == "cancelled" and 2 <= state["step"] <= 3
+    assert run_registry().run(run.name)["state"] == "cancelled"
+    assert not (comfy_base / "models" / "motion_adapters" / "halved.safetensors").exists()
+
+    comfy.utils.set_progress_bar_global_hook(None)
+    rest = trained(base, clips, name="halved")
+    assert runs_of(comfy_base, "halved") == [run]
+    assert_equal_motions(whole.args[0][0], rest.args[0][0])
+    assert whole.args[3] == rest.args[3]
+
+
+def test_cancel_while_sampling_keeps_the_run(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path, hook: Any
+) -> None:
+    def cancel_in_a_sample(value: int, total: int) -> None:
+        if total == base.defaults.sample_steps:
+            management.interrupt_current_processing(True)
+
+    hook(cancel_in_a_sample)
+    with pytest.raises(management.InterruptProcessingException):
+        trained(base, clips, name="sampled", sample_every=3)
+    (run,) = runs_of(comfy_base, "sampled")
+    state = json.loads((run / "state.json").read_text())
+    assert (state["state"], state["step"]) == ("cancelled", 3)
+
+
+def test_stop_and_keep_returns_what_is_learned(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path, hook: Any
+) -> None:
+    def stop_after_step_2(value: int, total: int) -> None:
+        if (value, total) == (2, 4):
+            run_registry().ask(runs_of(comfy_base, "stopped")[0].name, "stop")
+
+    hook(stop_after_step_2)
+    output = trained(base, clips, name="stopped")
+    assert output.args[0][0].info.steps < 4 and len(output.args[3]["loss"]) < 4
+    comfy.utils.set_progress_bar_global_hook(None)
+    reused = trained(base, clips, name="stopped", resume="reuse")
+    assert_equal_motions(output.args[0][0], reused.args[0][0])
+    assert trained(base, clips, name="stopped").args[0][0].info.steps == 4
+
+
+@pytest.mark.parametrize(
+    ("objective", "more"),
+    [
+        ({"objective": "motion-crafter", "blocks": "deep", "parametrisation": "lora"}, {}),
+        ({"objective": "motion-inversion", "loss": "base", "debias": "difference"}, {}),
+        ({"objective": "motrans", "rank": 4, "appearance_steps": 2, "verb": "zigzagging"}, {}),
+        ({"objective": "vmc", "loss": "cosine", "parametrisation": "lora", "rank": 4}, {}),
+        ({"objective": "coupled", "rank": 4, "alpha": 0.0, "dropout": 0.0}, {"memory": "low"}),
+    ],
+    ids=lambda value: value.get("objective", ""),
+)
+def test_every_method_trains(
+    base: MotionBase, clips: tuple[Clip, ...], objective: dict[str, Any], more: dict[str, Any]
+) -> None:
+    name = objective["objective"]
+    (motion,), _, _, losses = trained(base, clips, name=name, objective=objective, **more).args
+    assert motion.info.method == name.replace("-", "_") and len(losses["loss"]) == 4
+
+
+def test_advanced_settings(base: MotionBase, clips: tuple[Clip, ...]) -> None:
+    schema = MotionDirectorSettings.GET_SCHEMA()
+    widgets = {entry.id: entry.default for entry in schema.inputs}
+    (settings,) = called(MotionDirectorSettings, **{**widgets, "loss": "plain"}).args
+    (motion,), *_ = trained(base, clips, name="plain", advanced=settings).args
+    objective = motion.info.settings["objective"]
+    assert (objective["loss"], objective["rank"], objective["dropout"]) == ("plain", 4, 0.0)
+
+
+def test_what_does_not_fit_is_refused_before_the_first_step(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path
+) -> None:
+    image = torch.rand(40, 64, 64, 3)
+    long = called(MotionClip, **clip_inputs(video=image, frames=40)).args[0]
+    with pytest.raises(MotionError, match="40"):
+        trained(base, long, name="refused")
+    with pytest.raises(SettingsError, match="inversion_steps is 1"):
+        trained(base, clips, name="refused", inversion_steps=1)
+    with pytest.raises(SettingsError, match="precision is 'fp16' on cpu"):
+        trained(base, clips, name="refused", precision="fp16")
+    with pytest.raises(SettingsError, match="becomes a file's name"):
+        trained(base, clips, name="../refused")
+    assert not runs_of(comfy_base, "refused")
+
+
+def test_memory_stays_flat_over_ten_runs(base: MotionBase, clips: tuple[Clip, ...]) -> None:
+    """Resident memory after each of ten small runs; the first three warm the caches up."""
+    sizes = []
+    for seed in range(100, 110):
+        trained(base, clips, name="memory", seed=seed)
+        gc.collect()
+        sizes.append(psutil.Process().memory_info().rss)
+    assert sizes[-1] < 1.05 * sizes[2], sizes
+
+
+def test_the_cores_loss_graph_takes_the_losses(base: MotionBase, clips: tuple[Clip, ...]) -> None:
+    from comfy_extras.nodes_train import LossGraphNode
+
+    losses = trained(base, clips, name="zigzag", sample_every=2).args[3]
+    called(LossGraphNode, loss=losses, filename_prefix="loss")
+
+
+def test_a_clip_of_a_video(comfy_base: Path) -> None:
+    """A VIDEO knows its rate; frames at half of it are every second one."""
+    levels = torch.linspace(0, 1, 16)[:, None, None, None].expand(16, 64, 96, 3)
+    video = InputImpl.VideoFromComponents(
+        Types.VideoComponents(images=levels.contiguous(), frame_rate=16)
+    )
+    assert video_frames(video)[1] == 16.0
+    output = called(MotionClip, **clip_inputs(video=video, fps=8.0))
+    ((clip,), frames) = output.args
+    assert clip.fps == 8.0 and clip.frames.shape == (FRAMES, 3, 64, 64)
+    assert torch.allclose(frames[:, 0, 0, 0], levels[::2, 0, 0, 0], atol=1e-5)
+    shown = output.ui.as_dict()["images"][0]
+    assert (comfy_base / "temp" / shown["filename"]).is_file()
+
+
+def test_a_single_image_is_learned_for_its_looks() -> None:
+    output = called(MotionClip, **clip_inputs(video=torch.rand(1, 64, 64, 4)))
+    assert output.args[0][0].is_image
+
+
+def test_clips_are_joined(clips: tuple[Clip, ...]) -> None:
+    (joined,) = called(CombineMotionClips, clips_1=clips, clips_2=clips, clips_3=clips).args
+    assert len(joined) == 3
+
+
+def test_clips_of_a_folder(comfy_base: Path) -> None:
+    shipped = Path(__file__).parents[3] / "motion_core" / "shape_world" / "clips" / "zigzag.mp4"
+    folder = comfy_base / "input" / "moves"
+    folder.mkdir(parents=True)
+    shutil.copy(shipped, folder / "one.mp4")
+    inputs = {**clip_inputs(prompt=""), "folder": "moves"}
+    with pytest.raises(ClipError, match=r"one\.mp4 has no caption"):
+        called(MotionClipsFromFolder, **inputs)
+    seen = MotionClipsFromFolder.fingerprint_inputs(**inputs)
+    (folder / "one.txt").write_text(PROMPT)
+    assert MotionClipsFromFolder.fingerprint_inputs(**inputs) != seen
+    ((clip,), _) = called(MotionClipsFromFolder, **inputs).args
+    assert clip.prompt == PROMPT and len(clip.frames) == FRAMES
