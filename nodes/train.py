@@ -192,6 +192,8 @@ def _main_inputs() -> list[io.Input]:
             default=0,
             min=0,
             max=2**63 - 1,
+            # Else the page draws another seed after every queueing, and nothing is ever reused.
+            control_after_generate=False,
             tooltip="Of the noise and the order in training, and of the samples: the same seed, "
             "the same adapter.",
         ),
