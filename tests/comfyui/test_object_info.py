@@ -1,0 +1,131 @@
+"""What ComfyUI knows of the pack after its start: nodes, tooltips, help pages, templates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
+
+import pytest
+
+from tests.comfyui.place import REPOSITORY
+from tests.comfyui.server import PACK, Server
+
+# Ids never change: saved workflows name nodes by them.
+NODES = (
+    "MotionClip",
+    "MotionClipsFromFolder",
+    "CombineMotionClips",
+    "LoadAnimateDiffBase",
+    "AnimateDiffBaseFromModel",
+    "LoadZeroScope",
+    "SampleMotionBase",
+    "TrainMotionAdapter",
+    "MotionDirectorSettings",
+    "MotionCrafterSettings",
+    "MotionInversionSettings",
+    "MoTransSettings",
+    "LoadMotionAdapter",
+    "SaveMotionAdapter",
+    "InspectMotionAdapter",
+    "BlendMotions",
+    "ConvertMotionAdapter",
+    "ApplyMotionToAnimateDiff",
+    "ApplyMotionToAnimateDiffEvolved",
+    "ApplyMotionToZeroScope",
+    "MotionNoise",
+    "SampleMotionVideo",
+    "EvaluateMotion",
+    "RecaptionFrames",
+)
+
+
+@pytest.fixture(scope="module")
+def definitions(server: Server) -> Mapping[str, Any]:
+    return server.get("/object_info")
+
+
+def inputs_of(inputs: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Names and options of all inputs, those of a dynamic combo's choices too."""
+    for group in ("required", "optional"):
+        for name, spec in inputs.get(group, {}).items():
+            options = spec[1] if len(spec) > 1 else {}
+            yield name, options
+            for choice in options.get("options", []):
+                if isinstance(choice, dict):
+                    yield from inputs_of(choice["inputs"])
+
+
+def test_the_pack_starts_without_an_error(server: Server) -> None:
+    assert "IMPORT FAILED" not in server.log
+    assert "cannot be loaded" not in server.log, server.tail
+    assert f"custom_nodes/{PACK}" in server.log  # in the list of import times
+
+
+def test_the_pack_has_these_nodes_and_no_others(definitions: Mapping[str, Any]) -> None:
+    ours = {name for name, node in definitions.items() if PACK in node["python_module"]}
+    assert ours == set(NODES)
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_nodes_explain_themselves(node: str, definitions: Mapping[str, Any]) -> None:
+    definition = definitions[node]
+    assert definition["category"].split("/")[0] == "motion"
+    assert len(definition["description"]) > 40
+    bare = [name for name, options in inputs_of(definition["input"]) if not options.get("tooltip")]
+    assert bare == []
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_help_pages_name_every_input(
+    node: str, server: Server, definitions: Mapping[str, Any]
+) -> None:
+    page = server.read(f"/extensions/{PACK}/docs/{node}.md").decode()
+    assert page.startswith(f"# {definitions[node]['display_name']}\n")
+    names = {name for name, _ in inputs_of(definitions[node]["input"])}
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_the_chinese_names_are_of_nodes_and_inputs_that_exist(
+    server: Server, definitions: Mapping[str, Any]
+) -> None:
+    translated = server.get("/i18n")["zh"]["nodeDefs"]
+    for node in NODES:
+        entry = translated[node]
+        assert entry["display_name"] and entry["description"]
+        known = {name for name, _ in inputs_of(definitions[node]["input"])}
+        assert set(entry.get("inputs", {})) <= known, node
+
+
+def test_workflows_are_offered_as_templates(server: Server) -> None:
+    files = sorted((REPOSITORY / "workflows").glob("*.json"))
+    assert len(files) >= 8
+    offered = server.get("/workflow_templates")[PACK]
+    assert sorted(offered) == [file.stem for file in files]
+    for file in files:
+        address = f"/api/workflow_templates/{PACK}/{quote(file.stem)}"
+        assert server.get(f"{address}.json") == json.loads(file.read_text(encoding="utf-8"))
+        assert is_jpeg(server, f"{address}.jpg"), f"{file.stem} has no thumbnail"
+
+
+def is_jpeg(server: Server, address: str) -> bool:
+    try:
+        return server.read(address).startswith(b"\xff\xd8")
+    except HTTPError:
+        return False
+
+
+def test_no_workflow_or_page_names_a_machine() -> None:
+    """Paths and hosts of whoever made a file have no place in what others open."""
+    files: list[Path] = [
+        *(REPOSITORY / "workflows").glob("*.json"),
+        *(REPOSITORY / "web").rglob("*.md"),
+        *(REPOSITORY / "locales").rglob("*.json"),
+    ]
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        for word in ("/home/", "/tmp/", "/work/", "/root/", ":\\\\", "127.0.0.1", "localhost"):
+            assert word not in text, f"{file.name} has {word}"
