@@ -53,15 +53,15 @@ class AdapterHooks:
     """
 
     def __init__(
-        self, root: nn.Module, adapters: Adapters, names: Mapping[str, str] | None = None
+        self, root: nn.Module, adapters: Adapters, own_name: Callable[[str], str] | None = None
     ) -> None:
-        """root: its modules are found by the names that adapters use, or by what `names` makes of
+        """root: its layers are found by the names that adapters use, or by what `own_name` makes of
         them.
 
         Raises AdapterError if a layer is missing or of another size, before anything is touched.
         """
         self._root = root
-        self._names = names
+        self._own_name = own_name
         self._on: list[_On] = []
         self._releases: list[Callable[[], None]] = []
         for adapter, strength in adapters:
@@ -92,9 +92,10 @@ class AdapterHooks:
             for name, deltas in _by_layer(adapter.deltas).items():
                 self._add_change(name, _whole(self._layer(name), name, deltas, strength))
         elif isinstance(adapter, EmbeddingAdapter):
-            shifts = _Shifts(adapter, self._root, strength)
+            adapter.check_widths(self._root)
+            shifts = KeptShifts(adapter, strength)
             self._releases.append(shifts.release)
-            self._on.append(shifts.on)
+            self._on.append(partial(shifts.on, self._root))
         elif isinstance(adapter, InjectorAdapter) and adapter.image_embeds is not None:
             weights = {name: strength * weight for name, weight in adapter.weights.items()}
             _check_sites(self._root, weights)
@@ -102,17 +103,13 @@ class AdapterHooks:
             self._on.append(partial(injected, self._root, weights, image, injection))
 
     def _layer(self, name: str) -> nn.Module:
-        own = name if self._names is None else self._names.get(name, "")
         try:
-            layer = self._root.get_submodule(own) if own else None
-        except AttributeError:
-            layer = None
-        if layer is None:
+            return self._root.get_submodule(self._own_name(name) if self._own_name else name)
+        except AttributeError as error:
             raise AdapterError(
                 f"This MODEL has no layer {name}, which the adapter changes. Use a MODEL of the "
                 "family and version that the adapter was trained on."
-            )
-        return layer
+            ) from error
 
     def _add_change(self, name: str, change: _LayerChange) -> None:
         self._releases.append(change.release)
@@ -138,19 +135,18 @@ class _LayerChange:
         self.kept = None
 
 
-class _Shifts:
+class KeptShifts:
     """A motion embedding at one strength; what it has interpolated is kept between calls."""
 
-    def __init__(self, adapter: EmbeddingAdapter, root: nn.Module, strength: float) -> None:
-        self._make = partial(adapter.shifts, root, strength)
-        self._root = root
-        self._shifts = self._make()
-
-    def on(self) -> AbstractContextManager[None]:
-        return shifted_attention(self._root, self._shifts)
+    def __init__(self, adapter: EmbeddingAdapter, strength: float) -> None:
+        self._make = partial(adapter.shifts, strength)
+        self.by_block = self._make()
 
     def release(self) -> None:
-        self._shifts = self._make()
+        self.by_block = self._make()
+
+    def on(self, root: nn.Module) -> AbstractContextManager[None]:
+        return shifted_attention(root, self.by_block)
 
 
 @contextmanager

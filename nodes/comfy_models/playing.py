@@ -1,4 +1,4 @@
-"""Adapters in a MODEL: switched on for each of the sampler's questions to the network, and off again.
+"""Adapters in a MODEL: on for each of the sampler's questions to the network, and off again.
 
 In: a ModelPatcher, and what makes adapters ready for its network. Out: wrappers on the ModelPatcher
 (`comfy.patcher_extension`). Between two questions, and whatever ends the sampling, the network is

@@ -1,0 +1,281 @@
+"""Motions played in AnimateDiff: by this pack's own motion modules, or AnimateDiff-Evolved's.
+
+In: a MODEL, a motion module or a MODEL that has one, and motions. Out: a MODEL for KSampler and
+every custom sampler, with the frames of the video as its batch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..motion_core.errors import AdapterError, MotionError
+from .bridge import core_run
+from .folders import MOTION_MODULES
+from .sockets import Motion, MotionAdapterSocket, MotionStack, played
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+    from comfy.sd import CLIP
+
+    from ..motion_core.adapter_file import Versioned
+    from ..motion_core.adapters.base import Adapter
+    from ..motion_core.backbones.motion_modules import MotionModules
+
+logger = logging.getLogger(__name__)
+
+CATEGORY = "motion/apply"
+SAMPLE_MODULE = "shape world (ships with the pack)"
+
+
+def strength_inputs() -> list[io.Input]:
+    """temporal_strength and spatial_strength, of every node that plays motions."""
+    shared: dict[str, Any] = {"default": 1.0, "min": -2.0, "max": 3.0, "step": 0.05}
+    return [
+        io.Float.Input(
+            "temporal_strength",
+            **shared,
+            tooltip="Multiplies the strength of all that changes how things move; 0 leaves it out, "
+            "1 is as trained, more exaggerates.",
+        ),
+        io.Float.Input(
+            "spatial_strength",
+            **shared,
+            tooltip="Multiplies the strength of all that changes how things look; 0 leaves it out. "
+            "Has an effect only where a motion's file plays its looks.",
+        ),
+    ]
+
+
+def end_percent_input() -> io.Input:
+    """The share of the sampling in which motions take part."""
+    return io.Float.Input(
+        "end_percent",
+        default=1.0,
+        min=0.05,
+        max=1.0,
+        step=0.05,
+        tooltip="Share of the sampling, from its start, in which the motions take part. Motion is "
+        "settled early; below 1 the last steps are the base's alone, with its looks. 0.7 suits the "
+        "sample base.",
+    )
+
+
+def clip_input() -> io.Input:
+    """For motions that change how a verb is understood."""
+    return io.Clip.Input(
+        "clip",
+        optional=True,
+        tooltip="Only for MoTrans: its motion is tied to the prompt's verb. Encode the prompt with "
+        "the CLIP that comes out here, the negative prompt with the one from before.",
+    )
+
+
+def _outputs() -> list[io.Output]:
+    return [
+        io.Model.Output(tooltip="For any sampler; the latent's batch is the video's frames."),
+        io.Clip.Output(tooltip="The CLIP that was given, with what MoTrans adds to verbs."),
+    ]
+
+
+class ApplyMotionToAnimateDiff(io.ComfyNode):
+    """Any Stable Diffusion 1.5 MODEL, made to move."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ApplyMotionToAnimateDiff",
+            display_name="Apply Motion to AnimateDiff",
+            category=CATEGORY,
+            description="Puts an AnimateDiff motion module into a Stable Diffusion 1.5 MODEL and "
+            "plays motions with it, in the ordinary samplers. LoRAs, ControlNet and IPAdapter go "
+            "on working; for videos longer than the motion module's 16 to 32 frames add Context "
+            "Windows (Manual).",
+            inputs=[
+                io.Model.Input(
+                    "model", tooltip="A Stable Diffusion 1.5 checkpoint, with or without LoRAs."
+                ),
+                io.Combo.Input(
+                    "motion_module",
+                    options=[*folder_paths.get_filename_list(MOTION_MODULES), SAMPLE_MODULE],
+                    tooltip="From models/animatediff_models: v1, v2 or v3 of AnimateDiff. Motions "
+                    "play best on the one that they were trained on.",
+                ),
+                MotionAdapterSocket.Input(
+                    "adapters",
+                    optional=True,
+                    tooltip="The motions to play. Without any, the motion module moves things as "
+                    "it likes.",
+                ),
+                *strength_inputs(),
+                end_percent_input(),
+                io.Combo.Input(
+                    "beta_schedule",
+                    options=["auto", "linear", "scaled_linear", "unchanged"],
+                    default="auto",
+                    tooltip="The noise schedule. auto: what the motion module was trained with, "
+                    "which is linear for AnimateDiff (ComfyUI's sqrt_linear). scaled_linear: that of "
+                    "Stable Diffusion, with more contrast. unchanged: the MODEL's own, for LCM and "
+                    "the like.",
+                ),
+                clip_input(),
+            ],
+            outputs=_outputs(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        motion_module: str,
+        temporal_strength: float,
+        spatial_strength: float,
+        end_percent: float,
+        beta_schedule: str,
+        adapters: MotionStack = (),
+        clip: CLIP | None = None,
+    ) -> io.NodeOutput:
+        with core_run():
+            from .comfy_models.animatediff import motion_network, with_motion_modules
+
+            motion = _load(motion_module, model)
+            patched = with_motion_modules(model, motion)
+            _set_schedule(patched, motion_module, beta_schedule)
+            _check(adapters, motion)
+            scaled = scaled_adapters(adapters, temporal_strength, spatial_strength)
+            _play(patched, motion_network(patched), scaled, end_percent)
+            return io.NodeOutput(patched, _with_verbs(clip, scaled))
+
+
+class ApplyMotionToAnimateDiffEvolved(io.ComfyNode):
+    """A MODEL of AnimateDiff-Evolved, with motions."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ApplyMotionToAnimateDiffEvolved",
+            display_name="Apply Motion to AnimateDiff-Evolved",
+            category=CATEGORY,
+            description="Plays motions in a MODEL that comes from AnimateDiff-Evolved, also those "
+            "that its own motion LoRA loader cannot read: embeddings and whole weights.",
+            inputs=[
+                io.Model.Input(
+                    "model", tooltip="The MODEL that Use Evolved Sampling gives, or a later one."
+                ),
+                MotionAdapterSocket.Input("adapters", tooltip="The motions to play."),
+                *strength_inputs(),
+                clip_input(),
+            ],
+            outputs=_outputs(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        adapters: MotionStack,
+        temporal_strength: float,
+        spatial_strength: float,
+        clip: CLIP | None = None,
+    ) -> io.NodeOutput:
+        with core_run():
+            from .comfy_models.evolved import evolved_modules, with_evolved_motions
+
+            _check(adapters, evolved_modules(model))
+            scaled = scaled_adapters(adapters, temporal_strength, spatial_strength)
+            patched = with_evolved_motions(model, of_scope(scaled, "temporal"))
+            _play(patched, None, scaled, 1.0)
+            return io.NodeOutput(patched, _with_verbs(clip, scaled))
+
+
+def scaled_adapters(
+    stack: Sequence[Motion], temporal: float, spatial: float
+) -> list[tuple[Adapter, float]]:
+    """The adapters that play, by strengths; those of strength 0 are left out."""
+    scales = {"temporal": temporal, "spatial": spatial}
+    scaled = [(adapter, strength * scales[adapter.scope]) for adapter, strength in played(stack)]
+    return [(adapter, strength) for adapter, strength in scaled if strength != 0.0]
+
+
+def of_scope(adapters: Sequence[tuple[Adapter, float]], scope: str) -> list[tuple[Adapter, float]]:
+    """Those of one scope, "temporal" or "spatial"."""
+    return [(adapter, strength) for adapter, strength in adapters if adapter.scope == scope]
+
+
+def _load(name: str, model: ModelPatcher) -> MotionModules:
+    from ..motion_core.backbones.motion_modules import load_motion_modules
+    from ..motion_core.shape_world.base import ANIMATEDIFF, MOTION_MODULE
+    from .comfy_models.animatediff import norm_groups, weight_dtype
+
+    if name == SAMPLE_MODULE:
+        path, version = MOTION_MODULE, ANIMATEDIFF
+    else:
+        found = folder_paths.get_full_path(MOTION_MODULES, name)
+        if found is None:
+            raise MotionError(f"There is no motion module {name} any more. Choose another one.")
+        path, version = Path(found), None
+    return load_motion_modules(path, version, norm_groups(model), weight_dtype(model))
+
+
+def _set_schedule(model: ModelPatcher, motion_module: str, beta_schedule: str) -> None:
+    from ..motion_core.shape_world.networks import build_scheduler
+    from .comfy_models.animatediff import animatediff_scheduler, set_schedule
+
+    if beta_schedule == "unchanged":
+        return
+    if beta_schedule == "auto" and motion_module == SAMPLE_MODULE:
+        set_schedule(model, build_scheduler("linear"))
+        return
+    betas = "scaled_linear" if beta_schedule == "scaled_linear" else "linear"
+    set_schedule(model, animatediff_scheduler(model, betas))
+
+
+def _check(stack: Sequence[Motion], base: Versioned) -> None:
+    from ..motion_core.adapter_file import check_fits
+
+    for motion in stack:
+        try:
+            check_fits(motion.info, base)
+        except AdapterError as error:
+            raise AdapterError(f"{motion.name}: {error}") from error
+
+
+def _play(
+    model: ModelPatcher,
+    motion_network: Any,
+    adapters: Sequence[tuple[Adapter, float]],
+    end_percent: float,
+) -> None:
+    """motion_network: where temporal adapters play; None where that has been seen to."""
+    from .comfy_models.adapter_hooks import AdapterHooks
+    from .comfy_models.playing import play_adapters
+    from .comfy_models.spatial import spatial_hooks
+
+    temporal, spatial = (of_scope(adapters, scope) for scope in ("temporal", "spatial"))
+
+    def prepare(unet: Any) -> list[AdapterHooks]:
+        hooks = [spatial_hooks(unet, spatial)] if spatial else []
+        return [AdapterHooks(motion_network, temporal), *hooks] if motion_network else hooks
+
+    play_adapters(model, prepare, end_percent)
+
+
+def _with_verbs(clip: CLIP | None, adapters: Sequence[tuple[Adapter, float]]) -> CLIP | None:
+    from ..motion_core.adapters.verb import VerbAdapter
+    from .comfy_models.verb_prompts import with_verbs
+
+    verbs = [(adapter, s) for adapter, s in adapters if isinstance(adapter, VerbAdapter)]
+    if not verbs:
+        return clip
+    if clip is None:
+        logger.warning(
+            "A MoTrans motion adds to the prompt's verb, and no CLIP is connected. Connect the "
+            "CLIP here, and encode the prompt with the one that comes out."
+        )
+        return None
+    return with_verbs(clip, verbs)
