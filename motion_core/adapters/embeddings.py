@@ -126,14 +126,12 @@ class EmbeddingAdapter:
                 f"The motion embedding was trained on {self.family}, the base is "
                 f"{backbone.family}. Use it with a base of the {self.family} family."
             )
-        with shifted_attention(backbone.unet, self.shifts(backbone.unet, strength)):
+        self.check_widths(backbone.unet)
+        with shifted_attention(backbone.unet, self.shifts(strength)):
             yield
 
-    def shifts(self, unet: nn.Module, strength: float) -> dict[str, BlockShifts]:
-        """What `shifted_attention` adds, by block; the last size of each is kept, on its device.
-
-        Raises AdapterError if a block is missing or of another width.
-        """
+    def check_widths(self, unet: nn.Module) -> None:
+        """Raises AdapterError if a block is missing in `unet` or of another width."""
         for name, block in self.blocks.items():
             norm: Any = find_block(unet, name).norm1
             width = int(norm.normalized_shape[0])
@@ -142,6 +140,9 @@ class EmbeddingAdapter:
                     f"Block {name} is {width} channels wide; the motion embedding's is "
                     f"{block.qk.shape[-1]}. Use the base that it was made for."
                 )
+
+    def shifts(self, strength: float) -> dict[str, BlockShifts]:
+        """What `shifted_attention` adds, by block; the last size of each is kept, on its device."""
         told: set[tuple[object, Size]] = set()
         return {name: self._shifts(block, strength, told) for name, block in self.blocks.items()}
 
