@@ -28,6 +28,7 @@ from ..media import (
 )
 from ..noise_file import load_noise, noise_path
 from ..pipeline import generate
+from ..sample_defaults import sample_defaults, sample_fps
 from ..sampler import SampleSettings
 from ..settings import from_mapping, require
 from ..shown import names_of_scopes
@@ -172,32 +173,19 @@ def _check_family(file: Path, family: str, base: str) -> None:
 def _settings(
     sample: Mapping[str, object], given: Sequence[GivenAdapter], defaults: BaseDefaults
 ) -> SampleSettings:
-    """The flags, then what the first adapter of a video was trained at, then the base's usual."""
-    values: dict[str, object] = {
-        "steps": defaults.sample_steps,
-        "guidance_scale": defaults.guidance_scale,
-        "adapter_end": defaults.adapter_end,
-        "frames": defaults.frames,
-        "width": defaults.width,
-        "height": defaults.height,
-    }
-    trained = _first_video(given)
-    if trained is not None:
-        values.update(frames=trained.frames, width=trained.width, height=trained.height)
-    return from_mapping(SampleSettings, {**values, **sample})
+    """The flags, then the defaults of adapters and base."""
+    return from_mapping(SampleSettings, {**sample_defaults(defaults, _infos(given)), **sample})
 
 
 def _fps(fps: float | None, given: Sequence[GivenAdapter], defaults: BaseDefaults) -> float:
     if fps is not None:
         require(0 < fps < math.inf, "--fps", fps, "more than 0")
         return fps
-    trained = _first_video(given)
-    return trained.fps if trained is not None else defaults.fps
+    return sample_fps(defaults, _infos(given))
 
 
-def _first_video(given: Sequence[GivenAdapter]) -> AdapterInfo | None:
-    infos = [file.info for file in given if file.info is not None]
-    return next((info for info in infos if info.frames > 1), None)
+def _infos(given: Sequence[GivenAdapter]) -> list[AdapterInfo]:
+    return [file.info for file in given if file.info is not None]
 
 
 def _inverted(
