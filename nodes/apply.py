@@ -76,7 +76,7 @@ def clip_input() -> io.Input:
     )
 
 
-def _outputs() -> list[io.Output]:
+def motion_outputs() -> list[io.Output]:
     return [
         io.Model.Output(tooltip="For any sampler; the latent's batch is the video's frames."),
         io.Clip.Output(tooltip="The CLIP that was given, with what MoTrans adds to verbs."),
@@ -119,13 +119,13 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
                     options=["auto", "linear", "scaled_linear", "unchanged"],
                     default="auto",
                     tooltip="The noise schedule. auto: what the motion module was trained with, "
-                    "which is linear for AnimateDiff (ComfyUI's sqrt_linear). scaled_linear: that of "
-                    "Stable Diffusion, with more contrast. unchanged: the MODEL's own, for LCM and "
-                    "the like.",
+                    "which is linear for AnimateDiff (ComfyUI's sqrt_linear). scaled_linear: that "
+                    "of Stable Diffusion, with more contrast. unchanged: the MODEL's own, for "
+                    "LCM and the like.",
                 ),
                 clip_input(),
             ],
-            outputs=_outputs(),
+            outputs=motion_outputs(),
         )
 
     @classmethod
@@ -146,10 +146,10 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
             motion = _load(motion_module, model)
             patched = with_motion_modules(model, motion)
             _set_schedule(patched, motion_module, beta_schedule)
-            _check(adapters, motion)
+            check_motions(adapters, motion)
             scaled = scaled_adapters(adapters, temporal_strength, spatial_strength)
             _play(patched, motion_network(patched), scaled, end_percent)
-            return io.NodeOutput(patched, _with_verbs(clip, scaled))
+            return io.NodeOutput(patched, clip_with_verbs(clip, scaled))
 
 
 class ApplyMotionToAnimateDiffEvolved(io.ComfyNode):
@@ -171,7 +171,7 @@ class ApplyMotionToAnimateDiffEvolved(io.ComfyNode):
                 *strength_inputs(),
                 clip_input(),
             ],
-            outputs=_outputs(),
+            outputs=motion_outputs(),
         )
 
     @classmethod
@@ -186,11 +186,11 @@ class ApplyMotionToAnimateDiffEvolved(io.ComfyNode):
         with core_run():
             from .comfy_models.evolved import evolved_modules, with_evolved_motions
 
-            _check(adapters, evolved_modules(model))
+            check_motions(adapters, evolved_modules(model))
             scaled = scaled_adapters(adapters, temporal_strength, spatial_strength)
             patched = with_evolved_motions(model, of_scope(scaled, "temporal"))
             _play(patched, None, scaled, 1.0)
-            return io.NodeOutput(patched, _with_verbs(clip, scaled))
+            return io.NodeOutput(patched, clip_with_verbs(clip, scaled))
 
 
 def scaled_adapters(
@@ -235,7 +235,7 @@ def _set_schedule(model: ModelPatcher, motion_module: str, beta_schedule: str) -
     set_schedule(model, animatediff_scheduler(model, betas))
 
 
-def _check(stack: Sequence[Motion], base: Versioned) -> None:
+def check_motions(stack: Sequence[Motion], base: Versioned) -> None:
     from ..motion_core.adapter_file import check_fits
 
     for motion in stack:
@@ -265,7 +265,7 @@ def _play(
     play_adapters(model, prepare, end_percent)
 
 
-def _with_verbs(clip: CLIP | None, adapters: Sequence[tuple[Adapter, float]]) -> CLIP | None:
+def clip_with_verbs(clip: CLIP | None, adapters: Sequence[tuple[Adapter, float]]) -> CLIP | None:
     from ..motion_core.adapters.verb import VerbAdapter
     from .comfy_models.verb_prompts import with_verbs
 
