@@ -23,7 +23,7 @@ _LAYERS: tuple[type[nn.Module], ...] = (
 
 
 def use_casting_layers(root: nn.Module, operations: Any) -> None:
-    """Makes every layer of `root` one of ComfyUI's, for good; parameters and names stay as they are.
+    """Makes every layer of `root` one of ComfyUI's, for good; parameters and names stay.
 
     operations: what `comfy.ops.pick_operations` gives. The modules' classes are replaced: these
     classes add no state to an instance, and hooks, copies and names work as on any module.
