@@ -130,12 +130,13 @@ def load_animatediff(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     vae: Path | None = None,
+    version: str | None = None,
 ) -> AnimateDiff:
     """Loads AnimateDiff; nothing is fetched.
 
     checkpoint, motion_module: files or diffusers folders; the checkpoint may be an opened file.
     domain_adapter: merged into the spatial layers at full strength. vae: for a checkpoint without
-    one, or to replace its own.
+    one, or to replace its own. version: None for what the motion module is.
     Raises FormatError for a file that is missing, damaged, of another role or of another size.
     """
     image = _open_image(checkpoint)
@@ -158,7 +159,7 @@ def load_animatediff(
         vae=own_vae,
         text=text,
         scheduler=load_scheduler(image.own.get("scheduler", ANIMATEDIFF_SCHEDULER)),
-        version=motion.version,
+        version=version or motion.version,
         licence=image.own.get("licence", SD15_LICENCE),
     )
 
