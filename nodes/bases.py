@@ -1,0 +1,372 @@
+"""Nodes that give a base to train and sample on: from files, from a connected model, or shipped."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import folder_paths
+from comfy_api.latest import InputImpl, io
+
+from ..motion_core.bases import BASES, PERSONALISED, base_defaults, load_base
+from ..motion_core.errors import FormatError, SettingsError
+from .apply import SAMPLE_MODULE
+from .bridge import core_run
+from .folders import MOTION_MODULES, ZEROSCOPE
+from .sockets import MotionBase, MotionBaseSocket
+
+if TYPE_CHECKING:
+    import comfy.sd
+    from comfy.model_patcher import ModelPatcher
+
+CATEGORY = "motion/bases"
+NONE = "none"
+OWN = "its own"
+STANDARD = "standard"
+PERSONALISED_CHOICE = "personalised"
+
+# A folder that holds one of these is a text-to-video model: diffusers' form, or ModelScope's.
+_MODEL_FOLDERS = ("model_index.json", "text2video_pytorch_model.pth")
+_MOTION_MODULE_TIP = (
+    "AnimateDiff's motion module from models/animatediff_models: v1, v2 or v3. It is what a motion "
+    "is trained into."
+)
+_DOMAIN_ADAPTER_TIP = (
+    "AnimateDiff v3's domain adapter from models/loras, merged into the image layers at full "
+    "strength. It takes the looks of the module's own training videos away from the motion."
+)
+
+
+class LoadAnimateDiffBase(io.ComfyNode):
+    """A checkpoint and a motion module from files."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LoadAnimateDiffBase",
+            display_name="Load AnimateDiff Base",
+            category=CATEGORY,
+            description=(
+                "Loads a Stable Diffusion 1.5 checkpoint with an AnimateDiff motion module, to "
+                "train a motion on or to sample with. For a model with LoRAs, connect it to "
+                "AnimateDiff Base From Model instead."
+            ),
+            inputs=[
+                io.Combo.Input(
+                    "checkpoint",
+                    options=folder_paths.get_filename_list("checkpoints"),
+                    tooltip=(
+                        "A whole Stable Diffusion 1.5 checkpoint from models/checkpoints. A motion "
+                        "trained on it plays in every other one."
+                    ),
+                ),
+                _motion_module(),
+                _domain_adapter(),
+                io.Combo.Input(
+                    "vae",
+                    options=[OWN, *_vae_files()],
+                    default=OWN,
+                    optional=True,
+                    tooltip="The checkpoint's own VAE, or one from models/vae in its place.",
+                ),
+            ],
+            outputs=[_base_output()],
+        )
+
+    @classmethod
+    def execute(
+        cls, checkpoint: str, motion_module: str, domain_adapter: str = NONE, vae: str = OWN
+    ) -> io.NodeOutput:
+        with core_run():
+            backbone = load_base(
+                "animatediff",
+                checkpoint=_file("checkpoints", checkpoint),
+                motion_module=_file(MOTION_MODULES, motion_module),
+                domain_adapter=_optional_file("loras", domain_adapter),
+                vae=_optional_file("vae", vae),
+            )
+        files = [checkpoint, motion_module, domain_adapter, vae]
+        name = f"animatediff ({', '.join(f for f in files if f not in (NONE, OWN))})"
+        return io.NodeOutput(
+            MotionBase(name=name, backbone=backbone, defaults=base_defaults("animatediff"))
+        )
+
+
+class AnimateDiffBaseFromModel(io.ComfyNode):
+    """Any Stable Diffusion 1.5 model of the graph, with its LoRAs."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AnimateDiffBaseFromModel",
+            display_name="AnimateDiff Base From Model",
+            category=CATEGORY,
+            description=(
+                "Makes an AnimateDiff base of any Stable Diffusion 1.5 MODEL, CLIP and VAE in the "
+                "graph: a community checkpoint with its LoRAs and its CLIP skip. The connected "
+                "models stay as they are."
+            ),
+            inputs=[
+                io.Model.Input(
+                    "model",
+                    tooltip=(
+                        "A Stable Diffusion 1.5 MODEL. LoRAs on it become part of the base; "
+                        "IPAdapter, context windows and motion modules do not."
+                    ),
+                ),
+                io.Clip.Input(
+                    "clip",
+                    tooltip="Stable Diffusion 1.5's CLIP, with LoRAs and CLIP Set Last Layer.",
+                ),
+                io.Vae.Input(
+                    "vae", tooltip="Stable Diffusion 1.5's VAE: 4 channels, 8 pixels a cell."
+                ),
+                _motion_module(SAMPLE_MODULE),
+                _domain_adapter(),
+            ],
+            outputs=[_base_output()],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        clip: comfy.sd.CLIP,
+        vae: comfy.sd.VAE,
+        motion_module: str,
+        domain_adapter: str = NONE,
+    ) -> io.NodeOutput:
+        with core_run():
+            from .comfy_models.from_model import base_from_model, weights_digest
+
+            module, version = _module_and_version(motion_module)
+            adapter = _optional_file("loras", domain_adapter)
+            backbone = base_from_model(model, clip, vae, module, adapter, version)
+            digest = weights_digest(backbone)
+        defaults = BASES.get(backbone.version, BASES["animatediff"])
+        name = f"animatediff (MODEL {digest}, {motion_module})"
+        return io.NodeOutput(MotionBase(name=name, backbone=backbone, defaults=defaults))
+
+
+class LoadZeroScope(io.ComfyNode):
+    """ZeroScope or ModelScope, as a base and as ComfyUI's own objects."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LoadZeroScope",
+            display_name="Load ZeroScope",
+            category=CATEGORY,
+            description=(
+                "Loads ZeroScope or ModelScope text-to-video: MODEL, CLIP and VAE for the KSampler "
+                "(an empty latent's batch size is the number of frames), and the base to train a "
+                "motion on."
+            ),
+            inputs=[
+                io.Combo.Input(
+                    "model",
+                    options=_video_models(),
+                    tooltip=(
+                        "A diffusers or ModelScope folder from models/diffusers, or a file from "
+                        "models/text2video or models/checkpoints."
+                    ),
+                ),
+                io.Combo.Input(
+                    "vae",
+                    options=[OWN, *_vae_files()],
+                    default=OWN,
+                    optional=True,
+                    tooltip=(
+                        "The VAE in the folder or file, or one from models/vae: for a file that "
+                        "has none, or in its place. Stable Diffusion 1.5's fit."
+                    ),
+                ),
+                io.Combo.Input(
+                    "text_encoder",
+                    options=[OWN, *folder_paths.get_filename_list("text_encoders")],
+                    default=OWN,
+                    optional=True,
+                    tooltip=(
+                        "The text encoder in the folder or file, or one from models/text_encoders: "
+                        "OpenCLIP ViT-H/14's text tower, for a file that has none."
+                    ),
+                ),
+            ],
+            outputs=_model_outputs(),
+        )
+
+    @classmethod
+    def execute(cls, model: str, vae: str = OWN, text_encoder: str = OWN) -> io.NodeOutput:
+        with core_run():
+            backbone = load_base(
+                "zeroscope",
+                checkpoint=_video_model_path(model),
+                vae=_optional_file("vae", vae),
+                text_encoder=_optional_file("text_encoders", text_encoder),
+            )
+            from .comfy_models.native import zeroscope_objects
+
+            objects = zeroscope_objects(backbone)
+        files = [model, vae, text_encoder]
+        name = f"zeroscope ({', '.join(f for f in files if f != OWN)})"
+        base = MotionBase(name=name, backbone=backbone, defaults=base_defaults("zeroscope"))
+        return io.NodeOutput(*objects, base)
+
+
+class SampleMotionBase(io.ComfyNode):
+    """Shape world, which ships with the pack."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SampleMotionBase",
+            display_name="Sample Motion Base",
+            category=CATEGORY,
+            description=(
+                "The small base that ships with the pack: coloured shapes that move, 64x64 pixels. "
+                "It trains and samples in minutes on a CPU, to try everything without a download. "
+                "Prompts: 'a red circle moving right on a striped background'."
+            ),
+            inputs=[
+                io.Combo.Input(
+                    "base",
+                    options=["animatediff", "zeroscope"],
+                    default="animatediff",
+                    tooltip=(
+                        "animatediff: an image model with motion modules; its MODEL makes single "
+                        "images until Apply Motion to AnimateDiff is put on it. zeroscope: a video "
+                        "model in one piece."
+                    ),
+                ),
+                io.Combo.Input(
+                    "checkpoint",
+                    options=[STANDARD, PERSONALISED_CHOICE],
+                    default=STANDARD,
+                    tooltip=(
+                        "The image checkpoint of animatediff. personalised stands for a community "
+                        "checkpoint: other looks, in which a motion trained on standard plays. "
+                        "zeroscope has standard only."
+                    ),
+                ),
+            ],
+            outputs=[
+                *_model_outputs(),
+                io.Video.Output(
+                    "clip",
+                    display_name="clip",
+                    tooltip="A clip to learn from, for Motion Clip: 16 frames of 'a red circle "
+                    "zigzagging on a checkered background', a motion that the base does not know.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, base: str, checkpoint: str = STANDARD) -> io.NodeOutput:
+        name = f"shape-world-{base}"
+        other = checkpoint == PERSONALISED_CHOICE
+        if other and base == "zeroscope":
+            raise SettingsError(
+                "checkpoint is 'personalised', which zeroscope's sample base does not have. "
+                "Set checkpoint to 'standard', or base to 'animatediff'."
+            )
+        with core_run():
+            backbone = load_base(name, checkpoint=PERSONALISED if other else None)
+            from ..motion_core.shape_world.references import DEMO_CLIP
+            from .comfy_models.native import sample_objects
+
+            objects = sample_objects(backbone)
+        shown = f"{name} ({checkpoint})" if other else name
+        result = MotionBase(name=shown, backbone=backbone, defaults=base_defaults(name))
+        return io.NodeOutput(*objects, result, InputImpl.VideoFromFile(str(DEMO_CLIP)))
+
+
+def _motion_module(*more: str) -> io.Combo.Input:
+    return io.Combo.Input(
+        "motion_module",
+        options=[*folder_paths.get_filename_list(MOTION_MODULES), *more],
+        tooltip=_MOTION_MODULE_TIP,
+    )
+
+
+def _module_and_version(choice: str) -> tuple[Path, str | None]:
+    """The file, and its version where it does not say it itself."""
+    if choice != SAMPLE_MODULE:
+        return _file(MOTION_MODULES, choice), None
+    from ..motion_core.shape_world.base import ANIMATEDIFF, MOTION_MODULE
+
+    return MOTION_MODULE, ANIMATEDIFF
+
+
+def _domain_adapter() -> io.Combo.Input:
+    return io.Combo.Input(
+        "domain_adapter",
+        options=[NONE, *folder_paths.get_filename_list("loras")],
+        default=NONE,
+        optional=True,
+        tooltip=_DOMAIN_ADAPTER_TIP,
+    )
+
+
+def _base_output() -> io.Output:
+    return MotionBaseSocket.Output(
+        display_name="base", tooltip="For Train Motion Adapter and Sample Motion Video."
+    )
+
+
+def _model_outputs() -> list[io.Output]:
+    return [io.Model.Output(), io.Clip.Output(), io.Vae.Output(), _base_output()]
+
+
+def _vae_files() -> list[str]:
+    return folder_paths.get_filename_list("vae")
+
+
+def _optional_file(key: str, name: str) -> Path | None:
+    return None if name in (NONE, OWN) else _file(key, name)
+
+
+def _file(key: str, name: str) -> Path:
+    """The file of a name that a combo showed; raises FormatError if it is gone."""
+    path = folder_paths.get_full_path(key, name)
+    if path is None:
+        raise FormatError(
+            f"There is no file {name} under models/{key} any more. Refresh the node, and choose "
+            "another."
+        )
+    return Path(path)
+
+
+def _video_models() -> list[str]:
+    """What may be ZeroScope: "diffusers/FOLDER", "text2video/FILE", "checkpoints/FILE"."""
+    files = [
+        f"{key}/{name}"
+        for key in (ZEROSCOPE, "checkpoints")
+        for name in folder_paths.get_filename_list(key)
+    ]
+    return [*sorted(f"diffusers/{name}" for name in _model_folders()), *files]
+
+
+def _model_folders() -> dict[str, Path]:
+    """Folders with a text-to-video or another diffusers model, by their names under
+    models/diffusers.
+    """
+    found: dict[str, Path] = {}
+    for place in folder_paths.get_folder_paths("diffusers"):
+        for folder, _, files in os.walk(place, followlinks=True):
+            if any(name in files for name in _MODEL_FOLDERS):
+                found.setdefault(Path(folder).relative_to(place).as_posix(), Path(folder))
+    return found
+
+
+def _video_model_path(choice: str) -> Path:
+    key, _, name = choice.partition("/")
+    if key != "diffusers":
+        return _file(key, name)
+    folder = _model_folders().get(name)
+    if folder is None:
+        raise FormatError(
+            f"There is no folder {name} under models/diffusers any more. Refresh the node, and "
+            "choose another."
+        )
+    return folder

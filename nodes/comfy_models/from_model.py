@@ -1,0 +1,264 @@
+"""A connected MODEL, CLIP and VAE as a base of the core: any Stable Diffusion 1.5 checkpoint, its
+LoRAs baked in.
+
+In: what the core's loaders and LoraLoader give. Out: an AnimateDiff, read from them as from a
+checkpoint that ComfyUI would save of them, through the core's own key maps. Each tensor is made
+when it is read: its weight as it is without patches, in float32, then the patches on it. The inputs
+stay as they are, loaded or not.
+
+What a MODEL has besides weights (IPAdapter, context windows, other packs' motion modules) is none
+of the checkpoint's and is left out; where that is likely not meant, a warning says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import comfy.clip_model
+import comfy.lora
+import comfy.model_management as management
+import comfy.sd
+import torch
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from comfy.model_patcher import ModelPatcher
+from comfy.model_sampling import V_PREDICTION
+from torch import Tensor
+
+from ...motion_core.backbones.animatediff import AnimateDiff, load_animatediff
+from ...motion_core.backbones.architecture import (
+    ANIMATEDIFF_SCHEDULER,
+    Config,
+    as_metadata,
+    clip_config,
+    image_unet_config,
+    plain_config,
+)
+from ...motion_core.backbones.components import CLIP_PAD, LDM_CLIP
+from ...motion_core.backbones.formats import vae_keys, with_prefix
+from ...motion_core.backbones.loading import gather
+from ...motion_core.backbones.roles import LDM_UNET, LDM_VAE, Role, require_role
+from ...motion_core.backbones.tensor_files import TensorFile, in_memory
+from ...motion_core.encoding import encoders_digest
+from ...motion_core.errors import FormatError
+from .clip import plain_tokenizer
+from .vae import PlainVAE
+
+logger = logging.getLogger(__name__)
+
+# [(weight, how it is unpacked), *patches], as `ModelPatcher.get_key_patches` gives them.
+Source = Sequence[Any]
+
+_TOWER = "clip_l.transformer."
+_VAE_MARKS = ("encoder.down.0.block.0.conv1.weight", "decoder.conv_in.weight")
+LATENT_CHANNELS = 4
+# ᾱ below this is zero terminal SNR; AnimateDiff's own schedule ends at 1.6e-3.
+_NO_SIGNAL = 1e-6
+
+
+def base_from_model(
+    model: ModelPatcher,
+    clip: comfy.sd.CLIP,
+    vae: comfy.sd.VAE,
+    motion_module: Path,
+    domain_adapter: Path | None = None,
+    version: str | None = None,
+) -> AnimateDiff:
+    """AnimateDiff on the connected image model, float32 in main memory, fit for training.
+
+    version: None for what the motion module is. To be called outside of inference mode. Raises
+    FormatError, naming what is connected, for models of another kind than Stable Diffusion 1.5, and
+    for files as `load_animatediff`.
+    """
+    checkpoint = checkpoint_of(model, clip, vae)
+    backbone = load_animatediff(checkpoint, motion_module, domain_adapter, version=version)
+    tokenizer = plain_tokenizer(clip, "l")
+    if tokenizer is not None:
+        backbone.text = dataclasses.replace(backbone.text, tokenizer=tokenizer)
+    return backbone
+
+
+def weights_digest(backbone: AnimateDiff) -> str:
+    """12 hex digits that tell a base from another with any other weight in image UNet, VAE or text
+    encoder; seconds at full size.
+    """
+    digest = hashlib.sha256(encoders_digest(backbone).encode())
+    for name, tensor in backbone.unet.state_dict().items():
+        if ".motion_modules." not in name:
+            digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()[:12]
+
+
+def checkpoint_of(model: ModelPatcher, clip: comfy.sd.CLIP, vae: comfy.sd.VAE) -> TensorFile:
+    """The three as one opened Stable Diffusion checkpoint; see the module's docstring.
+
+    Raises FormatError as `base_from_model`.
+    """
+    unet, unet_config = _image_unet(model)
+    text, text_config = _text_tower(clip)
+    encoder, vae_config = _vae(vae)
+    sources = {**unet, **text, **encoder}
+    return TensorFile(
+        name="the connected MODEL",
+        shapes={key: tuple(source[0][0].shape) for key, source in sources.items()},
+        read=lambda key: patched(sources[key], key),
+        metadata=as_metadata(
+            {
+                "unet": unet_config,
+                "text": text_config,
+                "scheduler": _schedule(model),
+                **({"vae": vae_config} if vae_config else {}),
+            }
+        ),
+    )
+
+
+def patched(source: Source, key: str) -> Tensor:
+    """The weight with its patches, float32 on the CPU, a tensor of its own."""
+    (weight, unpack), *patches = source
+    tensor = management.cast_to_device(weight, torch.device("cpu"), torch.float32, copy=True)
+    return comfy.lora.calculate_weight(patches, unpack(tensor, inplace=True), key)
+
+
+def _image_unet(model: ModelPatcher) -> tuple[dict[str, Source], Config]:
+    unet = model.model.diffusion_model
+    if not isinstance(unet, UNetModel):
+        kind = type(model.model.model_config).__name__
+        raise FormatError(
+            f"The connected MODEL is of the kind {kind}; AnimateDiff needs a Stable Diffusion 1.5 "
+            "MODEL. Connect one from Load Checkpoint."
+        )
+    _warn_of_the_rest(model)
+    sources = _sources(model, "diffusion_model.", LDM_UNET)
+    file = in_memory({key: source[0][0] for key, source in sources.items()}, "The connected MODEL")
+    require_role(file, (Role.IMAGE_UNET,), "Stable Diffusion 1.5's")
+    norm: Any = unet.out[0]
+    config = {
+        **image_unet_config(file, LDM_UNET),
+        "norm_num_groups": norm.num_groups,
+        "num_attention_heads": _heads(model, image_unet_config(file, LDM_UNET)),
+    }
+    return sources, config
+
+
+def _heads(model: ModelPatcher, config: Mapping[str, Any]) -> int | list[int]:
+    given = model.model.model_config.unet_config
+    if given["num_heads"] > 0:
+        return int(given["num_heads"])
+    return [width // given["num_head_channels"] for width in config["block_out_channels"]]
+
+
+def _schedule(model: ModelPatcher) -> Config:
+    """AnimateDiff's schedule, for what the image model predicts. Fine-tunings on v-prediction with
+    zero terminal SNR keep both.
+    """
+    sampling = model.get_model_object("model_sampling")
+    schedule = dict(ANIMATEDIFF_SCHEDULER)
+    if isinstance(sampling, V_PREDICTION):
+        schedule["prediction_type"] = "v_prediction"
+    if 1.0 / (1.0 + float(sampling.sigmas[-1]) ** 2) < _NO_SIGNAL:
+        # Lin et al., arXiv 2305.08891: such a schedule is sampled from its very last timestep.
+        schedule.update(rescale_betas_zero_snr=True, timestep_spacing="trailing")
+    return schedule
+
+
+def _text_tower(clip: comfy.sd.CLIP) -> tuple[dict[str, Source], Config]:
+    model = clip.cond_stage_model
+    if getattr(model, "clip", None) != "clip_l":
+        raise FormatError(
+            f"The connected CLIP is {type(model).__name__}; AnimateDiff needs Stable Diffusion "
+            "1.5's, which has one CLIP-L. Connect the CLIP of the same checkpoint."
+        )
+    tower: Any = model.clip_l.transformer
+    layers = tower.text_model.encoder.layers
+    kept = _kept_layers(clip.layer_idx, len(layers))
+    sources = {
+        key: source
+        for key, source in _sources(clip.patcher, _TOWER, LDM_CLIP).items()
+        if ".text_model." in key and _layer(key) < kept
+    }
+    file = in_memory({key: source[0][0] for key, source in sources.items()}, "The connected CLIP")
+    known = comfy.clip_model.ACTIVATIONS.items()
+    config = {
+        **clip_config(file, f"{LDM_CLIP}text_model."),
+        "num_attention_heads": layers[0].self_attn.heads,
+        "hidden_act": next(name for name, act in known if act is layers[0].mlp.activation),
+        "pad_token": model.clip_l.special_tokens.get("pad", CLIP_PAD),
+    }
+    return sources, config
+
+
+def _kept_layers(layer_idx: int | None, layers: int) -> int:
+    """How many layers "CLIP Set Last Layer" leaves: -1 all, -2 all but one."""
+    if layer_idx is None or abs(layer_idx) > layers:
+        return layers
+    return layer_idx + 1 if layer_idx >= 0 else layers + layer_idx + 1
+
+
+def _layer(key: str) -> int:
+    """The number of the layer that a tensor belongs to; -1 for those outside."""
+    _, inside, rest = key.partition(".encoder.layers.")
+    return int(rest.split(".")[0]) if inside else -1
+
+
+def _vae(vae: comfy.sd.VAE) -> tuple[dict[str, Source], Config | None]:
+    """The VAE's sources, and its configuration where shapes do not tell it."""
+    network = vae.first_stage_model
+    if isinstance(network, PlainVAE):
+        levels = len(network.vae.config["block_out_channels"])
+        keys = with_prefix(vae_keys(network.vae.state_dict(), levels), LDM_VAE)
+        tensors = gather(network.vae, keys)
+        as_it_is = {key: [(tensor, _unpacked)] for key, tensor in tensors.items()}
+        return as_it_is, plain_config(network.vae.config)
+    sources = {} if network is None else _sources(vae.patcher, "", LDM_VAE)
+    first, last = (sources.get(f"{LDM_VAE}{mark}") for mark in _VAE_MARKS)
+    if first is None or last is None or last[0][0].shape[1] != LATENT_CHANNELS:
+        kind = "empty" if network is None else f"a {type(network).__name__} of another kind"
+        raise FormatError(
+            f"The connected VAE is {kind}; AnimateDiff needs Stable Diffusion 1.5's, with 4 latent "
+            "channels. Connect the VAE of the checkpoint, or one from Load VAE."
+        )
+    return sources, None
+
+
+def _unpacked(weight: Tensor, inplace: bool = False) -> Tensor:
+    return weight
+
+
+def _sources(patcher: ModelPatcher, prefix: str, new_prefix: str) -> dict[str, Source]:
+    """Weights and biases by their keys in a checkpoint. What quantised layers keep beside them
+    (scales, formats) is used when they are unpacked.
+    """
+    with _without_injections(patcher):
+        found = patcher.get_key_patches(prefix)
+    return {
+        new_prefix + key.removeprefix(prefix): source
+        for key, source in found.items()
+        if key.endswith((".weight", ".bias"))
+    }
+
+
+@contextmanager
+def _without_injections(patcher: ModelPatcher) -> Iterator[None]:
+    """Modules that a clone of the patcher has put into the shared network, such as motion modules,
+    stay there until another clone is loaded; they are out meanwhile.
+    """
+    with ExitStack() as stack:
+        for loaded in management.current_loaded_models:
+            if loaded.model is not None and loaded.model.is_clone(patcher):
+                stack.enter_context(loaded.model.use_ejected())
+        yield
+
+
+def _warn_of_the_rest(model: ModelPatcher) -> None:
+    names = sorted({*model.injections, *model.additional_models})
+    if names:
+        logger.warning(
+            "The base is made of the MODEL's weights and LoRAs; %s on it cannot be part of them.",
+            ", ".join(names),
+        )
