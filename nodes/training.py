@@ -19,13 +19,11 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ..motion_core.adapter_file import load_adapter, read_previews
 from ..motion_core.adapters.base import Adapter
 from ..motion_core.backbones.temporal import check_frames
 from ..motion_core.encoding import encode_clips, release_encoders
 from ..motion_core.events import Event, EventSink, Request, SampleMade, StepDone
 from ..motion_core.media import write_video
-from ..motion_core.noise_file import load_noise, noise_path
 from ..motion_core.objectives.base import Objective
 from ..motion_core.pipeline import generate
 from ..motion_core.run_records import loss_history, read_metrics, write_json
@@ -40,6 +38,7 @@ from ..motion_core.types import Clip, LatentClip
 from .bridge import OnStep, on_accelerator, stop_if_cancelled
 from .folders import adapter_key, runs_folder, save_folder
 from .memory import activation_bytes, check_memory
+from .motion_files import load_motion
 from .run_choice import Resume, RunChoice, adapter_file, choose_run, note_saved
 from .run_samples import keep_samples, last_samples
 from .sockets import Motion, MotionBase, played
@@ -127,7 +126,7 @@ def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> Tra
         with watch(run.folder) as watched:
             path = run.adapter or _train(request, run, latents, watched, on_step)
             watched.adapter_saved(path.name)
-        motion = _loaded(path)
+        motion = load_motion(path, path.stem)
         samples = last_samples(run.folder, _shown_prompt(request))
         if samples is None:
             samples = _sample(request, played((motion,)), on_step)
@@ -249,22 +248,6 @@ def _sample_settings(request: TrainingRequest) -> SampleSettings:
         height=first.frames.shape[2],
         width=first.frames.shape[3],
         seed=request.settings.seed,
-    )
-
-
-def _loaded(path: Path) -> Motion:
-    """The motion as everyone who loads the file gets it."""
-    info, adapters = load_adapter(path)
-    noise, inverted = None, None
-    if noise_path(path).is_file():
-        noise, inverted = load_noise(noise_path(path))
-    return Motion(
-        name=path.stem,
-        info=info,
-        adapters=adapters,
-        inverted=inverted,
-        noise=noise,
-        previews=read_previews(path),
     )
 
 
