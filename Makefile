@@ -13,6 +13,8 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest
+	@if command -v node >/dev/null; then node --test tests/web/*.test.mjs; \
+	else echo "tests/web is left out: there is no node"; fi
 
 $(VENV)/installed: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,0 +1,141 @@
+/** Runs and nodes: subgraphs, copies, what is queued again, where new nodes go. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { CHAIN, placesRightOf, slotOf } from '../../web/lib/apply_nodes.js'
+import { movedIndex, staysInPanel } from '../../web/lib/keyboard.js'
+import { news } from '../../web/lib/news.js'
+import { executionIds, runOfNode } from '../../web/lib/node_ids.js'
+import { hasGraph, promptToGoOn } from '../../web/lib/prompts.js'
+import { sampleShown } from '../../web/lib/sample_choice.js'
+import { readings } from '../../web/lib/chart_values.js'
+
+const inner = { nodes: [{ id: 3 }] }
+const middle = { nodes: [{ id: 8, subgraph: inner }] }
+const root = { nodes: [{ id: 1 }, { id: 12, subgraph: inner }, { id: 20, subgraph: middle }] }
+
+test('a node of the graph itself has its own id', () => {
+  assert.deepEqual(executionIds(root, root, 1), ['1'])
+})
+
+test('a node in a subgraph has an id for every way to it', () => {
+  assert.deepEqual(executionIds(root, inner, 3), ['12:3', '20:8:3'])
+})
+
+test('a node of a graph that is not shown has none', () => {
+  assert.deepEqual(executionIds(root, { nodes: [] }, 3), [])
+})
+
+const run = (id, node_id, change = {}) => ({
+  id, node_id, workflow_id: 'w', latest: 0, state: 'finished', ...change
+})
+
+test('a copied node has no run of its own yet', () => {
+  assert.equal(runOfNode([run('a', '1')], ['2'], 'w'), null)
+})
+
+test('equal node ids of two graphs are kept apart', () => {
+  const runs = [run('a', '1', { workflow_id: 'other' }), run('b', '1')]
+  assert.equal(runOfNode(runs, ['1'], 'w').id, 'b')
+})
+
+test('a run from a script goes by its node id alone', () => {
+  assert.equal(runOfNode([run('a', '1', { workflow_id: '' })], ['1'], 'w').id, 'a')
+})
+
+test('a run that goes on comes before the last one', () => {
+  const runs = [run('new', '1', { latest: 9 }), run('on', '1', { state: 'running', latest: 5 })]
+  assert.equal(runOfNode(runs, ['1'], 'w').id, 'on')
+})
+
+test('else the run that was used last', () => {
+  const runs = [run('old', '1', { latest: 1 }), run('new', '1', { latest: 2 })]
+  assert.equal(runOfNode(runs, ['1'], 'w').id, 'new')
+})
+
+test('a run that a copy reuses stays on the first node too', () => {
+  const shared = run('a', '2', { nodes: [['1', 'w'], ['2', 'w']] })
+  assert.equal(runOfNode([shared], ['1'], 'w').id, 'a')
+  assert.equal(runOfNode([shared], ['2'], 'w').id, 'a')
+})
+
+test('what is queued to go on does not begin anew', () => {
+  const prompt = { output: { '12:3': { class_type: 'T', inputs: { resume: 'new', steps: 5 } } }, workflow: {} }
+  const next = promptToGoOn(prompt, '12:3')
+  assert.deepEqual(next.output['12:3'].inputs, { resume: 'continue', steps: 5 })
+  assert.equal(prompt.output['12:3'].inputs.resume, 'new')
+})
+
+test('another choice stays', () => {
+  const prompt = { output: { 1: { class_type: 'T', inputs: { resume: 'reuse' } } }, workflow: {} }
+  assert.equal(promptToGoOn(prompt, '1'), prompt)
+})
+
+test('a prompt from a script has no graph', () => {
+  assert.equal(hasGraph({ output: {}, workflow: {} }), false)
+  assert.equal(hasGraph({ output: {}, workflow: { nodes: [] } }), true)
+})
+
+test('the latest sample, unless one was chosen that is still there', () => {
+  const samples = [{ step: 10, file: 'a' }, { step: 20, file: 'b' }]
+  assert.deepEqual(sampleShown(samples, null), { index: 1, step: 20, file: 'b' })
+  assert.deepEqual(sampleShown(samples, 10), { index: 0, step: 10, file: 'a' })
+  assert.deepEqual(sampleShown(samples, 15), { index: 1, step: 20, file: 'b' })
+  assert.equal(sampleShown([], 10), null)
+})
+
+test('keys move within the row, pages by a tenth', () => {
+  const keys = ['ArrowLeft', 'ArrowRight', 'PageUp', 'PageDown', 'Home', 'End', 'x']
+  assert.deepEqual(keys.map((key) => movedIndex(key, 50, 100)), [49, 51, 60, 40, 0, 99, null])
+  assert.equal(movedIndex('ArrowLeft', 0, 3), 0)
+  assert.equal(movedIndex('End', 0, 0), null)
+})
+
+test('Delete and Ctrl+C stay in the panel, Ctrl+Enter queues', () => {
+  const key = (name, ctrlKey = false) => ({ key: name, ctrlKey, metaKey: false })
+  assert.equal(staysInPanel(key('Delete')), true)
+  assert.equal(staysInPanel(key('c', true)), true)
+  assert.equal(staysInPanel(key('Enter', true)), false)
+})
+
+const t = (key, values = {}) => [key, ...Object.values(values)].join(' ')
+const at = (step, change = {}) => ({ id: 'a', state: 'running', step, total: 100, saved_as: [], samples: [], ...change })
+
+test('a screen reader hears of tenths, not of every step', () => {
+  assert.equal(news(t, 'en', at(10), at(19)), '')
+  assert.equal(news(t, 'en', at(19), at(20)), 'panel.progressSaid 20 100')
+})
+
+test('the saved adapter is bigger news than the end', () => {
+  const end = at(100, { state: 'finished', saved_as: ['zigzag.safetensors'] })
+  assert.equal(news(t, 'en', at(99), end), 'panel.savedAs zigzag.safetensors')
+})
+
+test('another run on the panel is no news', () => {
+  assert.equal(news(t, 'en', { ...at(1), id: 'b' }, at(50)), '')
+  assert.equal(news(t, 'en', null, at(50)), '')
+})
+
+test('what the chart says of a step: value and average of every curve', () => {
+  const curves = { a: [[1, 1], [2, 3]], b: [[2, 5]] }
+  assert.deepEqual(readings({ curves }, 2, 0.5), [
+    { name: 'a', step: 2, value: 3, average: 3.5 / 1.5 },
+    { name: 'b', step: 2, value: 5, average: 5 }
+  ])
+  assert.deepEqual(readings(null, 2, 0.5), [])
+})
+
+test('new nodes stand in a row', () => {
+  assert.deepEqual(placesRightOf([10, 20], [100, 50], [200, 30], 40), [[150, 20], [390, 20]])
+})
+
+test('every join of the apply nodes comes from a node before it', () => {
+  CHAIN.forEach(({ joins }, index) => {
+    for (const { from } of joins) assert.ok(CHAIN.slice(0, index).some(({ id }) => id === from))
+  })
+})
+
+test('a slot is found by its type', () => {
+  assert.equal(slotOf([{ name: 'a', type: 'IMAGE' }, { name: 'b', type: 'MOTION_BASE' }], 'MOTION_BASE'), 1)
+  assert.equal(slotOf(undefined, 'IMAGE'), -1)
+})

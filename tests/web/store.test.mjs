@@ -1,0 +1,165 @@
+/** The store against a server that answers from a list of steps, and the client's requests. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { RunClient } from '../../web/lib/client.js'
+import { RunStore } from '../../web/lib/store.js'
+
+/** A server with one run whose loss at every step is the step. */
+class Server {
+  constructor(step) {
+    Object.assign(this, { step, part: 1, state: 'running', asked: [] })
+  }
+
+  summary() {
+    const { step, part, state } = this
+    return { id: 'a', state, step, total: 100, part, node_id: '1', workflow_id: 'w', began: 1, latest: 1, saved_as: [] }
+  }
+
+  async runs() {
+    return { runs: [{ ...this.summary(), size: 7 }] }
+  }
+
+  async run(id, since) {
+    if (id !== 'a') throw new Error(`There is no run '${id}'.`)
+    this.asked.push(since)
+    return { ...this.summary(), since, curves: { loss: this.points(since) }, samples: [], checkpoints: [], resumes: [], settings: {} }
+  }
+
+  points(since) {
+    return Array.from({ length: Math.max(0, this.step - since) }, (_, i) => [since + i + 1, since + i + 1])
+  }
+
+  message(since) {
+    const counts = { samples: 0, checkpoints: 0, resumes: 0 }
+    return { ...this.summary(), counts, since, points: { loss: this.points(since) } }
+  }
+}
+
+const steps = (store) => store.history('a').curves.loss.map((point) => point[0])
+const upTo = (last) => Array.from({ length: last }, (_, i) => i + 1)
+
+test('a page that is opened in the middle gets the whole curve, then only what is new', async () => {
+  const server = new Server(5)
+  const store = new RunStore(server)
+  await store.refresh()
+  await store.open('a')
+  server.step = 8
+  await store.refresh()
+  assert.deepEqual(steps(store), upTo(8))
+  assert.deepEqual(server.asked, [0, 5])
+})
+
+test('messages go on without asking', async () => {
+  const server = new Server(5)
+  const store = new RunStore(server)
+  await store.refresh()
+  await store.open('a')
+  server.step = 7
+  store.receive(server.message(5))
+  assert.deepEqual(steps(store), upTo(7))
+  assert.deepEqual(server.asked, [0])
+})
+
+test('a lost message is made up for', async () => {
+  const server = new Server(5)
+  const store = new RunStore(server)
+  await store.refresh()
+  await store.open('a')
+  server.step = 20
+  store.receive(server.message(15))
+  await store.update('a')
+  assert.deepEqual(steps(store), upTo(20))
+})
+
+test('a resumed run that went back is read anew', async () => {
+  const server = new Server(20)
+  const store = new RunStore(server)
+  await store.refresh()
+  await store.open('a')
+  Object.assign(server, { step: 12, part: 2 })
+  store.receive(server.message(12))
+  await store.update('a')
+  assert.deepEqual(steps(store), upTo(12))
+  assert.equal(store.history('a').part, 2)
+})
+
+test('a refresh too sees that the run began another part', async () => {
+  const server = new Server(20)
+  const store = new RunStore(server)
+  await store.refresh()
+  await store.open('a')
+  Object.assign(server, { step: 12, part: 2 })
+  await store.refresh()
+  assert.deepEqual(steps(store), upTo(12))
+})
+
+test('a run that the page has not heard of is looked up', async () => {
+  const server = new Server(3)
+  const store = new RunStore(server)
+  store.receive(server.message(0))
+  await new Promise((resolve) => setTimeout(resolve))
+  assert.equal(store.list()[0].step, 3)
+})
+
+test('a deleted run is gone', async () => {
+  const store = new RunStore(new Server(3))
+  await store.refresh()
+  await store.open('a')
+  store.receive({ id: 'a', state: 'deleted' })
+  assert.deepEqual([store.list(), store.history('a')], [[], null])
+})
+
+test('a server that cannot be asked is an error to show, and the runs stay', async () => {
+  const server = new Server(3)
+  const store = new RunStore(server)
+  await store.refresh()
+  server.runs = async () => {
+    throw new Error('Failed to fetch')
+  }
+  await store.refresh()
+  assert.equal(store.error, 'Failed to fetch')
+  assert.equal(store.list().length, 1)
+})
+
+test('two requests for one run at a time become one after the other', async () => {
+  const server = new Server(3)
+  const store = new RunStore(server)
+  await Promise.all([store.update('a'), store.update('a')])
+  assert.deepEqual(server.asked, [0, 3])
+})
+
+test('listeners are called until they end it', async () => {
+  const store = new RunStore(new Server(3))
+  let calls = 0
+  const end = store.subscribe(() => (calls += 1))
+  await store.refresh()
+  const before = calls
+  end()
+  await store.refresh()
+  assert.ok(before > 0)
+  assert.equal(calls, before)
+})
+
+test('the client asks the routes and gives the reason of an error', async () => {
+  const asked = []
+  const fetchApi = async (route, options) => {
+    asked.push(`${options?.method ?? 'GET'} ${route}`)
+    return new Response(JSON.stringify({ error: 'It is over.' }), { status: 409 })
+  }
+  const client = new RunClient(fetchApi, (route) => `/api${route}`)
+  await assert.rejects(client.ask('a b', 'stop'), /It is over\./)
+  await assert.rejects(client.run('a', 5), /It is over\./)
+  await assert.rejects(client.delete('a'), /It is over\./)
+  assert.deepEqual(asked, [
+    'POST /motion_adapters/runs/a%20b/stop',
+    'GET /motion_adapters/runs/a?since=5',
+    'DELETE /motion_adapters/runs/a'
+  ])
+  assert.equal(client.sampleUrl({ id: 'a', part: 2 }, 'step-5.mp4'), '/api/motion_adapters/runs/a/samples/step-5.mp4?part=2')
+})
+
+test('an answer that is no JSON is an error with its status', async () => {
+  const client = new RunClient(async () => new Response('<html>', { status: 502, statusText: 'Bad Gateway' }), String)
+  await assert.rejects(client.runs(), /502 Bad Gateway/)
+})

@@ -1,0 +1,271 @@
+/**
+ * The live training panel of one node: header, chart, figures, samples, buttons, end.
+ *
+ * @typedef {import('./run_state.js').Run} Run
+ * @typedef {import('./run_state.js').Summary} Summary
+ * @typedef {import('./texts.js').Translate} Translate
+ * @typedef {'stop' | 'save' | 'sample' | 'pause'} Command
+ * @typedef {{
+ *   ask: (run: Run, command: Command) => void, resume: (run: Run) => void,
+ *   apply: (run: Run) => void, overlay: (id: string) => void
+ * }} Actions
+ * @typedef {{run: Run | null, others: Summary[], other: Run | null, loaded: boolean,
+ *   error: string | null}} Shown
+ */
+import { LossChart } from './chart.js'
+import { element, setAttribute, setText } from './elements.js'
+import { clock, NONE, perStep, whole } from './format.js'
+import { staysInPanel } from './keyboard.js'
+import { news } from './news.js'
+import { SamplePlayer } from './player.js'
+import { ASKABLE, isActive, secondsLeft, stateKey } from './run_state.js'
+import { statRows } from './stats.js'
+
+/** @type {[Command, string][]} */
+const COMMANDS = [
+  ['stop', 'primary'],
+  ['save', ''],
+  ['sample', ''],
+  ['pause', '']
+]
+
+export class TrainingPanel {
+  /**
+   * @param {Translate} translate
+   * @param {string} locale
+   * @param {Actions} actions
+   * @param {(run: Run, file: string) => string} url
+   */
+  constructor(translate, locale, actions, url) {
+    this.translate = translate
+    this.locale = locale
+    this.actions = actions
+    /** @type {Shown} */
+    this.shown = { run: null, others: [], other: null, loaded: false, error: null }
+    this.view = { log: false, fixed: false, decay: 0.98 }
+    this.chart = new LossChart(translate, locale)
+    this.player = new SamplePlayer(translate, locale, url)
+    this.build()
+    this.update(this.shown)
+  }
+
+  build() {
+    const t = this.translate
+    this.empty = element('p', { class: 'empty' })
+    this.error = element('p', { class: 'error', role: 'alert', hidden: true })
+    this.announced = element('div', { class: 'unseen', role: 'status', 'aria-live': 'polite' })
+    this.body = element('div', { class: 'body' }, [
+      this.header(),
+      this.chart.element,
+      element('div', { class: 'below' }, [this.chart.legend, this.switches()]),
+      (this.stats = element('dl', { class: 'stats' })),
+      this.player.element,
+      this.buttons(),
+      this.ending()
+    ])
+    this.element = element(
+      'section',
+      {
+        class: 'motion-adapters-panel',
+        'aria-label': t('panel.title'),
+        onkeydown: (/** @type {KeyboardEvent} */ event) => {
+          if (staysInPanel(event)) event.stopPropagation()
+        },
+        onwheel: (/** @type {WheelEvent} */ event) => this.scrolled(event)
+      },
+      [this.announced, this.error, this.empty, this.body]
+    )
+  }
+
+  header() {
+    const t = this.translate
+    this.state = element('strong', { class: 'state' })
+    this.steps = element('span', { class: 'steps' })
+    this.times = element('span', { class: 'times' })
+    this.progress = element('progress', { max: '1', 'aria-label': t('panel.progress') })
+    this.message = element('p', { class: 'message', hidden: true })
+    return element('header', {}, [
+      element('div', { class: 'line' }, [this.state, this.steps, this.times]),
+      this.progress,
+      this.message
+    ])
+  }
+
+  switches() {
+    const t = this.translate
+    this.smoothing = element('input', {
+      type: 'range',
+      min: '0',
+      max: '0.99',
+      step: '0.01',
+      value: String(this.view.decay),
+      oninput: () => this.look({ decay: Number(this.smoothing.value) })
+    })
+    this.overlay = element('select', {
+      'aria-label': t('panel.compare'),
+      onchange: () => this.actions.overlay(this.overlay.value)
+    })
+    return element('div', { class: 'switches' }, [
+      this.toggle('log', t('panel.log'), t('panel.logHint')),
+      this.toggle('fixed', t('panel.fixed'), t('panel.fixedHint')),
+      element('label', { title: t('panel.smoothingHint') }, [t('panel.smoothing'), this.smoothing]),
+      this.overlay
+    ])
+  }
+
+  /**
+   * @param {'log' | 'fixed'} name
+   * @param {string} label
+   * @param {string} hint
+   */
+  toggle(name, label, hint) {
+    const box = element('input', {
+      type: 'checkbox',
+      name,
+      onchange: () => this.look({ [name]: box.checked })
+    })
+    return element('label', { title: hint }, [box, label])
+  }
+
+  buttons() {
+    const t = this.translate
+    /** @type {Map<Command, HTMLButtonElement>} */
+    this.commands = new Map()
+    for (const [command, kind] of COMMANDS) {
+      const button = element('button', {
+        type: 'button',
+        class: `${command} ${kind}`.trim(),
+        title: t(`commands.${command}Hint`),
+        text: t(`commands.${command}`),
+        onclick: () => this.shown.run && this.actions.ask(this.shown.run, command)
+      })
+      this.commands.set(command, button)
+    }
+    this.working = element('div', { class: 'buttons', role: 'group' }, [...this.commands.values()])
+    this.working.setAttribute('aria-label', t('panel.group'))
+    return this.working
+  }
+
+  ending() {
+    const t = this.translate
+    this.saved = element('span', { class: 'saved' })
+    this.apply = this.button('apply', () => this.shown.run && this.actions.apply(this.shown.run))
+    this.resume = this.button('resume', () => this.shown.run && this.actions.resume(this.shown.run))
+    this.end = element('div', { class: 'end', hidden: true }, [this.saved, this.apply, this.resume])
+    this.end.setAttribute('aria-label', t('panel.end'))
+    return this.end
+  }
+
+  /**
+   * @param {string} name
+   * @param {() => void} onclick
+   */
+  button(name, onclick) {
+    const title = this.translate(`panel.${name}Hint`)
+    const text = this.translate(`panel.${name}`)
+    return element('button', { type: 'button', class: name, title, text, onclick })
+  }
+
+  /** @param {Partial<import('./chart.js').View>} change */
+  look(change) {
+    this.view = { ...this.view, ...change }
+    this.chart.update(this.shown.run, this.shown.other, this.view)
+  }
+
+  /** The panel scrolls where it is too long for the node; else the wheel is the graph's. */
+  scrolled(/** @type {WheelEvent} */ event) {
+    const { scrollHeight, clientHeight } = this.element
+    if (scrollHeight > clientHeight && !event.ctrlKey) event.stopPropagation()
+  }
+
+  /** @param {Shown} shown */
+  update(shown) {
+    const said = news(this.translate, this.locale, this.shown.run, shown.run)
+    if (said) setText(this.announced, said)
+    this.shown = shown
+    const { run } = shown
+    this.body.hidden = run === null
+    this.empty.hidden = run !== null
+    setText(this.empty, this.translate(shown.loaded ? 'panel.empty' : 'panel.loading'))
+    this.error.hidden = shown.error === null
+    setText(this.error, shown.error ? this.translate('panel.error', { reason: shown.error }) : '')
+    if (run === null) return
+    this.element.dataset.state = run.state
+    this.updateHeader(run)
+    this.updateOverlay(shown)
+    this.chart.update(run, shown.other, this.view)
+    this.updateStats(run)
+    this.player.update(run)
+    this.updateButtons(run)
+  }
+
+  /** @param {Run} run */
+  updateHeader(run) {
+    const t = this.translate
+    setText(this.state, t(`state.${stateKey(run)}`))
+    const [step, total] = [whole(run.step, this.locale), whole(run.total, this.locale)]
+    setText(this.steps, run.total ? `${step} / ${total}` : NONE)
+    const left = secondsLeft(run)
+    const times = [
+      t('panel.elapsed', { time: clock(run.elapsed) }),
+      left === null ? '' : t('panel.left', { time: clock(left) }),
+      t('panel.perStep', { time: perStep(run.seconds_per_step) })
+    ]
+    setText(this.times, times.filter(Boolean).join(' · '))
+    this.progress.value = run.total ? run.step / run.total : 0
+    this.message.hidden = run.message === ''
+    setText(this.message, run.message)
+  }
+
+  /** @param {Shown} shown */
+  updateOverlay({ others, other }) {
+    const wanted = others.map((run) => run.id).join('\n')
+    this.overlay.hidden = others.length === 0
+    if (this.overlay.dataset.runs !== wanted) {
+      this.overlay.dataset.runs = wanted
+      const none = element('option', { value: '', text: this.translate('panel.compareNone') })
+      const options = others.map((run) =>
+        element('option', { value: run.id, text: run.title || run.id })
+      )
+      this.overlay.replaceChildren(none, ...options)
+    }
+    this.overlay.value = other?.id ?? ''
+  }
+
+  /** @param {Run} run */
+  updateStats(run) {
+    const rows = statRows(this.translate, this.locale, run)
+    if (this.stats.childElementCount !== rows.length) {
+      const pairs = rows.map(() => element('div', {}, [element('dt'), element('dd')]))
+      this.stats.replaceChildren(...pairs)
+    }
+    rows.forEach(([name, value], index) => {
+      const pair = this.stats.children[index]
+      setText(pair.children[0], name)
+      setText(pair.children[1], value)
+    })
+  }
+
+  /** @param {Run} run */
+  updateButtons(run) {
+    const active = isActive(run)
+    this.working.hidden = !ASKABLE.includes(run.state)
+    for (const [command, button] of this.commands) {
+      const asked = run.asked.includes(command)
+      button.disabled = asked || run.asked.includes('stop') || run.asked.includes('pause')
+      button.classList.toggle('asked', asked)
+      setAttribute(button, 'aria-busy', String(asked))
+    }
+    const names = run.saved_as.join(', ')
+    setText(this.saved, names ? this.translate('panel.savedAs', { names }) : '')
+    this.saved.hidden = names === ''
+    this.apply.hidden = names === '' || active
+    this.resume.hidden = !run.can_resume || active
+    this.end.hidden = this.saved.hidden && this.resume.hidden
+  }
+
+  destroy() {
+    this.chart.destroy()
+    this.element.remove()
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * The Runs tab of the sidebar: every run, and of the chosen one all that its node's panel shows,
+ * with its settings and what can be done with it.
+ *
+ * @typedef {import('./run_state.js').Run} Run
+ * @typedef {import('./run_state.js').Summary} Summary
+ * @typedef {import('./texts.js').Translate} Translate
+ * @typedef {import('./panel.js').Shown} Shown
+ * @typedef {{choose: (id: string) => void, load: (run: Run) => void,
+ *   delete: (run: Run) => void, refresh: () => void}} TabActions
+ */
+import { element, setText } from './elements.js'
+import { bytes, flattened, moment, whole } from './format.js'
+import { movedIndex, staysInPanel } from './keyboard.js'
+import { TrainingPanel } from './panel.js'
+import { isActive, stateKey } from './run_state.js'
+
+export class RunsTab {
+  /**
+   * @param {Translate} translate
+   * @param {string} locale
+   * @param {import('./panel.js').Actions} actions
+   * @param {TabActions} tabActions
+   * @param {(run: Run, file: string) => string} url
+   */
+  constructor(translate, locale, actions, tabActions, url) {
+    this.translate = translate
+    this.locale = locale
+    this.tabActions = tabActions
+    this.panel = new TrainingPanel(translate, locale, actions, url)
+    /** @type {Run | null} */
+    this.run = null
+    /** @type {Map<string, HTMLElement>} */
+    this.rows = new Map()
+    this.build()
+  }
+
+  build() {
+    const t = this.translate
+    this.list = element('ul', {
+      class: 'runs',
+      role: 'listbox',
+      'aria-label': t('tab.title'),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.pressed(event)
+    })
+    this.settings = element('dl', { class: 'settings' })
+    this.load = this.button('load', () => this.run && this.tabActions.load(this.run))
+    this.remove = this.button('delete', () => this.run && this.tabActions.delete(this.run))
+    this.detail = element('div', { class: 'detail', hidden: true }, [
+      this.panel.element,
+      element('div', { class: 'buttons' }, [this.load, this.remove]),
+      element('details', {}, [element('summary', { text: t('tab.settings') }), this.settings])
+    ])
+    this.empty = element('p', { class: 'empty', text: t('tab.empty') })
+    const refresh = this.button('refresh', () => this.tabActions.refresh())
+    this.element = element(
+      'div',
+      {
+        class: 'motion-adapters-runs',
+        onkeydown: (/** @type {KeyboardEvent} */ event) => {
+          if (staysInPanel(event)) event.stopPropagation()
+        }
+      },
+      [
+        element('header', {}, [element('h2', { text: t('tab.title') }), refresh]),
+        this.empty,
+        this.list,
+        this.detail
+      ]
+    )
+  }
+
+  /**
+   * @param {string} name
+   * @param {() => void} onclick
+   */
+  button(name, onclick) {
+    const title = this.translate(`tab.${name}Hint`)
+    return element('button', { type: 'button', class: name, title, text: this.translate(`tab.${name}`), onclick })
+  }
+
+  /**
+   * @param {Summary[]} runs
+   * @param {Shown} shown the chosen run
+   */
+  update(runs, shown) {
+    this.empty.hidden = runs.length > 0 || !shown.loaded
+    const ids = runs.map((run) => run.id)
+    for (const [id, row] of this.rows) {
+      if (!ids.includes(id)) {
+        row.remove()
+        this.rows.delete(id)
+      }
+    }
+    runs.forEach((run, index) => this.updateRow(run, index, run.id === shown.run?.id))
+    this.run = shown.run
+    this.detail.hidden = shown.run === null
+    if (shown.run) this.updateDetail(shown.run, shown)
+  }
+
+  /**
+   * @param {Summary} run
+   * @param {number} index
+   * @param {boolean} chosen
+   */
+  updateRow(run, index, chosen) {
+    const row = this.rows.get(run.id) ?? this.newRow(run.id)
+    if (this.list.children[index] !== row) this.list.insertBefore(row, this.list.children[index] ?? null)
+    row.setAttribute('aria-selected', String(chosen))
+    row.tabIndex = chosen || (index === 0 && this.run === null) ? 0 : -1
+    row.dataset.state = run.state
+    const steps = `${whole(run.step, this.locale)} / ${whole(run.total, this.locale)}`
+    setText(row.children[0], run.title || run.id)
+    setText(row.children[1], this.translate(`state.${stateKey(run)}`))
+    const facts = [steps, moment(run.latest, this.locale), run.size ? bytes(run.size) : '']
+    setText(row.children[2], facts.filter(Boolean).join(' · '))
+  }
+
+  /** @param {string} id */
+  newRow(id) {
+    const parts = ['title', 'state', 'facts'].map((name) => element('span', { class: name }))
+    const onclick = () => this.tabActions.choose(id)
+    const row = element('li', { role: 'option', onclick }, parts)
+    row.dataset.run = id
+    this.rows.set(id, row)
+    return row
+  }
+
+  /** @param {KeyboardEvent} event */
+  pressed(event) {
+    const rows = [...this.list.children]
+    const at = rows.indexOf(/** @type {Element} */ (document.activeElement))
+    if (at >= 0 && (event.key === 'Enter' || event.key === ' ')) {
+      event.preventDefault()
+      this.tabActions.choose(rows[at].dataset.run)
+      return
+    }
+    const vertical = { ArrowDown: 'ArrowRight', ArrowUp: 'ArrowLeft' }[event.key] ?? event.key
+    const index = movedIndex(vertical, at, rows.length)
+    if (index === null) return
+    event.preventDefault()
+    rows[index].focus()
+  }
+
+  /**
+   * @param {Run} run
+   * @param {Shown} shown
+   */
+  updateDetail(run, shown) {
+    this.panel.update(shown)
+    this.load.hidden = !run.has_prompt
+    this.remove.disabled = isActive(run)
+    const settings = flattened(run.settings)
+    const wanted = JSON.stringify(settings)
+    if (this.settings.dataset.shows === wanted) return
+    this.settings.dataset.shows = wanted
+    const pairs = settings.map(([name, value]) =>
+      element('div', {}, [element('dt', { text: name }), element('dd', { text: value })])
+    )
+    this.settings.replaceChildren(...pairs)
+  }
+
+  destroy() {
+    this.panel.destroy()
+    this.element.remove()
+  }
+}

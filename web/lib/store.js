@@ -1,0 +1,177 @@
+/**
+ * The runs that the page knows, kept up to date: the list, and the histories that someone looks at.
+ *
+ * It gets the server through `client` and the time through the caller, so that it runs without
+ * either.
+ *
+ * @typedef {import('./run_state.js').Run} Run
+ * @typedef {import('./run_state.js').Summary} Summary
+ * @typedef {import('./run_state.js').Message} Message
+ * @typedef {{
+ *   runs: () => Promise<{runs: Summary[]}>,
+ *   run: (id: string, since: number) => Promise<Run>
+ * }} Client
+ */
+import { newestStep } from './points.js'
+import { isActive, withAnswer, withMessage } from './run_state.js'
+
+export class RunStore {
+  /** @param {Client} client */
+  constructor(client) {
+    this.client = client
+    /** @type {Map<string, Summary>} */
+    this.summaries = new Map()
+    /** @type {Map<string, Run>} */
+    this.histories = new Map()
+    /** Whether the list has been read; before that no run means nothing. */
+    this.loaded = false
+    /** @type {string | null} */
+    this.error = null
+    /** @type {Set<() => void>} */
+    this.listeners = new Set()
+    /** @type {Map<string, Promise<void>>} */
+    this.asking = new Map()
+    /** @type {Set<string>} */
+    this.askAgain = new Set()
+  }
+
+  /**
+   * @param {() => void} listener called after every change
+   * @returns {() => void} ends it
+   */
+  subscribe(listener) {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  /** Every run's summary, the latest first. */
+  list() {
+    return [...this.summaries.values()].sort((a, b) => b.latest - a.latest)
+  }
+
+  /** @param {string} id */
+  history(id) {
+    return this.histories.get(id) ?? null
+  }
+
+  /** Reads the list again, and what is new of the histories that are open. */
+  async refresh() {
+    try {
+      const { runs } = await this.client.runs()
+      this.summaries = new Map(runs.map((run) => [run.id, run]))
+      for (const id of this.histories.keys()) if (!this.summaries.has(id)) this.histories.delete(id)
+      this.loaded = true
+      this.error = null
+    } catch (error) {
+      this.error = reason(error)
+    }
+    this.tell()
+    await Promise.all([...this.histories.keys()].map((id) => this.update(id)))
+  }
+
+  /** Whether there is something to poll for. */
+  active() {
+    return [...this.summaries.values()].some(isActive)
+  }
+
+  /**
+   * Gets the history of a run if the page has none yet.
+   *
+   * @param {string} id
+   */
+  async open(id) {
+    if (!this.histories.has(id)) await this.update(id)
+  }
+
+  /**
+   * Asks for what came after the last step that is known; everything if `all`.
+   *
+   * @param {string} id
+   * @param {boolean} [all]
+   * @returns {Promise<void>}
+   */
+  update(id, all = false) {
+    const asking = this.asking.get(id)
+    if (asking) {
+      this.askAgain.add(id)
+      return asking
+    }
+    const asked = this.ask(id, all).finally(() => this.asking.delete(id))
+    this.asking.set(id, asked)
+    return asked
+  }
+
+  /**
+   * @param {string} id
+   * @param {boolean} all
+   */
+  async ask(id, all) {
+    let whole = all
+    do {
+      this.askAgain.delete(id)
+      const known = whole ? null : this.history(id)
+      try {
+        const answer = await this.client.run(id, known ? newestStep(known.curves) : 0)
+        whole = known !== null && answer.part !== known.part
+        if (whole) this.askAgain.add(id)
+        else this.take(withAnswer(known, answer))
+        this.error = null
+      } catch (error) {
+        this.error = reason(error)
+      }
+    } while (this.askAgain.has(id) && this.error === null)
+    this.tell()
+  }
+
+  /**
+   * What the server tells of itself.
+   *
+   * @param {Message} message
+   */
+  receive(message) {
+    const { id } = message
+    if (message.state === 'deleted') {
+      this.summaries.delete(id)
+      this.histories.delete(id)
+      this.tell()
+      return
+    }
+    const history = this.history(id)
+    if (history === null) {
+      const known = this.summaries.get(id)
+      if (known) this.summaries.set(id, { ...known, ...figuresOf(message) })
+      else this.refresh()
+      this.tell()
+      return
+    }
+    const { run, missing } = withMessage(history, message)
+    this.take(run)
+    this.tell()
+    if (missing) this.update(id, missing === 'all')
+  }
+
+  /** @param {Run} run */
+  take(run) {
+    this.histories.set(run.id, run)
+    const known = this.summaries.get(run.id)
+    this.summaries.set(run.id, { ...known, ...figuresOf(run) })
+  }
+
+  tell() {
+    for (const listener of this.listeners) listener()
+  }
+}
+
+/**
+ * A run without its history.
+ *
+ * @param {any} run
+ * @returns {Summary}
+ */
+function figuresOf(run) {
+  const { curves, points, since, counts, samples, checkpoints, resumes, settings, ...rest } = run
+  return rest
+}
+
+/** @param {unknown} error */
+const reason = (error) => (error instanceof Error ? error.message : String(error))
