@@ -33,17 +33,13 @@ NODES: Mapping[str, Sequence[str]] = {
         "MoTransSettings",
     ),
     "train": ("TrainMotionAdapter",),
-    "adapters": (
-        "LoadMotionAdapter",
-        "SaveMotionAdapter",
-        "InspectMotionAdapter",
-        "BlendMotions",
-        "ConvertMotionAdapter",
-    ),
+    "adapters": ("LoadMotionAdapter", "SaveMotionAdapter", "InspectMotionAdapter"),
+    "adapter_forms": ("BlendMotions", "ConvertMotionAdapter"),
     "apply": ("ApplyMotionToAnimateDiff", "ApplyMotionToAnimateDiffEvolved"),
     "apply_zeroscope": ("ApplyMotionToZeroScope",),
     "sample": ("MotionNoise", "SampleMotionVideo"),
-    "evaluate": ("EvaluateMotion", "RecaptionFrames"),
+    "evaluate": ("EvaluateMotion",),
+    "recaption": ("RecaptionFrames",),
 }
 
 

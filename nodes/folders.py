@@ -19,6 +19,8 @@ ADAPTERS = "motion_adapters"
 MOTION_LORAS = "animatediff_motion_lora"
 MOTION_MODULES = "animatediff_models"
 ZEROSCOPE = "text2video"
+EVALUATION = "motion_evaluation"
+LANGUAGE = "LLM"  # where other packs keep language models too
 
 # What is listed under each key; the last folder that a key gets is under ComfyUI's models.
 _EXTENSIONS = {
@@ -26,6 +28,8 @@ _EXTENSIONS = {
     MOTION_LORAS: folder_paths.supported_pt_extensions,
     MOTION_MODULES: folder_paths.supported_pt_extensions,
     ZEROSCOPE: folder_paths.supported_pt_extensions,
+    EVALUATION: folder_paths.supported_pt_extensions,
+    LANGUAGE: folder_paths.supported_pt_extensions,
 }
 
 

@@ -1,0 +1,68 @@
+"""Motions from the files that the loaders list, and back into files."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from ..motion_core.adapter_file import read_previews, save_adapter
+from ..motion_core.adapters.embeddings import Debias, EmbeddingAdapter
+from ..motion_core.any_adapter import read_any_adapter
+from ..motion_core.errors import AdapterError, FormatError
+from ..motion_core.noise_file import NoiseInfo, load_noise, noise_path, save_noise
+from .sockets import Motion
+
+
+def load_motion(path: Path, name: str) -> Motion:
+    """A motion of any program's file or folder at strength 1, with the noise beside it.
+
+    name: for messages. Raises FormatError for a file of another role, and for noise of another
+    family's base.
+    """
+    info, adapters = read_any_adapter(path)
+    noise, inverted = None, None
+    if noise_path(path).is_file():
+        noise, inverted = load_noise(noise_path(path))
+        if noise.family != info.family:
+            raise FormatError(
+                f"{noise_path(path).name} is of the {noise.family} family, and {path.name} of the "
+                f"{info.family} family. Move the noise elsewhere; they do not belong together."
+            )
+    return Motion(
+        name=name,
+        info=info,
+        adapters=adapters,
+        inverted=inverted,
+        noise=noise,
+        previews=() if info.is_foreign else read_previews(path),
+    )
+
+
+def save_motion(path: Path, motion: Motion) -> None:
+    """Writes the motion as it was trained, whatever its strength, and its noise beside it."""
+    save_adapter(path, motion.adapters, motion.info, motion.previews)
+    beside = noise_path(path)
+    if motion.inverted is None or motion.noise is None:
+        beside.unlink(missing_ok=True)  # an older motion's of this name
+        return
+    save_noise(beside, motion.inverted, _kept(motion.noise))
+
+
+def with_debias(motion: Motion, debias: Debias) -> Motion:
+    """The motion with its embeddings debiased in this way; raises AdapterError if it has none."""
+    changed = {
+        name: dataclasses.replace(adapter, debias=debias)
+        for name, adapter in motion.adapters.items()
+        if isinstance(adapter, EmbeddingAdapter)
+    }
+    if not changed:
+        raise AdapterError(
+            f"{motion.name} holds no motion embedding, so debias has no effect. Leave it at "
+            '"as saved".'
+        )
+    return dataclasses.replace(motion, adapters={**motion.adapters, **changed})
+
+
+def _kept(noise: NoiseInfo) -> NoiseInfo:
+    """What was read, in the format that is written."""
+    return dataclasses.replace(noise, format_version=NoiseInfo.format_version)

@@ -1,0 +1,134 @@
+"""Node: how clips look, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import comfy.model_management as management
+import torch
+from comfy_api.latest import io, ui
+
+from ..motion_core.errors import ClipError, SettingsError
+from .bridge import OnStep, core_run, release_memory, steps_shown
+from .evaluation_models import NONE, model_folders, model_path
+from .folders import LANGUAGE
+from .recaptions import given_recaptions, looks_of
+from .sockets import MotionClips, MotionClipsSocket
+
+if TYPE_CHECKING:
+    from ..motion_core.types import Clip
+
+CATEGORY = "motion/clips"
+MODEL, TEXT = "model", "text"
+
+
+class RecaptionFrames(io.ComfyNode):
+    """How clips look, in words."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RecaptionFrames",
+            display_name="Recaption Frames",
+            category=CATEGORY,
+            description="Expands the prompt of each clip by how everything in it looks, one line "
+            "for each video: for MoTrans's recaptions, with which its first stage learns looks. By "
+            "a model of yours that sees a random frame, or by your own words.",
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                MotionClipsSocket.Input("clips", tooltip="What to describe, with its prompts."),
+                io.DynamicCombo.Input(
+                    "by",
+                    options=[
+                        io.DynamicCombo.Option(MODEL, _recaptioner_inputs()),
+                        io.DynamicCombo.Option(TEXT, [_text_input()]),
+                    ],
+                    tooltip="Who describes: an image-text-to-text model, or you.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    "recaptions",
+                    display_name="recaptions",
+                    tooltip="One line for each video, for MoTrans's recaptions.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, clips: MotionClips, by: dict[str, Any]) -> io.NodeOutput:
+        with core_run():
+            if not clips:
+                raise ClipError("There are no clips to describe. Connect Motion Clip.")
+            if by["by"] == TEXT:
+                lines = given_recaptions(by["text"], looks_of(clips))
+            else:
+                on_step = steps_shown(cls.hidden.unique_id)
+                lines = _recaptioned(looks_of(clips), by["model"], by["seed"], on_step)
+            text = "\n".join(lines)
+            return io.NodeOutput(text, ui=ui.PreviewText(text))
+
+
+def _recaptioned(clips: Sequence[Clip], model: str, seed: int, on_step: OnStep) -> list[str]:
+    """By one random frame of each clip."""
+    from ..motion_core.recaption import load_recaptioner
+
+    folder = model_path(LANGUAGE, model)
+    if folder is None:
+        raise SettingsError(
+            f"No model is chosen. Put the folder of an image-text-to-text model of transformers, "
+            f"such as llava-1.5-7b-hf, into models/{LANGUAGE}, or choose {TEXT} and write the "
+            "recaptions yourself."
+        )
+    rng = torch.Generator().manual_seed(seed)
+    device = management.get_torch_device()
+    _make_room(folder)
+    recaptioner = load_recaptioner(folder, device)
+    try:
+        lines = []
+        for done, clip in enumerate(clips, start=1):
+            frame = clip.frames[int(torch.randint(len(clip.frames), (), generator=rng))]
+            lines.append(recaptioner.recaption(frame, clip.prompt))
+            on_step(done, len(clips))
+        return lines
+    finally:
+        del recaptioner
+        release_memory()
+
+
+def _make_room(folder: Path) -> None:
+    device = management.get_torch_device()
+    if device.type != "cpu":
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        management.free_memory(size * 1.2, device)
+
+
+def _recaptioner_inputs() -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "model",
+            options=model_folders(LANGUAGE) or [NONE],
+            tooltip="A folder of an image-text-to-text model of transformers (LLaVA, Qwen-VL …) in "
+            f"models/{LANGUAGE}.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=2**63 - 1,
+            control_after_generate=False,
+            tooltip="Which frame of each clip the model sees.",
+        ),
+    ]
+
+
+def _text_input() -> io.Input:
+    return io.String.Input(
+        "text",
+        default="",
+        multiline=True,
+        tooltip="One line for all videos, or one line each: the prompt with colours, shapes, "
+        "clothes, background, light and style.",
+    )

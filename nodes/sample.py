@@ -1,0 +1,295 @@
+"""Nodes: videos from the core's own sampler, and the noise prior for ComfyUI's."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import folder_paths
+import torch
+from comfy_api.latest import InputImpl, Types, io
+
+from ..motion_core.errors import SettingsError
+from .bridge import core_run, image_from_pixels, on_accelerator, pixels_from_image, steps_shown
+from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionStack, played
+
+if TYPE_CHECKING:
+    from ..motion_core.adapters.base import Adapter
+    from ..motion_core.sampler import SampleSettings
+
+CATEGORY = "motion/sample"
+OWN_ENCODER = "the base's own"
+MAX_SEED = 2**63 - 1
+# ComfyUI's estimate of what Stable Diffusion 1.5 takes to predict one latent cell, in bytes for
+# each byte of a number (`memory_required` of its BaseModel), for a first level of 320 channels.
+_BYTES_PER_CELL, _CHANNELS = 10486, 320
+
+
+class MotionNoise(io.ComfyNode):
+    """The noise prior for SamplerCustomAdvanced."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MotionNoise",
+            display_name="Motion Noise",
+            category=CATEGORY,
+            description="Noise for SamplerCustomAdvanced that holds a share of the reference "
+            "clip's own noise, so that the layout and the course of its motion are kept closer. "
+            "The latent's images are the video's frames; number and size must be the clip's.",
+            inputs=[
+                MotionAdapterSocket.Input(
+                    "motions",
+                    tooltip="Where the reference's noise comes from: the first motion that has it.",
+                ),
+                _noise_prior(0.3),
+                _seed(
+                    "Of the fresh part of the noise. For the same seed it is Sample Motion "
+                    "Video's, which is not Random Noise's."
+                ),
+            ],
+            outputs=[
+                io.Noise.Output(
+                    "noise", display_name="noise", tooltip="For SamplerCustomAdvanced's noise."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, motions: MotionStack, noise_prior: float, seed: int) -> io.NodeOutput:
+        with core_run():
+            from .prior_noise import PriorNoise, inverted_of
+
+            inverted = inverted_of(motions, noise_prior)
+            return io.NodeOutput(PriorNoise(seed, noise_prior, inverted))
+
+
+class SampleMotionVideo(io.ComfyNode):
+    """The core's sampler on any base."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SampleMotionVideo",
+            display_name="Sample Motion Video",
+            category=CATEGORY,
+            description="Makes a video with the sampler of the papers (DDIM), on any base and with "
+            "any motions. What is left at 0 is as the motion was trained, else as the base is "
+            "usually sampled. For ComfyUI's samplers, ControlNet and the rest, use Apply Motion.",
+            hidden=[io.Hidden.unique_id],
+            inputs=[*_prompt_inputs(), *_size_inputs(), *_motion_inputs()],
+            outputs=[
+                io.Image.Output(
+                    "frames", display_name="frames", tooltip="The video's frames, in order."
+                ),
+                io.Video.Output(
+                    "video",
+                    display_name="video",
+                    tooltip="The same at the rate of the motion's clip, for Save Video.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        base: MotionBase,
+        prompt: str,
+        motions: MotionStack = (),
+        look: torch.Tensor | None = None,
+        look_encoder: str = OWN_ENCODER,
+        **sampling: Any,
+    ) -> io.NodeOutput:
+        with core_run():
+            from ..motion_core.pipeline import generate
+            from ..motion_core.sample_defaults import sample_fps
+            from .prior_noise import inverted_of
+
+            if not prompt.strip():
+                raise SettingsError("prompt is empty. Say what the video shall show.")
+            settings = _settings(base, motions, **sampling)
+            inverted = inverted_of(motions, settings.noise_prior)
+            _check_fit(base, motions)
+            with on_accelerator(base.backbone, needed=_needed(base, settings)):
+                adapters = _with_look(base, played(motions), look, look_encoder)
+                on_step = steps_shown(cls.hidden.unique_id)
+                frames = generate(base.backbone, prompt, adapters, settings, inverted, on_step)
+            images = image_from_pixels(frames)
+            fps = sample_fps(base.defaults, [motion.info for motion in motions])
+            return io.NodeOutput(images, _video(images, fps))
+
+
+def _settings(
+    base: MotionBase, motions: MotionStack, *, seed: int, negative_prompt: str, **given: float
+) -> SampleSettings:
+    """0 stands for the default, except where it says how much of something there is."""
+    from ..motion_core.sample_defaults import sample_defaults
+    from ..motion_core.sampler import SampleSettings
+    from ..motion_core.settings import from_mapping, require
+
+    playing = [motion.info for motion in motions if motion.strength != 0.0]
+    amounts = {name: given.pop(name) for name in ("noise_prior", "guidance_rescale")}
+    said = {name: value for name, value in given.items() if value}
+    settings = from_mapping(
+        SampleSettings,
+        {
+            **sample_defaults(base.defaults, playing),
+            **said,
+            **amounts,
+            "seed": seed,
+            "negative_prompt": negative_prompt,
+        },
+    )
+    total = int(base.backbone.scheduler.config["num_train_timesteps"])
+    require(settings.steps <= total, "steps", settings.steps, f"at most {total}")
+    return settings
+
+
+def _check_fit(base: MotionBase, motions: MotionStack) -> None:
+    from ..motion_core.adapter_file import check_fits
+
+    for motion in motions:
+        check_fits(motion.info, base.backbone)
+
+
+def _with_look(
+    base: MotionBase,
+    adapters: list[tuple[Adapter, float]],
+    look: torch.Tensor | None,
+    encoder: str,
+) -> list[tuple[Adapter, float]]:
+    """MoTrans's injectors get the image, if there is one."""
+    if look is None:
+        return adapters
+    from ..motion_core.injected_image import with_image
+
+    path = None if encoder == OWN_ENCODER else folder_paths.get_full_path("clip_vision", encoder)
+    return with_image(adapters, pixels_from_image(look), path, base.backbone, "the look")
+
+
+def _needed(base: MotionBase, settings: SampleSettings) -> int:
+    """Bytes of a step beside the weights: both branches of guidance at once."""
+    unet = base.backbone.unet
+    cells = 2 * settings.frames * (settings.height // 8) * (settings.width // 8)
+    channels = int(unet.config["block_out_channels"][0])  # type: ignore[index]
+    item = next(unet.parameters()).element_size()
+    return cells * item * _BYTES_PER_CELL * channels // _CHANNELS
+
+
+def _video(images: torch.Tensor, fps: float) -> Any:
+    rate = Fraction(fps).limit_denominator(1000)
+    return InputImpl.VideoFromComponents(Types.VideoComponents(images=images, frame_rate=rate))
+
+
+def _seed(tooltip: str) -> io.Input:
+    return io.Int.Input(
+        "seed", default=0, min=0, max=MAX_SEED, control_after_generate=True, tooltip=tooltip
+    )
+
+
+def _noise_prior(default: float) -> io.Input:
+    return io.Float.Input(
+        "noise_prior",
+        default=default,
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        tooltip="Share of the reference's own noise: 0 is fresh noise, more keeps closer to the "
+        "clip's layout and motion, and to its looks. The papers take 0 to 0.5.",
+    )
+
+
+def _prompt_inputs() -> list[io.Input]:
+    return [
+        MotionBaseSocket.Input("base", tooltip="What samples the video."),
+        io.String.Input(
+            "prompt",
+            default="",
+            multiline=True,
+            tooltip="What the video shows: the clip's motion in words, with a new subject.",
+        ),
+        io.String.Input(
+            "negative_prompt",
+            default="",
+            multiline=True,
+            tooltip="What guidance steers away from.",
+        ),
+        _seed("Of the noise the video starts from: the same seed, the same video."),
+        io.Int.Input(
+            "steps",
+            default=0,
+            min=0,
+            max=1000,
+            tooltip="Denoising steps, each as long as the others; 0 is the base's usual number, "
+            "25 for AnimateDiff and 30 for ZeroScope.",
+        ),
+        io.Float.Input(
+            "guidance_scale",
+            default=0.0,
+            min=0.0,
+            max=50.0,
+            step=0.5,
+            tooltip="How closely the prompt is followed; 0 is the base's usual scale, 7.5 for "
+            "AnimateDiff and 12 for ZeroScope, 1 is no guidance at half the time.",
+        ),
+        io.Float.Input(
+            "guidance_rescale",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            tooltip="Takes over-exposure away that strong guidance brings; 0 is off, 0.7 usual.",
+        ),
+    ]
+
+
+def _size_inputs() -> list[io.Input]:
+    sizes = [
+        ("frames", 1, 256, "Frames of the video"),
+        ("width", 8, 2048, "Pixels, a multiple of 8"),
+        ("height", 8, 2048, "Pixels, a multiple of 8"),
+    ]
+    return [
+        io.Int.Input(
+            name,
+            default=0,
+            min=0,
+            max=largest,
+            step=step,
+            tooltip=f"{what}; 0 is the trained clip's, else the base's usual one. More takes more "
+            "memory and time.",
+        )
+        for name, step, largest, what in sizes
+    ]
+
+
+def _motion_inputs() -> list[io.Input]:
+    return [
+        _noise_prior(0.0),
+        io.Float.Input(
+            "adapter_end",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            tooltip="Share of the steps in which motions play; 0 is the base's usual share. Motion "
+            "is settled in the first steps: a smaller share keeps the base's looks.",
+        ),
+        MotionAdapterSocket.Input(
+            "motions", optional=True, tooltip="What moves; without any, the base alone samples."
+        ),
+        io.Image.Input(
+            "look",
+            optional=True,
+            tooltip="For motions of MoTrans: an image whose looks are told to the motion layers. "
+            "The paper leaves it out.",
+        ),
+        io.Combo.Input(
+            "look_encoder",
+            options=[OWN_ENCODER, *folder_paths.get_filename_list("clip_vision")],
+            default=OWN_ENCODER,
+            optional=True,
+            tooltip="What sees the look: the open_clip ViT-H-14 file of the training, in "
+            "models/clip_vision. Only the sample bases have one of their own.",
+        ),
+    ]
