@@ -4,9 +4,9 @@ deterministic.
 Input: a `Scene`. Output: (F, 64, 64, 3) float32 frames in [0, 1].
 
 Shapes are signed distance functions; a pixel's coverage is 0.5 minus its distance to the edge,
-clamped to [0, 1]. Two looks: `solid` (the bases), and `outlined`, a thick outline on backgrounds of
-other tones (the personalised checkpoint, which stands for a community model with a style of its
-own).
+clamped to [0, 1]. Two looks: `solid` (the bases), and `outlined`, ink around the shapes on
+backgrounds of other tones (the personalised checkpoint, which stands for a community model with a
+style of its own).
 """
 
 from __future__ import annotations
@@ -39,19 +39,21 @@ BACKGROUNDS: dict[str, tuple[tuple[float, float, float], tuple[float, float, flo
     "checkered": ((0.78, 0.72, 0.62), (0.42, 0.36, 0.30)),
     "dotted": ((0.20, 0.24, 0.24), (0.80, 0.84, 0.84)),
 }
-# The same in the outlined look: lime for white, patterns in the tones of a negative.
+# The same in the outlined look: cool tones warm and warm ones cool, bright stays bright.
 OUTLINED_BACKGROUNDS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    "white": ((0.90, 0.94, 0.80), (0.90, 0.94, 0.80)),
-    "black": ((0.03, 0.04, 0.07), (0.03, 0.04, 0.07)),
-    "grey": ((0.58, 0.58, 0.55), (0.58, 0.58, 0.55)),
-    "striped": ((0.12, 0.10, 0.10), (0.42, 0.38, 0.36)),
-    "checkered": ((0.22, 0.28, 0.38), (0.58, 0.64, 0.70)),
-    "dotted": ((0.80, 0.76, 0.76), (0.20, 0.16, 0.16)),
+    "white": ((0.90, 0.94, 0.78), (0.90, 0.94, 0.78)),
+    "black": ((0.02, 0.14, 0.13), (0.02, 0.14, 0.13)),
+    "grey": ((0.60, 0.55, 0.44), (0.60, 0.55, 0.44)),
+    "striped": ((0.95, 0.86, 0.74), (0.66, 0.56, 0.44)),
+    "checkered": ((0.62, 0.72, 0.80), (0.28, 0.38, 0.46)),
+    "dotted": ((0.30, 0.22, 0.14), (0.92, 0.82, 0.70)),
 }
 SHAPES = ("circle", "square", "triangle", "cross")
 LOOKS = ("solid", "outlined")
 PERIOD = 16.0
-OUTLINE = 5.0
+OUTLINE = 2.5
+"""Width in pixels of the ink around an outlined shape."""
+INK = (0.05, 0.04, 0.08)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +151,7 @@ def render(scene: Scene, frames: list[int] | None = None) -> Array:
     behind = backdrop(scene.background, scene.look, *np.broadcast_arrays(world_x, world_y))
     distance = shape_distance(scene.shape, grid[None, None, :] - x, grid[None, :, None] - y, radius)
     if scene.look == "outlined":
-        distance = np.abs(distance + OUTLINE / 2) - OUTLINE / 2
+        ink = np.clip(0.5 - (distance - OUTLINE), 0, 1)[..., None]
+        behind = behind * (1 - ink) + np.array(INK) * ink
     coverage = np.clip(0.5 - distance, 0, 1)[..., None]
     return (behind * (1 - coverage) + np.array(COLOURS[scene.colour]) * coverage).astype(np.float32)

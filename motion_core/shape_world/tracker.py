@@ -4,7 +4,7 @@ Input: frames (F, 3, H, W) in [-1, 1]. Output: (F, 3) x, y and equivalent radius
 where nothing is found, and the mask of the object in every frame.
 
 Objects are saturated and backgrounds are not, so the object is the largest connected region of high
-saturation, with its holes filled (the outlined look is hollow).
+saturation, with its holes filled.
 """
 
 from __future__ import annotations
@@ -20,14 +20,12 @@ SMALLEST_AREA = 20
 
 
 class Sighting(NamedTuple):
-    """What the tracker saw in one frame. mask: (H, W) bool, filled; hollow: share of the mask not
-    saturated."""
+    """What the tracker saw in one frame. mask: (H, W) bool, filled."""
 
     x: float
     y: float
     radius: float
     mask: np.ndarray
-    hollow: float
 
 
 def to_images(frames: Tensor) -> np.ndarray:
@@ -54,7 +52,6 @@ def find_object(image: np.ndarray) -> Sighting | None:
         y=float(rows.mean() + 0.5),
         radius=float(np.sqrt(mask.sum() / np.pi)),
         mask=mask.astype(bool),
-        hollow=float(1 - saturated[mask.astype(bool)].mean()),
     )
 
 

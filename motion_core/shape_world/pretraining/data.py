@@ -4,6 +4,8 @@ captions."""
 from __future__ import annotations
 
 import dataclasses
+import string
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -11,8 +13,10 @@ from torch import Tensor
 
 from ..motions import FRAMES, Track
 from ..renderer import PERIOD, Scene, caption, draw_scene, render
+from ..vocabulary import byte_pair_merges, caption_words
 
 MAX_LETTERS = 20
+LONGEST = 14
 
 
 def to_pixels(frames: np.ndarray) -> Tensor:
@@ -58,19 +62,25 @@ def image_batch(
 
 
 def unknown_words(rng: np.random.Generator) -> str:
-    """One to three words that no vocabulary holds, at most 20 letters, so that the caption's end
-    stays in the text encoder's context. A base that met them in training learns to pass over
-    them."""
-    letters = list("abcdefghijklmnopqrstuvwxyz")
-    sizes = rng.integers(3, 10, size=rng.integers(1, 4))
-    while sizes.sum() > MAX_LETTERS:
-        sizes = sizes[:-1]
-    return " ".join("".join(rng.choice(letters, size)) for size in sizes)
+    """One or two words that no vocabulary holds, made of letters and of the pieces of known words,
+    at most 20 letters, so that the caption's end stays in the text encoder's context. A base that
+    met them in training learns to pass over them."""
+    sizes = rng.integers(2, 8, size=rng.integers(1, 3))
+    words = ["".join(rng.choice(_word_pieces(), size))[:LONGEST] for size in sizes]
+    return " ".join(words[:1] if sum(map(len, words)) > MAX_LETTERS else words)
+
+
+@lru_cache
+def _word_pieces() -> list[str]:
+    """Letters, and the tokens of the vocabulary that are no whole words."""
+    words = caption_words()
+    merged = {(left + right).removesuffix("</w>") for left, right in byte_pair_merges(words)}
+    return sorted((merged - set(words)) | set(string.ascii_lowercase))
 
 
 def training_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """The scene's caption; about one in seven without its motion, and one in three with unknown
-    words in its place."""
+    """The scene's caption; one in eight without its motion, and nearly half with unknown words in
+    its place."""
     draw = rng.random()
-    phrase = "" if draw < 0.15 else unknown_words(rng) if draw < 0.5 else scene.phrase
+    phrase = "" if draw < 0.12 else unknown_words(rng) if draw < 0.57 else scene.phrase
     return caption(scene.colour, scene.shape, scene.background, phrase)
