@@ -16,7 +16,8 @@ import pytest
 import torch
 from comfy.ldm.models.autoencoder import AutoencoderKL as ComfyVae
 from comfy.model_patcher import ModelPatcher
-from diffusers import UNetMotionModel
+from comfy.patcher_extension import PatcherInjection
+from diffusers import AutoencoderKL, UNetMotionModel
 from motion_adapters.nodes.apply import SAMPLE_MODULE
 from motion_adapters.nodes.bases import (
     AnimateDiffBaseFromModel,
@@ -26,6 +27,7 @@ from motion_adapters.nodes.bases import (
 )
 from motion_adapters.nodes.comfy_models.from_model import base_from_model, checkpoint_of
 from motion_adapters.nodes.comfy_models.native import sample_objects
+from motion_adapters.nodes.comfy_models.vae import SD_WIDTHS, vae_from_core
 from motion_adapters.nodes.folders import register_folders
 from motion_adapters.nodes.sockets import MotionBase
 from torch import Tensor
@@ -35,6 +37,7 @@ from motion_core.backbones.architecture import image_unet_config
 from motion_core.backbones.components import LDM_CLIP, text_from_file
 from motion_core.backbones.loading import Section, build_empty
 from motion_core.backbones.roles import LDM_UNET
+from motion_core.backbones.saving import save_checkpoint, save_motion_module, save_video_model
 from motion_core.backbones.tensor_files import TensorFile
 from motion_core.bases import base_defaults
 from motion_core.encoding import decode_latents, encode_clip, encode_prompts
@@ -49,6 +52,7 @@ from motion_core.shape_world.base import (
     load_shape_world,
 )
 from motion_core.types import Clip
+from tests.tiny import tiny_animatediff, tiny_zeroscope
 
 PROMPT = "a red circle moving right on a striped background"
 LAYER = "input_blocks.1.1.transformer_blocks.0.attn1.to_q"
@@ -423,8 +427,8 @@ def model_folders(comfy_base: Path) -> Iterator[Path]:
         (models / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, models / name)
     yield models
-    for name in placed:
-        (models / name).unlink()
+    for name in {Path(name).parent for name in placed}:
+        shutil.rmtree(models / name)
 
 
 def outputs(node: type, **inputs: Any) -> tuple[Any, ...]:
@@ -508,3 +512,83 @@ def test_zeroscope_node_wants_vae_and_text_encoder(model_folders: Path) -> None:
     assert "text2video/video.safetensors" in options
     with pytest.raises(FormatError, match="has no VAE and no text encoder inside"):
         outputs(LoadZeroScope, model="text2video/video.safetensors")
+
+
+def test_animatediff_node_loads_files(model_folders: Path) -> None:
+    """Real files of a tiny model, in the formats of the large ones."""
+    tiny = tiny_animatediff("v_prediction")
+    save_checkpoint(tiny, model_folders / "checkpoints" / "tiny.safetensors")
+    save_motion_module(tiny, model_folders / "animatediff_models" / "tiny.safetensors")
+    [base] = outputs(
+        LoadAnimateDiffBase, checkpoint="tiny.safetensors", motion_module="tiny.safetensors"
+    )
+    assert base.name == "animatediff (tiny.safetensors, tiny.safetensors)"
+    for name, weight in tiny.unet.state_dict().items():
+        assert torch.equal(base.backbone.unet.state_dict()[name], weight), name
+    assert not any(p.is_inference() for p in base.backbone.unet.parameters())
+    assert base.backbone.scheduler.config["prediction_type"] == "v_prediction"
+
+
+def test_zeroscope_node_loads_files(model_folders: Path) -> None:
+    tiny = tiny_zeroscope()
+    save_video_model(tiny, model_folders / "text2video" / "tiny.safetensors")
+    model, clip, vae, base = outputs(LoadZeroScope, model="text2video/tiny.safetensors")
+    assert isinstance(model, ModelPatcher)
+    assert base.backbone.family == "zeroscope"
+    with torch.inference_mode():
+        embeds = clip.encode_from_tokens(clip.tokenize("A dog, running!"))
+        pixels = vae.decode(randn(2, 4, 4, 4))
+    tiny.text.model.half().float()  # as ComfyUI keeps text encoders
+    expected = encode_prompts(tiny, ["A dog, running!"])
+    torch.testing.assert_close(embeds, expected, atol=1e-5, rtol=1e-4)
+    assert pixels.shape == (2, 32, 32, 3)
+
+
+def test_motion_modules_on_a_loaded_clone_stay_out_of_the_base(core: AnimateDiff) -> None:
+    """The network is shared: what another node has put on it is none of the checkpoint's."""
+    model, clip, vae, _, _ = outputs(SampleMotionBase, base="animatediff")
+    before = base_of(model, clip, vae, SAMPLE_MODULE).name
+    moving = model.clone()
+    extra = torch.nn.Linear(2, 2)
+    block = moving.model.diffusion_model.input_blocks[1]
+    moving.set_injections(
+        "other",
+        [PatcherInjection(lambda _: block.append(extra), lambda _: block.pop(len(block) - 1))],
+    )
+    with torch.inference_mode():
+        comfy.model_management.load_models_gpu([moving])
+    assert block[-1] is extra
+    assert base_of(model, clip, vae, SAMPLE_MODULE).name == before
+    assert block[-1] is extra
+    comfy.model_management.unload_all_models()
+
+
+def test_what_is_no_weight_is_warned_of(objects: Objects, caplog: pytest.LogCaptureFixture) -> None:
+    model, clip, vae = objects
+    moving = model.clone()
+    moving.set_additional_models("motion", [clip.patcher])
+    checkpoint_of(moving, clip, vae)
+    assert "motion on it cannot be part" in caplog.text
+
+
+@pytest.mark.fullsize
+def test_stable_diffusions_vae_runs_on_comfyuis_own_network() -> None:
+    """84 million weights, drawn at random; the same pixels both ways."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        vae = AutoencoderKL(
+            block_out_channels=SD_WIDTHS,
+            layers_per_block=2,
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            latent_channels=4,
+        ).eval()
+    made = vae_from_core(vae)
+    assert isinstance(made.first_stage_model, ComfyVae)
+    latents, image = randn(1, 4, 8, 8), torch.rand(1, 64, 64, 3)
+    with torch.inference_mode():
+        decoded, encoded = made.decode(latents), made.encode(image)
+        expected = vae.decode(latents, return_dict=False)[0].movedim(1, -1)
+        mode = vae.encode(image.movedim(-1, 1) * 2 - 1, return_dict=False)[0].mode()
+    torch.testing.assert_close(decoded, (expected / 2 + 0.5).clamp(0, 1), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(encoded, mode, atol=1e-3, rtol=1e-3)
