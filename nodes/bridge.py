@@ -99,11 +99,14 @@ def fit_for_training(module: nn.Module) -> None:
 
     To be called outside of inference mode. What is not tainted stays the same tensor.
     """
+    copies: dict[int, nn.Parameter] = {}  # what several layers share stays shared
     for part in module.modules():
         for name, parameter in part._parameters.items():
             if parameter is not None and parameter.is_inference():
-                copied = parameter.detach().clone()
-                part._parameters[name] = nn.Parameter(copied, parameter.requires_grad)
+                if id(parameter) not in copies:
+                    copied = parameter.detach().clone()
+                    copies[id(parameter)] = nn.Parameter(copied, parameter.requires_grad)
+                part._parameters[name] = copies[id(parameter)]
         for name, buffer in part._buffers.items():
             if buffer is not None and buffer.is_inference():
                 part._buffers[name] = buffer.clone()

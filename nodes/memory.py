@@ -11,6 +11,7 @@ from __future__ import annotations
 from ..motion_core.errors import MotionError
 
 GIB = 2**30
+ADVICE = "Use fewer frames or a smaller size in Motion Clip, or memory = low."
 # Bytes for each cell of a latent (one eighth of the pixels' width and height, every frame).
 CHECKPOINTED = 11 * GIB // (48 * 48 * 16)
 WHOLE = 2 * CHECKPOINTED
@@ -26,14 +27,21 @@ def activation_bytes(cells: int, channels: int, item_size: int, *, checkpointing
     return per_cell * cells * channels // _CHANNELS * item_size // _ITEM
 
 
-def check_memory(needed: int, total: int, what: str) -> None:
+def check_total(needed: int, total: int, what: str) -> None:
     """Raises MotionError if the estimate is more than half again of what the device has in all.
 
     what: the clip, in words.
     """
     if needed > 1.5 * total:
-        raise MotionError(
-            f"Training on {what} takes about {needed / GIB:.0f} GB of memory; the device has "
-            f"{total / GIB:.0f} GB. Use fewer frames or a smaller size in Motion Clip, or memory "
-            "= low."
-        )
+        raise MotionError(f"{_takes(needed, what)} the device has {total / GIB:.0f} GB. {ADVICE}")
+
+
+def warning_of(needed: int, free: int, what: str) -> str | None:
+    """What to tell of an estimate that is more than what is free; None if it is not."""
+    if needed <= free:
+        return None
+    return f"{_takes(needed, what)} {free / GIB:.0f} GB are free. If it runs out: {ADVICE}"
+
+
+def _takes(needed: int, what: str) -> str:
+    return f"Training on {what} takes about {needed / GIB:.0f} GB of memory beside the weights;"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import folder_paths
 from comfy_api.latest import io
 
 from .method_fields import METHOD_FIELDS, TRAIN_FIELDS, Field
@@ -135,3 +136,8 @@ class MotionInversionSettings(_SettingsNode):
 
 class MoTransSettings(_SettingsNode):
     method, title = "motrans", "MoTrans"
+
+    @classmethod
+    def execute(cls, exactly: bool, image_encoder: str = "", **widgets: Any) -> io.NodeOutput:
+        path = folder_paths.get_full_path("clip_vision", image_encoder) if image_encoder else ""
+        return super().execute(exactly, image_encoder=path or image_encoder, **widgets)

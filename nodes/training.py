@@ -37,7 +37,7 @@ from ..motion_core.trainer import describe, train
 from ..motion_core.types import Clip, LatentClip
 from .bridge import OnStep, on_accelerator, stop_if_cancelled
 from .folders import adapter_key, runs_folder, save_folder
-from .memory import activation_bytes, check_memory
+from .memory import activation_bytes, check_total, warning_of
 from .motion_files import load_motion
 from .run_choice import Resume, RunChoice, adapter_file, choose_run, note_saved
 from .run_samples import keep_samples, last_samples
@@ -116,6 +116,8 @@ def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> Tra
         latents = encode_clips(backbone, request.clips, cache)
         release_encoders(backbone)
         stop_if_cancelled()
+        if said := warning_of(needed, management.get_free_memory(device), "these clips"):
+            logger.warning("Motion Adapters: %s", said)
         run = choose_run(
             runs_folder(),
             request.name,
@@ -273,8 +275,7 @@ def _needed(request: TrainingRequest, device: torch.device) -> int:
         settings.dtype_on(device).itemsize,
         checkpointing=settings.checkpointing,
     )
-    what = f"{frames} frames of {width}x{height}"
-    check_memory(needed, management.get_total_memory(device), what)
+    check_total(needed, management.get_total_memory(device), f"{frames} frames of {width}x{height}")
     return needed
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from motion_adapters.nodes.memory import GIB, activation_bytes, check_memory
+from motion_adapters.nodes.memory import GIB, activation_bytes, check_total, warning_of
 
 from motion_core.errors import MotionError
 
@@ -23,6 +23,12 @@ def test_the_estimate_grows_with_what_it_counts() -> None:
 
 
 def test_only_what_can_never_fit_is_refused() -> None:
-    check_memory(30 * GIB, 24 * GIB, "16 frames of 512x512")
+    check_total(30 * GIB, 24 * GIB, "16 frames of 512x512")
     with pytest.raises(MotionError, match=r"16 frames of 512x512 takes about 40 GB .* has 24 GB"):
-        check_memory(40 * GIB, 24 * GIB, "16 frames of 512x512")
+        check_total(40 * GIB, 24 * GIB, "16 frames of 512x512")
+
+
+def test_what_may_not_fit_is_said() -> None:
+    assert warning_of(8 * GIB, 8 * GIB, "a clip") is None
+    said = warning_of(9 * GIB, 8 * GIB, "a clip")
+    assert said is not None and "takes about 9 GB" in said and "8 GB are free" in said

@@ -1,0 +1,93 @@
+"""A training that is queued, cancelled and queued again, over the server's own addresses."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.comfyui.server import Server
+
+STEPS = 40
+PATIENCE = 500.0  # seconds; a busy machine takes long to load the libraries
+
+
+def prompt(name: str, **changed: Any) -> dict[str, Any]:
+    """Sample base → clip → training, in API form."""
+    clip = {
+        "video": ["1", 4],
+        "prompt": "a red circle zigzagging on a checkered background",
+        **{"frames": 8, "start_seconds": 0.0, "stride": 1, "fps": 0.0},
+        **{"width": 64, "height": 64, "fit": "crop", "windows": 1},
+    }
+    training = {
+        "base": ["1", 3],
+        "clips": ["2", 0],
+        "objective": "motion-director",
+        **{"objective.rank": 4, "objective.beta": 1.0, "objective.spatial_dropout_p": 0.2},
+        **{"steps": STEPS, "learning_rate": 0.0, "seed": 0, "precision": "auto"},
+        **{"memory": "auto", "sample_prompt": "", "sample_every": 0, "save_every": 10},
+        **{"inversion_steps": 2, "name": name, "resume": "continue"},
+        **changed,
+    }
+    base = {"base": "animatediff", "checkpoint": "standard"}
+    return {
+        "1": {"class_type": "SampleMotionBase", "inputs": base},
+        "2": {"class_type": "MotionClip", "inputs": clip},
+        "3": {"class_type": "TrainMotionAdapter", "inputs": training},
+    }
+
+
+def run_folder(server: Server, name: str) -> Path:
+    (folder,) = (server.output / "motion_training").glob(f"{name}-*")
+    return folder
+
+
+def steps_done(server: Server, name: str) -> int:
+    found = list((server.output / "motion_training").glob(f"{name}-*/metrics.jsonl"))
+    return len(found[0].read_text().splitlines()) if found else 0
+
+
+def cancel_after(server: Server, name: str, steps: int, seen: list[int]) -> None:
+    """Presses Cancel once the run has done so many steps; notes how many it had done then."""
+    deadline = time.monotonic() + PATIENCE
+    while steps_done(server, name) < steps and time.monotonic() < deadline:
+        time.sleep(0.005)
+    server.post("/interrupt", {})
+    seen.append(steps_done(server, name))
+
+
+@pytest.mark.timeout(1800)
+def test_cancel_and_go_on(server: Server) -> None:
+    seen: list[int] = []
+    presser = threading.Thread(target=cancel_after, args=(server, "cancelled", 5, seen))
+    presser.start()
+    stopped = server.run(prompt("cancelled"), PATIENCE)
+    presser.join()
+    assert stopped.interrupted and stopped.error is None
+    state = json.loads((run_folder(server, "cancelled") / "state.json").read_text())
+    assert state["state"] == "cancelled"
+    assert seen[0] <= state["step"] <= seen[0] + 1 < STEPS
+
+    rest = server.run(prompt("cancelled"), PATIENCE)
+    assert rest.error is None and not rest.interrupted
+    state = json.loads((run_folder(server, "cancelled") / "state.json").read_text())
+    assert state == {"state": "finished", "step": STEPS, "total": STEPS}
+    adapter = server.base / "models" / "motion_adapters" / "cancelled.safetensors"
+    assert adapter.is_file()
+
+    # A shorter sampling of the same run in a graph that ComfyUI has not seen: nothing is trained.
+    written = adapter.stat().st_mtime_ns
+    again = server.run(prompt("cancelled", sample_every=7), PATIENCE)
+    assert again.error is None and adapter.stat().st_mtime_ns == written
+
+
+@pytest.mark.timeout(600)
+def test_what_does_not_fit_is_said_in_one_line(server: Server) -> None:
+    failed = server.run(prompt("../outside"), PATIENCE)
+    assert failed.error is not None and "becomes a file's name" in failed.error
+    assert "Traceback" not in failed.error
