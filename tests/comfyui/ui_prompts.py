@@ -4,7 +4,7 @@ The page saves a graph in LiteGraph's form: nodes with positions, links by numbe
 a node's widgets as a bare list, in the order in which the page makes the widgets. Which widgets it
 makes follows from the node's definition in /object_info; here that is done once more, so that a
 workflow whose node has changed since is found out without a browser. In: the workflow and
-/object_info. Out: the prompt in API form. Faults are collected, not raised one by one.
+/object_info. Out: the prompt in API form.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _widgets(
             yield Widget(f"{prefix}{name}", kind, options, value)
             if kind == DYNAMIC_COMBO:
                 yield from _widgets(_choice(options, value), left, f"{prefix}{name}.")
-            if _has_companion(name, kind, options) and left:
+            if _has_companion(f"{prefix}{name}", kind, options) and left:
                 left.pop(0)  # control_after_generate, or an upload button's
 
 

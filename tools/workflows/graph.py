@@ -15,6 +15,7 @@ DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", DYNAMIC_COMBO)
 UPLOADS = ("image_upload", "video_upload")
 SEEDS = ("seed", "noise_seed")
+SAVED_BY_NAME = "VHS_"  # VideoHelperSuite's own way
 
 WIDTH, COLUMN_GAP, ROW_GAP = 330, 70, 60
 TITLE, SLOT, WIDGET, TEXT = 34, 20, 26, 96  # heights in pixels
@@ -41,6 +42,7 @@ class Node:
     inputs: list[dict[str, Any]] = field(default_factory=list)
     outputs: list[dict[str, Any]] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     properties: dict[str, Any] = field(default_factory=dict)
     height: int = 0
     width: int = WIDTH
@@ -71,13 +73,15 @@ class Graph:
         column: int,
         title: str | None = None,
         models: Sequence[Mapping[str, str]] = (),
+        shows: int = 0,
         **given: Any,
     ) -> Node:
         """Adds a node.
 
         given: values of widgets, of a dynamic combo's fields as `combo__field`, and `Output`s for
         what is connected; what is not given keeps its default. models: files that the page offers
-        to fetch if they are missing (name, url, directory).
+        to fetch if they are missing (name, url, directory). shows: pixels of height for a
+        picture or a panel on the node.
 
         Raises:
             KeyError: an input of that name does not exist.
@@ -97,7 +101,7 @@ class Graph:
             raise KeyError(f"{kind} has no input {', '.join(left)}")
         rows = max(len(node.inputs), len(node.outputs))
         simple = len(node.values) - texts
-        node.height = TITLE + SLOT * rows + WIDGET * simple + TEXT * texts
+        node.height = TITLE + SLOT * rows + WIDGET * simple + TEXT * texts + shows
         self.nodes.append(node)
         return node
 
@@ -155,11 +159,14 @@ class Graph:
                     continue
                 value = given.pop(f"{prefix}{name}", default_of(kind, options))
                 node.values.append(value)
+                node.names.append(f"{prefix}{name}")
                 texts += bool(options.get("multiline"))
                 if kind == DYNAMIC_COMBO:
                     chosen = next(o["inputs"] for o in options["options"] if o["key"] == value)
                     texts += self._add_widgets(node, chosen, given, f"{prefix}{name}__")
-                node.values += companions(name, kind, options)
+                more = companions(f"{prefix}{name}", kind, options)
+                node.values += more
+                node.names += [f"{name}+"] * len(more)
         return texts
 
     def saved(self) -> dict[str, Any]:
@@ -203,6 +210,8 @@ class Graph:
             "properties": node.properties,
             "widgets_values": node.values,
         }
+        if node.kind.startswith(SAVED_BY_NAME):
+            saved["widgets_values"] = dict(zip(node.names, node.values, strict=True))
         if node.title:
             saved["title"] = node.title
         if node.colours:

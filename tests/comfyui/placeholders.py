@@ -1,0 +1,46 @@
+"""Stand-ins for the files that workflows name, so that a server can check the workflows' values.
+
+ComfyUI refuses a prompt that names a file which is not there. The stand-ins are empty, and only
+names are looked at; the video is a real one.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from motion_core.shape_world.references import DEMO_CLIP
+
+# By node type: the widget's place and the folder that its files lie in.
+FILES = {
+    "LoadVideo": (0, "input"),
+    "LoadMotionAdapter": (0, "models/motion_adapters"),
+    "LoadZeroScope": (0, "models"),
+}
+
+
+def add_placeholders(base: Path, workflows: list[Path]) -> None:
+    """Makes them in a server's folder, before it starts or while it runs."""
+    for name in named_files(workflows):
+        path = base / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".mp4":
+            shutil.copy(DEMO_CLIP, path)
+        elif path.suffix:
+            path.touch()
+        else:  # a model in diffusers' form
+            path.mkdir(exist_ok=True)
+            (path / "model_index.json").write_text("{}", encoding="utf-8")
+
+
+def named_files(workflows: list[Path]) -> Iterator[str]:
+    """Paths of all files that the workflows name, from the server's folder."""
+    for file in workflows:
+        for node in json.loads(file.read_text(encoding="utf-8"))["nodes"]:
+            for model in node.get("properties", {}).get("models", []):
+                yield f"models/{model['directory']}/{model['name']}"
+            if node["type"] in FILES:
+                place, folder = FILES[node["type"]]
+                yield f"{folder}/{node['widgets_values'][place]}"

@@ -1,0 +1,51 @@
+"""`python -m tools.workflows --object-info FILE`: writes every file of `workflows/` anew.
+
+FILE is what GET /object_info of a ComfyUI answers that has this pack, AnimateDiff-Evolved and
+VideoHelperSuite, with the files that the workflows name in its model folders (empty ones will do).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .graph import Graph
+from .own_models import (
+    animatediff_evolved,
+    apply_in_a_community_checkpoint,
+    train_on_your_checkpoint,
+    video_helper_suite,
+    zeroscope,
+)
+from .sample_base import METHODS, community_checkpoint, train_and_sample
+
+FOLDER = Path(__file__).parents[2] / "workflows"
+
+WORKFLOWS: dict[str, Callable[[Mapping[str, Any]], Graph]] = {
+    **{f"sample-base-{method}": partial(train_and_sample, method=method) for method in METHODS},
+    "sample-base-community-checkpoint": community_checkpoint,
+    "train-on-your-checkpoint": train_on_your_checkpoint,
+    "apply-in-a-community-checkpoint": apply_in_a_community_checkpoint,
+    "zeroscope-train-and-sample": zeroscope,
+    "apply-with-animatediff-evolved": animatediff_evolved,
+    "train-with-videohelpersuite": video_helper_suite,
+}
+
+
+def main() -> None:
+    """Command line; see above."""
+    parser = argparse.ArgumentParser(prog="python -m tools.workflows", description=__doc__)
+    parser.add_argument("--object-info", type=Path, required=True, help="the JSON file")
+    definitions = json.loads(parser.parse_args().object_info.read_text(encoding="utf-8"))
+    FOLDER.mkdir(exist_ok=True)
+    for name, build in WORKFLOWS.items():
+        text = json.dumps(build(definitions).saved(), indent=1, ensure_ascii=False)
+        (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,314 @@
+"""Workflows with the user's own models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .graph import Graph, Node, Output
+from .sample_base import PLAY, TEACH, ksampler, save_video
+
+LOAD = "#594f3f"
+HUGGING_FACE = "https://huggingface.co"
+CHECKPOINT = {
+    "name": "v1-5-pruned-emaonly-fp16.safetensors",
+    "url": f"{HUGGING_FACE}/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/"
+    "v1-5-pruned-emaonly-fp16.safetensors",
+    "directory": "checkpoints",
+}
+COMMUNITY = {
+    "name": "dreamshaper_8.safetensors",
+    "url": f"{HUGGING_FACE}/Lykon/DreamShaper/resolve/main/DreamShaper_8_pruned.safetensors",
+    "directory": "checkpoints",
+}
+MOTION_MODULE = {
+    "name": "v3_sd15_mm.ckpt",
+    "url": f"{HUGGING_FACE}/guoyww/animatediff/resolve/main/v3_sd15_mm.ckpt",
+    "directory": "animatediff_models",
+}
+ZEROSCOPE = "diffusers/zeroscope_v2_576w"
+VIDEO = "my-clip.mp4"
+LEARNED = "my-motion.safetensors"
+CLIP_PROMPT = "a red car turns left on a road"
+NEW_PROMPT = "a panda riding a bicycle turns left on a beach, golden hour, detailed"
+NEGATIVE = "blurry, low quality, watermark, text"
+
+MODELS = f"""\
+**Files**
+- checkpoint (Stable Diffusion 1.5): `models/checkpoints/{CHECKPOINT["name"]}`, or any other
+- motion module: `models/animatediff_models/{MOTION_MODULE["name"]}` \
+([download]({MOTION_MODULE["url"]}))
+"""
+TRAIN_NOTE = f"""\
+## Teach AnimateDiff a motion
+
+1. *Load Video*: your clip, two to four seconds with **one** clear motion.
+2. *Motion Clip*: say in `prompt` what is seen, the motion included. The picture below it is what \
+the training sees: 16 frames; `stride` 2 or `fps` 8 if the motion is longer than they show.
+3. *Train Motion Adapter*: press Run. About 14 GB of VRAM at 512x512 with `memory` = low, less at \
+384x384. The panel shows loss and samples; Cancel keeps what is learned, and Run goes on.
+4. The video on the right plays it with the prompt of *Sample Motion Video*.
+
+The saved file is a motion LoRA: AnimateDiff-Evolved and diffusers load it too. It plays in \
+**any** Stable Diffusion 1.5 checkpoint: see *apply-in-a-community-checkpoint*.
+
+{MODELS}
+"""
+APPLY_NOTE = f"""\
+## Play a learned motion in a community checkpoint
+
+1. *Load Checkpoint*: any Stable Diffusion 1.5 checkpoint.
+2. *Load Motion LoRA/Embedding*: the motion that you trained, an AnimateDiff motion LoRA, or a \
+file of the official MotionDirector or Motion Inversion. Chain it for several.
+3. *Apply Motion to AnimateDiff*: the motion module that the motion was trained on.
+4. Prompt: the motion in words, with your subject. The batch size of the latent is the number of \
+frames, 16 at best.
+
+**If it hardly moves**, raise `temporal_strength` to 1.3; **if looks suffer**, lower `end_percent` \
+to 0.7. For more than 32 frames put *Context Windows (Manual)* behind the node (length 16, \
+overlap 4).
+
+{MODELS}
+"""
+ZEROSCOPE_NOTE = """\
+## Teach ZeroScope a motion
+
+1. Put the folder `zeroscope_v2_576w` (diffusers form: `git clone \
+https://huggingface.co/cerspense/zeroscope_v2_576w`) into `models/diffusers`.
+2. *Load Video*: your clip. 3. *Motion Clip*: say what is seen. 4. Press Run.
+
+The upper video comes from *Sample Motion Video*, which samples as the paper does; the lower one \
+from the ordinary **KSampler**, on the same MODEL with the motion in it: there ControlNet-like \
+patches, samplers and context windows of ComfyUI work.
+
+About 14 GB of VRAM at 384x384, 16 frames.
+
+**Licence:** ZeroScope is CC-BY-NC-4.0, and so is what you train on it: no commercial use.
+"""
+EVOLVED_NOTE = f"""\
+## Needs AnimateDiff-Evolved
+
+A motion in a MODEL of **AnimateDiff-Evolved**. A LoRA on an AnimateDiff base could be loaded by \
+that pack's own *Load AnimateDiff LoRA* as well; this node also plays whole weights \
+(MotionCrafter) and embeddings (Motion Inversion).
+
+Install `ComfyUI-AnimateDiff-Evolved` from the manager. For a graph without it see \
+*apply-in-a-community-checkpoint*.
+
+{MODELS}
+"""
+HELPER_NOTE = f"""\
+## Needs VideoHelperSuite
+
+As *train-on-your-checkpoint*, with *Load Video* and *Video Combine* of **VideoHelperSuite**: it \
+cuts, resizes and skips frames while loading, and writes GIF, WebP and more.
+
+`force_rate` 8 gives the clip the rate that the models were made for; 16 frames are then 2 \
+seconds. Set `image_fps` of *Motion Clip* to the same rate.
+
+{MODELS}
+"""
+
+
+def train_on_your_checkpoint(definitions: Mapping[str, Any]) -> Graph:
+    """A connected checkpoint with a motion module, trained and sampled."""
+    graph = Graph(definitions)
+    graph.note(0, TRAIN_NOTE, "What to do", height=760)
+    base, loaded = base_from_checkpoint(graph)
+    video = graph.node("LoadVideo", 2, shows=300, file=VIDEO)
+    clip, train = learn(graph, video.out("VIDEO"), base.out("base"), 512, 512)
+    sample = graph.node(
+        "SampleMotionVideo",
+        4,
+        base=base.out("base"),
+        motions=train.out("adapter"),
+        prompt=NEW_PROMPT,
+        negative_prompt=NEGATIVE,
+        seed=1,
+    )
+    save = save_video(graph, 5, sample, "video/my-motion")
+    graph.group("1  Models", loaded, LOAD)
+    graph.group("2  Learn the motion of your clip", [video, clip, train], TEACH)
+    graph.group("3  Play it", [sample, save], PLAY)
+    return graph
+
+
+def apply_in_a_community_checkpoint(definitions: Mapping[str, Any]) -> Graph:
+    """A saved motion in the KSampler."""
+    graph = Graph(definitions)
+    graph.note(0, APPLY_NOTE, "What to do", height=700)
+    checkpoint = graph.node(
+        "CheckpointLoaderSimple", 1, models=[COMMUNITY], ckpt_name=COMMUNITY["name"]
+    )
+    motion = graph.node("LoadMotionAdapter", 1, adapter=LEARNED)
+    apply = graph.node(
+        "ApplyMotionToAnimateDiff",
+        2,
+        models=[MOTION_MODULE],
+        model=checkpoint.out("MODEL"),
+        adapters=motion.out("motions"),
+        motion_module=MOTION_MODULE["name"],
+    )
+    frames = ksampler(
+        graph, 3, apply, checkpoint, NEW_PROMPT, NEGATIVE, (512, 512, 16), "normal", 25, 7.5
+    )
+    save = core_video(graph, 5, frames, "video/community")
+    graph.group("1  Checkpoint and motion", [checkpoint, motion, apply], LOAD)
+    played = [node for node in graph.nodes if node.column in (3, 4, 5)]
+    graph.group("2  Sample", [*played, save], PLAY)
+    return graph
+
+
+def zeroscope(definitions: Mapping[str, Any]) -> Graph:
+    """Trained, then sampled both ways."""
+    graph = Graph(definitions)
+    graph.note(0, ZEROSCOPE_NOTE, "What to do", height=560)
+    base = graph.node("LoadZeroScope", 1, model=ZEROSCOPE)
+    video = graph.node("LoadVideo", 1, shows=300, file=VIDEO)
+    clip, train = learn(graph, video.out("VIDEO"), base.out("base"), 384, 384)
+    sample = graph.node(
+        "SampleMotionVideo",
+        4,
+        base=base.out("base"),
+        motions=train.out("adapter"),
+        prompt=NEW_PROMPT,
+        seed=1,
+    )
+    apply = graph.node(
+        "ApplyMotionToZeroScope",
+        4,
+        model=base.out("MODEL"),
+        adapters=train.out("adapter"),
+    )
+    frames = ksampler(graph, 5, apply, base, NEW_PROMPT, "", (384, 384, 16), "normal", 30, 12.0)
+    save = save_video(graph, 7, sample, "video/zeroscope")
+    core_video(graph, 7, frames, "video/zeroscope-ksampler")
+    graph.group("1  Model, clip, training", [base, video, clip, train], TEACH)
+    played = [node for node in graph.nodes if node.column in (4, 5, 6, 7)]
+    graph.group("2  Play it, in two ways", [*played, save], PLAY)
+    return graph
+
+
+def animatediff_evolved(definitions: Mapping[str, Any]) -> Graph:
+    """A saved motion in a MODEL of AnimateDiff-Evolved."""
+    graph = Graph(definitions)
+    graph.note(0, EVOLVED_NOTE, "Needs AnimateDiff-Evolved", height=520)
+    checkpoint = graph.node(
+        "CheckpointLoaderSimple", 1, models=[COMMUNITY], ckpt_name=COMMUNITY["name"]
+    )
+    module = graph.node(
+        "ADE_LoadAnimateDiffModel", 1, models=[MOTION_MODULE], model_name=MOTION_MODULE["name"]
+    )
+    applied = graph.node(
+        "ADE_ApplyAnimateDiffModelSimple", 1, motion_model=module.out("MOTION_MODEL")
+    )
+    motion = graph.node("LoadMotionAdapter", 2, adapter=LEARNED)
+    evolved = graph.node(
+        "ADE_UseEvolvedSampling",
+        2,
+        model=checkpoint.out("MODEL"),
+        m_models=applied.out("M_MODELS"),
+        beta_schedule="autoselect",
+    )
+    apply = graph.node(
+        "ApplyMotionToAnimateDiffEvolved",
+        2,
+        model=evolved.out("MODEL"),
+        adapters=motion.out("motions"),
+    )
+    frames = ksampler(
+        graph, 3, apply, checkpoint, NEW_PROMPT, NEGATIVE, (512, 512, 16), "normal", 25, 7.5
+    )
+    core_video(graph, 5, frames, "video/evolved")
+    loaded = [node for node in graph.nodes if node.column in (1, 2)]
+    graph.group("1  Models and motion", loaded, LOAD)
+    graph.group("2  Sample", [node for node in graph.nodes if node.column > 2], PLAY)
+    return graph
+
+
+def video_helper_suite(definitions: Mapping[str, Any]) -> Graph:
+    """Training with VideoHelperSuite's nodes for video in and out."""
+    graph = Graph(definitions)
+    graph.note(0, HELPER_NOTE, "Needs VideoHelperSuite", height=560)
+    base, loaded = base_from_checkpoint(graph)
+    video = graph.node(
+        "VHS_LoadVideo",
+        2,
+        shows=300,
+        video=VIDEO,
+        force_rate=8.0,
+        frame_load_cap=32,
+    )
+    clip, train = learn(graph, video.out("IMAGE"), base.out("base"), 512, 512)
+    sample = graph.node(
+        "SampleMotionVideo",
+        4,
+        base=base.out("base"),
+        motions=train.out("adapter"),
+        prompt=NEW_PROMPT,
+        negative_prompt=NEGATIVE,
+        seed=1,
+    )
+    combine = graph.node(
+        "VHS_VideoCombine",
+        5,
+        shows=300,
+        images=sample.out("frames"),
+        frame_rate=8.0,
+        filename_prefix="my-motion",
+        format="image/gif",
+    )
+    graph.group("1  Models", loaded, LOAD)
+    graph.group("2  Learn the motion of your clip", [video, clip, train], TEACH)
+    graph.group("3  Play it", [sample, combine], PLAY)
+    return graph
+
+
+def base_from_checkpoint(graph: Graph) -> tuple[Node, list[Node]]:
+    """A connected checkpoint as a base; the base, and all nodes of it."""
+    checkpoint = graph.node(
+        "CheckpointLoaderSimple", 1, models=[CHECKPOINT], ckpt_name=CHECKPOINT["name"]
+    )
+    base = graph.node(
+        "AnimateDiffBaseFromModel",
+        1,
+        models=[MOTION_MODULE],
+        model=checkpoint.out("MODEL"),
+        clip=checkpoint.out("CLIP"),
+        vae=checkpoint.out("VAE"),
+        motion_module=MOTION_MODULE["name"],
+    )
+    return base, [checkpoint, base]
+
+
+def learn(graph: Graph, video: Output, base: Output, width: int, height: int) -> tuple[Node, Node]:
+    """Motion Clip and Train Motion Adapter in columns 2 and 3."""
+    clip = graph.node(
+        "MotionClip",
+        2,
+        shows=340,
+        video=video,
+        prompt=CLIP_PROMPT,
+        fps=8.0,
+        width=width,
+        height=height,
+    )
+    train = graph.node(
+        "TrainMotionAdapter",
+        3,
+        shows=420,
+        base=base,
+        clips=clip.out("clips"),
+        sample_prompt=NEW_PROMPT,
+        sample_every=100,
+        name="my-motion",
+    )
+    return clip, train
+
+
+def core_video(graph: Graph, column: int, frames: Node, prefix: str) -> Node:
+    """Create Video and Save Video, both of ComfyUI itself."""
+    video = graph.node("CreateVideo", column, images=frames.out("IMAGE"), fps=8.0)
+    return graph.node(
+        "SaveVideo", column, shows=330, video=video.out("VIDEO"), filename_prefix=prefix
+    )

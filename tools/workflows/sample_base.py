@@ -1,0 +1,209 @@
+"""Workflows on the base that ships: nothing to download, minutes on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .graph import Graph, Node
+
+CLIP_PROMPT = "a red circle zigzagging on a checkered background"
+NEW_PROMPT = "a blue square zigzagging on a white background"
+TEACH, PLAY = "#3f5159", "#3f5940"  # colours of groups
+
+INTRODUCTION = """\
+## Learn a motion, play it with a new subject
+
+Nothing to download: the base that ships with the pack is a small video model of coloured shapes. \
+It has never seen a zigzag.
+
+**Press Run.** Training takes one to three minutes on a CPU, and seconds on a GPU. Then the video \
+on the right shows the clip's motion with another subject.
+
+**Then try**
+- another prompt in *Sample Motion Video*: `a green triangle zigzagging on a black background`. \
+Training is not repeated: its result is kept.
+- `strength` in *Load Motion LoRA/Embedding*, which lists the file that was just saved (press R to \
+refresh the list).
+- another `objective` in *Train Motion Adapter*.
+
+The file lies in `models/motion_adapters`.
+"""
+METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "motion-director": (
+        "**MotionDirector** trains two LoRAs: one takes up how the clip *looks*, so that the other "
+        "need only learn how it *moves*. Only the second is played. The usual first choice.",
+        {"steps": 200},
+    ),
+    "motion-crafter": (
+        "**MotionCrafter** tunes the temporal layers themselves, and holds the tuned network to "
+        "the untouched one under prompts of many looks, so that it does not take the clip's. "
+        "`parametrisation` = lora makes a small file instead of whole weights.",
+        {"steps": 150, "objective__motion": "zigzagging"},
+    ),
+    "motion-inversion": (
+        "**Motion Inversion** leaves all weights alone and learns *embeddings* that are added in "
+        "temporal attention; what is played is how they change from frame to frame.",
+        {"steps": 200},
+    ),
+    "motrans": (
+        "**MoTrans** learns looks first (`appearance_steps`), under the longer description in "
+        "`recaptions`, then the motion, and ties it to the prompt's verb. The steps are of both "
+        "stages together.",
+        {
+            "steps": 220,
+            "objective__appearance_steps": 80,
+            "objective__recaptions": "a bright red circle on a checkered background of two greys",
+        },
+    ),
+}
+
+
+def train_and_sample(definitions: Mapping[str, Any], method: str) -> Graph:
+    """Train with a method, sample with the core's sampler, save the video."""
+    about, settings = METHODS[method]
+    graph = Graph(definitions)
+    graph.note(0, INTRODUCTION, "What this does", height=560)
+    graph.note(0, about, "The method", height=220)
+    base, clip, train = learn(graph, 1, "animatediff", method, f"zigzag-{method}", **settings)
+    sample = graph.node(
+        "SampleMotionVideo",
+        4,
+        base=base.out("base"),
+        motions=train.out("adapter"),
+        prompt=NEW_PROMPT,
+        seed=1,
+    )
+    save = save_video(graph, 5, sample, f"video/zigzag-{method}")
+    graph.group("1  Learn the motion of a clip", [base, clip, train], TEACH)
+    graph.group("2  Play it with another subject", [sample, save], PLAY)
+    return graph
+
+
+def community_checkpoint(definitions: Mapping[str, Any]) -> Graph:
+    """The same motion in another checkpoint, in the ordinary KSampler."""
+    graph = Graph(definitions)
+    graph.note(0, COMMUNITY, "What this does", height=520)
+    base, clip, train = learn(
+        graph, 1, "animatediff", "motion-director", "zigzag-motion-director", steps=200
+    )
+    other = graph.node(
+        "SampleMotionBase",
+        4,
+        "The community checkpoint",
+        base="animatediff",
+        checkpoint="personalised",
+    )
+    apply = graph.node(
+        "ApplyMotionToAnimateDiff",
+        4,
+        model=other.out("MODEL"),
+        adapters=train.out("adapter"),
+        motion_module="shape world (ships with the pack)",
+        end_percent=0.7,
+    )
+    frames = ksampler(graph, 5, apply, other, NEW_PROMPT, "", (64, 64, 16), "simple", 12, 4.5)
+    video = graph.node("CreateVideo", 6, images=frames.out("IMAGE"), fps=8.0)
+    save = graph.node(
+        "SaveVideo",
+        6,
+        shows=330,
+        video=video.out("VIDEO"),
+        filename_prefix="video/zigzag-personalised",
+    )
+    graph.group("1  Learn the motion of a clip", [base, clip, train], TEACH)
+    played = [node for node in graph.nodes if node.column in (4, 5, 6)]
+    graph.group("2  Play it in another checkpoint", [*played, save], PLAY)
+    return graph
+
+
+COMMUNITY = """\
+## A motion in a community checkpoint
+
+The motion is learned on one checkpoint and played in **another one**, in the ordinary \
+**KSampler**. Here both ship with the pack; `personalised` stands for a community checkpoint with \
+looks of its own. With your models it is the same: see *apply-in-a-community-checkpoint*.
+
+- *Apply Motion to AnimateDiff* puts the motion module and the motion into the checkpoint's MODEL. \
+The MODEL that goes in stays as it is.
+- The **batch size** of *Empty Latent Image* is the number of frames.
+- LoRAs, ControlNet and IPAdapter go between the checkpoint and this node, or after it.
+
+**Try** `temporal_strength` 0 (the base alone), 0.5 and 1.
+"""
+
+
+def learn(
+    graph: Graph, column: int, kind: str, method: str, name: str, **settings: Any
+) -> tuple[Node, Node, Node]:
+    """Sample Motion Base, Motion Clip and Train Motion Adapter, in columns of their own."""
+    base = graph.node("SampleMotionBase", column, base=kind)
+    clip = graph.node(
+        "MotionClip",
+        column + 1,
+        shows=340,
+        video=base.out("clip"),
+        prompt=CLIP_PROMPT,
+        width=64,
+        height=64,
+    )
+    train = graph.node(
+        "TrainMotionAdapter",
+        column + 2,
+        shows=420,
+        base=base.out("base"),
+        clips=clip.out("clips"),
+        objective=method,
+        sample_prompt=NEW_PROMPT,
+        name=name,
+        **settings,
+    )
+    return base, clip, train
+
+
+def ksampler(
+    graph: Graph,
+    column: int,
+    model: Node,
+    checkpoint: Node,
+    prompt: str,
+    negative: str,
+    size: tuple[int, int, int],
+    scheduler: str,
+    steps: int,
+    guidance: float,
+) -> Node:
+    """Prompts, an empty latent, KSampler and VAE Decode. size: width, height, frames."""
+    clip = checkpoint.out("CLIP")
+    positive = graph.node("CLIPTextEncode", column, "Prompt", clip=clip, text=prompt)
+    other = graph.node("CLIPTextEncode", column, "Negative prompt", clip=clip, text=negative)
+    width, height, frames = size
+    latent = graph.node(
+        "EmptyLatentImage",
+        column,
+        "Empty Latent Image (batch size = frames)",
+        width=width,
+        height=height,
+        batch_size=frames,
+    )
+    sampler = graph.node(
+        "KSampler",
+        column + 1,
+        model=model.out("MODEL"),
+        positive=positive.out("CONDITIONING"),
+        negative=other.out("CONDITIONING"),
+        latent_image=latent.out("LATENT"),
+        seed=1,
+        steps=steps,
+        cfg=guidance,
+        sampler_name="euler",
+        scheduler=scheduler,
+    )
+    vae = checkpoint.out("VAE")
+    return graph.node("VAEDecode", column + 1, samples=sampler.out("LATENT"), vae=vae)
+
+
+def save_video(graph: Graph, column: int, source: Node, prefix: str) -> Node:
+    return graph.node(
+        "SaveVideo", column, shows=330, video=source.out("video"), filename_prefix=prefix
+    )
