@@ -125,6 +125,7 @@ class MotionClip(io.ComfyNode):
             category=CATEGORY,
             description="A piece of a video to learn a motion from, cut and sized as the training "
             "will see it. A single image is learned for its looks.",
+            is_output_node=True,  # so that the clip can be looked at before there is a training
             inputs=[
                 io.MultiType.Input(
                     "video",
@@ -176,6 +177,7 @@ class MotionClipsFromFolder(io.ComfyNode):
             description="All videos of a folder, for a motion that they share; or the images of a "
             "folder as the frames of one clip. Captions are read from text files beside them "
             "(car.txt for car.mp4).",
+            is_output_node=True,
             inputs=[
                 io.String.Input(
                     "folder",

@@ -20,7 +20,7 @@ from comfy_api.latest import InputImpl, Types, io
 from motion_adapters.nodes.bridge import video_frames
 from motion_adapters.nodes.clips import CombineMotionClips, MotionClip, MotionClipsFromFolder
 from motion_adapters.nodes.folders import register_folders
-from motion_adapters.nodes.methods import MotionDirectorSettings
+from motion_adapters.nodes.methods import MotionDirectorSettings, MoTransSettings
 from motion_adapters.nodes.runs import run_registry
 from motion_adapters.nodes.sockets import Motion, MotionBase
 from motion_adapters.nodes.train import TrainMotionAdapter
@@ -180,6 +180,8 @@ def test_the_same_settings_twice_reuse_the_file(
     written = file.stat().st_mtime_ns
     again = trained(base, clips, name="reused")
     assert file.stat().st_mtime_ns == written and len(runs_of(comfy_base, "reused")) == 1
+    shown = run_registry().run(runs_of(comfy_base, "reused")[0].name)
+    assert (shown["state"], shown["step"], shown["saved_as"]) == ("finished", 4, [file.name])
     assert_equal_motions(first.args[0][0], again.args[0][0])
     assert torch.allclose(first.args[2], again.args[2], atol=0.5 / 255 + 1e-6)
     assert first.args[3] == again.args[3]
@@ -280,6 +282,16 @@ def test_advanced_settings(base: MotionBase, clips: tuple[Clip, ...]) -> None:
     (motion,), *_ = trained(base, clips, name="plain", advanced=settings).args
     objective = motion.info.settings["objective"]
     assert (objective["loss"], objective["rank"], objective["dropout"]) == ("plain", 4, 0.0)
+
+
+def test_an_encoder_in_the_clip_vision_folder_is_found(comfy_base: Path) -> None:
+    file = comfy_base / "models" / "clip_vision" / "vit_h.safetensors"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    widgets = {entry.id: entry.default for entry in MoTransSettings.GET_SCHEMA().inputs}
+    for given, expected in ((file.name, str(file)), ("elsewhere/vit.pt", "elsewhere/vit.pt")):
+        (settings,) = called(MoTransSettings, **{**widgets, "image_encoder": given}).args
+        assert settings.objective == {"image_encoder": expected} and not settings.train
 
 
 def test_what_does_not_fit_is_refused_before_the_first_step(
