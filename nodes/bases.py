@@ -353,9 +353,10 @@ def _model_folders() -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for place in folder_paths.get_folder_paths("diffusers"):
-        for folder, _, files in os.walk(place, followlinks=True):
+        for folder, inside, files in os.walk(place, followlinks=True):
             if any(name in files for name in _MODEL_FOLDERS):
                 found.setdefault(Path(folder).relative_to(place).as_posix(), Path(folder))
+                inside.clear()  # a model's own parts are no models
     return found
 
 

@@ -61,7 +61,7 @@ class _TextModel(comfy.clip_model.CLIPTextModel):
 def clip_from_text(
     text: TextEncoder, tower: str, dtype: torch.dtype | None = None
 ) -> comfy.sd.CLIP:
-    """A CLIP with a copy of the encoder's weights.
+    """A CLIP with the encoder's weights.
 
     tower: the name that LoRA keys go by, "l" as in Stable Diffusion 1.5 or "h" as in OpenCLIP's.
     dtype: of the weights, None for what ComfyUI has for text encoders.

@@ -57,6 +57,13 @@ def test_animatediff_round_trip_is_bit_equal(folder: Path) -> None:
     assert (after.text.pad_token, after.max_frames) == (49407, MAX_FRAMES)
 
 
+def test_animatediff_from_an_opened_checkpoint(folder: Path) -> None:
+    opened = open_tensors(folder / "image.safetensors")
+    backbone = load_animatediff(opened, folder / "motion.safetensors", version="shape-world-mine")
+    assert_same_weights(backbone.unet, tiny_animatediff("v_prediction").unet)
+    assert backbone.version == "shape-world-mine"
+
+
 def test_zeroscope_round_trip_is_bit_equal(folder: Path) -> None:
     before, after = tiny_zeroscope(), load_zeroscope(folder / "video.safetensors")
     assert_same_weights(before.unet, after.unet)

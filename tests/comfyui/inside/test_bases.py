@@ -544,6 +544,25 @@ def test_zeroscope_node_loads_files(model_folders: Path) -> None:
     assert pixels.shape == (2, 32, 32, 3)
 
 
+def test_zeroscope_node_lists_folders(model_folders: Path) -> None:
+    """diffusers' form and ModelScope's, at any depth, and not the parts inside."""
+    for name in ("zs/model_index.json", "zs/unet/model_index.json", "a/ms/configuration.json"):
+        path = model_folders / "diffusers" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    (model_folders / "diffusers" / "a" / "ms" / "text2video_pytorch_model.pth").touch()
+    listed = LoadZeroScope.define_schema().inputs[0].options
+    assert [name for name in listed if name.startswith("diffusers/")] == [
+        "diffusers/a/ms",
+        "diffusers/zs",
+    ]
+    with pytest.raises(FormatError, match=r"config\.json"):
+        outputs(LoadZeroScope, model="diffusers/zs")
+    shutil.rmtree(model_folders / "diffusers")
+    with pytest.raises(FormatError, match="There is no folder zs"):
+        outputs(LoadZeroScope, model="diffusers/zs")
+
+
 def test_motion_modules_on_a_loaded_clone_stay_out_of_the_base(core: AnimateDiff) -> None:
     """The network is shared: what another node has put on it is none of the checkpoint's."""
     model, clip, vae, _, _ = outputs(SampleMotionBase, base="animatediff")
