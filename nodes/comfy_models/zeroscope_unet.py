@@ -19,8 +19,6 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrapper
 from diffusers import UNet3DConditionModel
 from torch import Tensor, nn
 
-from ...motion_core.errors import MotionError
-
 Options = dict[str, Any]
 
 
@@ -80,8 +78,6 @@ class _Pass:
 class ZeroScopeUNet(UNet3DConditionModel):
     """A `diffusion_model` for ComfyUI's BaseModel."""
 
-    min_frames = 2
-
     def forward(  # type: ignore[override]
         self,
         x: Tensor,
@@ -95,7 +91,7 @@ class ZeroScopeUNet(UNet3DConditionModel):
 
         x: (B·F, C, h, w), B videos of F frames one after another, where B is the number of
         conditionings in transformer_options["cond_or_uncond"]. timesteps: (B·F,). context:
-        (B·F, L, D). Raises MotionError if there are fewer frames than the network takes.
+        (B·F, L, D).
         """
         options = {} if transformer_options is None else transformer_options
         wrappers = get_all_wrappers(WrappersMP.DIFFUSION_MODEL, options)
@@ -126,14 +122,7 @@ class ZeroScopeUNet(UNet3DConditionModel):
     def _frames(self, x: Tensor, options: Options) -> int:
         videos = len(options.get("cond_or_uncond", (0,)))
         assert x.shape[0] % videos == 0, (x.shape, videos)
-        frames = x.shape[0] // videos
-        if frames < self.min_frames:
-            raise MotionError(
-                f"The latent holds {frames} frame; ZeroScope makes videos of {self.min_frames} or "
-                "more. Set the batch size of the empty latent (or the context length) to the "
-                "number of frames, 16 to 30 for instance."
-            )
-        return frames
+        return x.shape[0] // videos
 
     def _inputs(self, run: _Pass, x: Tensor, skips: list[Tensor]) -> Tensor:
         def done(hidden: Tensor) -> Tensor:
@@ -175,7 +164,9 @@ class ZeroScopeUNet(UNet3DConditionModel):
                 skip = run.controlled(skips.pop(), "output")
                 for patch in run.options.get("patches", {}).get("output_block_patch", ()):
                     hidden, skip = patch(hidden, skip, run.options)
-                hidden = run.layer(block, index, torch.cat([hidden, skip], dim=1))
+                hidden = torch.cat([hidden, skip], dim=1)
+                del skip  # not needed any more: the layer's own tensors take its memory
+                hidden = run.layer(block, index, hidden)
             for upsampler in block.upsamplers or ():
                 # To the size of the next skip: latents of an odd size come back to it.
                 hidden = upsampler(hidden, skips[-1].shape[-2:])
