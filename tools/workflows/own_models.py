@@ -45,7 +45,7 @@ TRAIN_NOTE = f"""\
 1. *Load Video*: your clip, two to four seconds with **one** clear motion.
 2. *Motion Clip*: say in `prompt` what is seen, the motion included. The picture below it is what \
 the training sees: 16 frames; `stride` 2 or `fps` 8 if the motion is longer than they show.
-3. *Train Motion Adapter*: press Run. About 14 GB of VRAM at 512x512 with `memory` = low, less at \
+3. *Train Motion Adapter*: press Run. If memory is short: `memory` = low, then \
 384x384. The panel shows loss and samples; Cancel keeps what is learned, and Run goes on.
 4. The video on the right plays it with the prompt of *Sample Motion Video*.
 
@@ -81,7 +81,7 @@ The upper video comes from *Sample Motion Video*, which samples as the paper doe
 from the ordinary **KSampler**, on the same MODEL with the motion in it: there ControlNet-like \
 patches, samplers and context windows of ComfyUI work.
 
-About 14 GB of VRAM at 384x384, 16 frames.
+If memory is short: `memory` = low, then 256x256 for a first try.
 
 **Licence:** ZeroScope is CC-BY-NC-4.0, and so is what you train on it: no commercial use.
 """

@@ -53,7 +53,8 @@ METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
         {
             "steps": 220,
             "objective__appearance_steps": 80,
-            "objective__recaptions": "a bright red circle on a checkered background of two greys",
+            "objective__recaptions": "a bright red circle on a checkered background "
+            "of light and dark brown",
         },
     ),
 }
