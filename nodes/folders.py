@@ -14,6 +14,7 @@ import folder_paths
 if TYPE_CHECKING:
     from ..motion_core.adapter_file import AdapterInfo
     from ..motion_core.adapters.base import Adapter
+    from ..motion_core.backbones.base import Backbone
 
 ADAPTERS = "motion_adapters"
 MOTION_LORAS = "animatediff_motion_lora"
@@ -52,12 +53,13 @@ def save_folder(key: str) -> Path:
     return own if own in known else known[0]
 
 
-def adapter_key(info: AdapterInfo, adapters: Mapping[str, Adapter]) -> str:
+def adapter_key(made_for: AdapterInfo | Backbone, adapters: Mapping[str, Adapter]) -> str:
     """The key under which an adapter file belongs: with AnimateDiff-Evolved's motion LoRAs if that
     pack can load it (it drops what else is in the file), else with our own.
     """
     motion_lora = any(a.kind == "lora" and a.scope == "temporal" for a in adapters.values())
-    return MOTION_LORAS if motion_lora and info.version.startswith("animatediff-sd15") else ADAPTERS
+    large = made_for.version.startswith("animatediff-sd15")
+    return MOTION_LORAS if motion_lora and large else ADAPTERS
 
 
 def adapter_files() -> list[str]:

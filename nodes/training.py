@@ -32,14 +32,14 @@ from ..motion_core.sampler import SampleSettings
 from ..motion_core.settings import require, to_mapping
 from ..motion_core.shown import shown_adapters
 from ..motion_core.train_settings import TrainSettings
-from ..motion_core.trained_info import adapter_info
 from ..motion_core.trainer import describe, train
+from ..motion_core.training_run import TrainResult
 from ..motion_core.types import Clip, LatentClip
 from .bridge import OnStep, on_accelerator, stop_if_cancelled
 from .folders import adapter_key, runs_folder, save_folder
 from .memory import activation_bytes, check_total, warning_of
 from .motion_files import load_motion
-from .run_choice import Resume, RunChoice, adapter_file, choose_run, note_saved
+from .run_choice import Resume, adapter_file, choose_run, note_saved
 from .run_samples import keep_samples, last_samples
 from .sockets import Motion, MotionBase, played
 
@@ -111,11 +111,7 @@ def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> Tra
     device = management.get_torch_device()
     needed = _needed(request, device)
     with on_accelerator(backbone, settings.dtype_on(device), needed):
-        cache = Path(folder_paths.get_temp_directory()) / "motion_latents"
-        cache.mkdir(parents=True, exist_ok=True)
-        latents = encode_clips(backbone, request.clips, cache)
-        release_encoders(backbone)
-        stop_if_cancelled()
+        latents = _encoded(request)
         if said := warning_of(needed, management.get_free_memory(device), "these clips"):
             logger.warning("Motion Adapters: %s", said)
         run = choose_run(
@@ -126,7 +122,7 @@ def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> Tra
             request.resume,
         )
         with watch(run.folder) as watched:
-            path = run.adapter or _train(request, run, latents, watched, on_step)
+            path = run.adapter or _train(request, run.folder, latents, watched, on_step)
             watched.adapter_saved(path.name)
         motion = load_motion(path, path.stem)
         samples = last_samples(run.folder, _shown_prompt(request))
@@ -148,49 +144,66 @@ def summed_losses(run_folder: Path) -> list[float]:
     return [steps[step] for step in sorted(steps)]
 
 
+def _encoded(request: TrainingRequest) -> list[LatentClip]:
+    """The clips as the network sees them, once for as long as ComfyUI's temporary files live."""
+    cache = Path(folder_paths.get_temp_directory()) / "motion_latents"
+    cache.mkdir(parents=True, exist_ok=True)
+    latents = encode_clips(request.base.backbone, request.clips, cache)
+    release_encoders(request.base.backbone)
+    stop_if_cancelled()
+    return latents
+
+
 def _train(
     request: TrainingRequest,
-    run: RunChoice,
+    folder: Path,
     latents: Sequence[LatentClip],
     watched: WatchedRun,
     on_step: OnStep,
 ) -> Path:
     """Trains what is left and writes the results; returns the adapter file."""
-    backbone, folder, settings = request.base.backbone, run.folder, request.settings
-    first = request.clips[0]
-    scale = viewing_scale(first.frames.shape[2])
-    write_video(_samples_folder(folder) / "reference.mp4", first.frames, first.fps, scale)
+    _write_video(request, folder, "reference", request.clips[0].frames)
 
     def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
         frames = _sample(request, shown_adapters(adapters, request.objective), on_step)
-        path = _samples_folder(folder) / f"step-{step}.mp4"
-        write_video(path, frames, first.fps, scale)
+        path = _write_video(request, folder, f"step-{step}", frames)
         return SampleMade(step=step, prompt=_shown_prompt(request), frames_path=path)
 
     result = train(
-        backbone,
+        request.base.backbone,
         latents,
         request.objective,
-        settings,
+        request.settings,
         folder,
         _sink(watched, on_step),
         make_sample=make_sample,
     )
+    return _write(request, folder, latents, result, on_step)
+
+
+def _write(
+    request: TrainingRequest,
+    folder: Path,
+    latents: Sequence[LatentClip],
+    result: TrainResult,
+    on_step: OnStep,
+) -> Path:
+    """The adapter with what lies beside it, and the run's pictures; returns the adapter file."""
     trained = Trained(
-        backbone=backbone,
+        backbone=request.base.backbone,
         clips=request.clips,
         latents=latents,
         objective=request.objective,
-        settings=settings,
+        settings=request.settings,
         result=result,
         document=request.document(),
     )
-    path = _adapter_path(request, trained, folder)
     showing = Showing(
         sample=_sample_settings(request),
         prompt=request.sample_prompt,
         inversion_steps=request.inversion_steps,
     )
+    path = _adapter_path(request, result, folder)
     samples = write_results(path, folder, trained, showing, lambda what: on_step)
     keep_samples(folder, samples, _shown_prompt(request))
     write_json(path.with_suffix(".json"), request.document())
@@ -211,19 +224,18 @@ def _sink(watched: WatchedRun, on_step: OnStep) -> EventSink:
     return sink
 
 
-def _adapter_path(request: TrainingRequest, trained: Trained, run_folder: Path) -> Path:
-    result = trained.result
-    info = adapter_info(
-        trained.backbone,
-        trained.latents,
-        trained.objective,
-        trained.settings,
-        result.adapters,
-        result.steps,
-    )
-    folder = save_folder(adapter_key(info, result.adapters))
+def _adapter_path(request: TrainingRequest, result: TrainResult, run_folder: Path) -> Path:
+    folder = save_folder(adapter_key(request.base.backbone, result.adapters))
     folder.mkdir(parents=True, exist_ok=True)
     return adapter_file(folder, request.name, run_folder)
+
+
+def _write_video(request: TrainingRequest, run_folder: Path, name: str, frames: Tensor) -> Path:
+    folder = run_folder / "samples"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.mp4"
+    write_video(path, frames, request.clips[0].fps, viewing_scale(frames.shape[2]))
+    return path
 
 
 def _sample(
@@ -277,9 +289,3 @@ def _needed(request: TrainingRequest, device: torch.device) -> int:
     )
     check_total(needed, management.get_total_memory(device), f"{frames} frames of {width}x{height}")
     return needed
-
-
-def _samples_folder(run_folder: Path) -> Path:
-    folder = run_folder / "samples"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
