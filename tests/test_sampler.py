@@ -256,7 +256,7 @@ def test_a_batch_is_its_clips_one_by_one():
     for i in range(2):
         one = slice(i, i + 1)
         alone = ddim_sample(backbone, noise[one], prompt[one], negative[one], settings)
-        torch.testing.assert_close(together[one], alone, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(together[one], alone, rtol=1e-4, atol=5e-5)
 
 
 # What a call leaves behind
