@@ -4,6 +4,10 @@ Two variables say which ComfyUI: COMFYUI_PATH, the folder with its main.py, and 
 interpreter of an environment that has what it and this pack require. Without them `-m comfyui`
 fails at once and says so. Any version that the pack supports will do; run it once for each.
 
+COMFYUI_EVOLVED_PATH and COMFYUI_VIDEOHELPER_PATH, folders of AnimateDiff-Evolved and of
+VideoHelperSuite, are needed only by the tests of working together with them; those are skipped
+without.
+
 Two kinds of test, told apart by where they lie:
 
 * `tests/comfyui/test_*.py` talk to a server. They take the fixture `server` (`server.Server`):

@@ -1,7 +1,9 @@
 """`python -m tools.workflows --object-info FILE`: writes every file of `workflows/` anew.
 
-FILE is what GET /object_info of a ComfyUI answers that has this pack, AnimateDiff-Evolved and
-VideoHelperSuite, with the files that the workflows name in its model folders (empty ones will do).
+FILE is what GET /object_info answers in the oldest ComfyUI that is supported, with this pack,
+AnimateDiff-Evolved and VideoHelperSuite, and with the files that the workflows name in its model
+folders (empty ones will do). A newer ComfyUI opens what an older one saved; the other way a widget
+too many is in the way.
 """
 
 from __future__ import annotations
