@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from .graph import Graph
 from .own_models import (
@@ -45,7 +46,12 @@ def main() -> None:
     definitions = json.loads(parser.parse_args().object_info.read_text(encoding="utf-8"))
     FOLDER.mkdir(exist_ok=True)
     for name, build in WORKFLOWS.items():
-        text = json.dumps(build(definitions).saved(), indent=1, ensure_ascii=False)
+        # An id of its own keeps the training runs of two workflows apart.
+        graph = {
+            "id": str(uuid5(NAMESPACE_URL, f"motion-adapters/{name}")),
+            **build(definitions).saved(),
+        }
+        text = json.dumps(graph, indent=1, ensure_ascii=False)
         (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
