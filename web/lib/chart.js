@@ -31,7 +31,7 @@ export class LossChart {
     /** @type {Run | null} */
     this.other = null
     /** @type {View} */
-    this.view = { log: false, fixed: false, decay: 0.98 }
+    this.view = { log: false, fixed: false, decay: 0.95 }
     /** @type {number | null} */
     this.cursor = null
     this.size = { width: 400, height: 160 }

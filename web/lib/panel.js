@@ -1,5 +1,5 @@
 /**
- * The live training panel of one node: header, chart, figures, samples, buttons, end.
+ * The live training panel of one node: header, buttons, end, chart, figures, samples.
  *
  * @typedef {import('./run_state.js').Run} Run
  * @typedef {import('./run_state.js').Summary} Summary
@@ -42,7 +42,7 @@ export class TrainingPanel {
     this.actions = actions
     /** @type {Shown} */
     this.shown = { run: null, others: [], other: null, loaded: false, error: null }
-    this.view = { log: false, fixed: false, decay: 0.98 }
+    this.view = { log: false, fixed: false, decay: 0.95 }
     this.chart = new LossChart(translate, locale)
     this.player = new SamplePlayer(translate, locale, url)
     this.build()
@@ -56,12 +56,14 @@ export class TrainingPanel {
     this.announced = element('div', { class: 'unseen', role: 'status', 'aria-live': 'polite' })
     this.body = element('div', { class: 'body' }, [
       this.header(),
-      this.chart.element,
-      element('div', { class: 'below' }, [this.chart.legend, this.switches()]),
-      (this.stats = element('dl', { class: 'stats' })),
-      this.player.element,
       this.buttons(),
-      this.ending()
+      this.ending(),
+      element('div', { class: 'curves-part' }, [
+        this.chart.element,
+        element('div', { class: 'below' }, [this.chart.legend, this.switches()]),
+        (this.stats = element('dl', { class: 'stats' }))
+      ]),
+      this.player.element
     ])
     this.element = element(
       'section',

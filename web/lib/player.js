@@ -50,6 +50,7 @@ export class SamplePlayer {
       element('div', { class: 'pair' }, [this.reference.figure, this.sample.figure]),
       element('div', { class: 'scrub' }, [this.still, this.scrubber])
     ])
+    if (matchMedia('(prefers-reduced-motion: reduce)').matches) this.toggle()
     this.sample.video.addEventListener('timeupdate', () => this.follow())
     this.reference.video.addEventListener('seeked', () => this.follow())
   }
@@ -110,6 +111,7 @@ export class SamplePlayer {
     part.image.alt = caption
     part.video.setAttribute('aria-label', caption)
     setSource(part.video, isVideo ? url : '')
+    part.video.autoplay = !this.held()
     setSource(part.image, isVideo ? '' : url)
   }
 
@@ -120,9 +122,13 @@ export class SamplePlayer {
     this.update(this.run)
   }
 
+  held() {
+    return this.still.getAttribute('aria-pressed') === 'true'
+  }
+
   /** Stops both, or lets both go on. */
   toggle() {
-    const held = this.still.getAttribute('aria-pressed') !== 'true'
+    const held = !this.held()
     this.still.setAttribute('aria-pressed', String(held))
     for (const { video } of [this.reference, this.sample]) {
       if (held) video.pause()

@@ -1,0 +1,89 @@
+"""Run folders as the trainer and the registry leave them, of any length."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from motion_core.media import write_video
+
+
+def write_run(
+    root: Path,
+    name: str,
+    *,
+    steps: int,
+    total: int | None = None,
+    state: str = "finished",
+    samples: Sequence[int] = (),
+    seed: int = 0,
+) -> Path:
+    """A run of two loss terms that fall with noise on them."""
+    folder = root / name
+    folder.mkdir(parents=True)
+    rng = random.Random(seed)
+    with (folder / "metrics.jsonl").open("w", encoding="utf-8") as file:
+        for step in range(1, steps + 1):
+            file.write(json.dumps(_row(step, steps, rng), sort_keys=True) + "\n")
+    _write(folder / "state.json", {"state": state, "step": steps, "total": total or steps})
+    _write(folder / "run.json", _record(name, state, seed))
+    _write(folder / "settings.json", {"objective": {"name": "motion_director"}, "training": {}})
+    _write(folder / "prompt.json", {"output": {"3": {"inputs": {}}}, "workflow": {"nodes": []}})
+    (folder / "checkpoints" / f"step-{steps}").mkdir(parents=True)
+    marks = [{"kind": "saved", "step": step} for step in (steps // 2, steps)]
+    marks.append({"kind": "resumed", "step": steps // 2})
+    lines = [json.dumps(mark) + "\n" for mark in sorted(marks, key=lambda mark: mark["step"])]
+    (folder / "marks.jsonl").write_text("".join(lines), encoding="utf-8")
+    for step in samples:
+        _video(folder / "samples" / f"step-{step}.mp4", step)
+    if samples:
+        _video(folder / "samples" / "reference.mp4", 0)
+    return folder
+
+
+def _row(step: int, steps: int, rng: random.Random) -> dict[str, object]:
+    fall = math.exp(-4 * step / steps)
+    return {
+        "step": step,
+        "losses": {
+            "spatial": 0.02 + 0.1 * fall + 0.02 * rng.random(),
+            "temporal": 0.2 + 0.6 * fall + 0.2 * rng.random(),
+        },
+        "learning_rate": 5e-4,
+        "grad_norm": 0.1 + rng.random(),
+        "seconds": 0.25,
+        "memory_bytes": 3 * 2**30,
+    }
+
+
+def _record(name: str, state: str, seed: int) -> dict[str, object]:
+    return {
+        "state": state,
+        "node_id": "3",
+        "workflow_id": "",
+        "nodes": [["3", ""]],
+        "title": name,
+        "part": 2,
+        "began": 1.7e9 + seed,
+        "latest": 1.7e9 + seed,
+        "elapsed": 3725.0,
+        "saved_as": [f"{name}.safetensors"] if state == "finished" else [],
+        "memory_total": 24 * 2**30,
+    }
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def _video(path: Path, shade: int) -> None:
+    """8 frames of a bright square that moves over a shade."""
+    frames = torch.full((8, 3, 64, 64), -0.8 + 0.002 * shade)
+    for index in range(8):
+        frames[index, :, 10 + 5 * index : 22 + 5 * index, 20:40] = 0.8
+    write_video(path, frames, 8.0)

@@ -1,0 +1,344 @@
+"""The panel and the Runs tab in a real browser, on real run folders: what is shown at which width,
+with which keys, in which language, and how fast a long history is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from motion_core.events import Started, StepDone, StopRun
+from motion_core.run_registry.folder import RunOrigin
+from motion_core.run_registry.registry import RunRegistry
+
+from .registry_server import served
+from .run_folders import write_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+LONG = 100_000
+PAGE_READY = "window.page?.opened !== undefined"
+
+
+class Site:
+    """The page's address, its registry, and pages that are open in the browser."""
+
+    def __init__(self, address: str, registry: RunRegistry, browser: Browser) -> None:
+        self.address, self.registry, self.browser = address, registry, browser
+        self.faults: list[str] = []
+
+    def open(self, query: str, width: int = 1300) -> Page:
+        page = self.browser.new_page(viewport={"width": width, "height": 1000})
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.goto(f"{self.address}/?{query}")
+        page.wait_for_function(PAGE_READY)
+        return page
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    write_run(root, "zigzag", steps=300, samples=(100, 200, 300))
+    write_run(root, "older", steps=200, seed=-100)
+    write_run(root, "killed", steps=120, total=300, state="running", seed=-200)
+    write_run(root, "long", steps=LONG, seed=-300)
+    return root
+
+
+@pytest.fixture
+def site(root: Path, browser: Browser) -> Iterator[Site]:
+    registry = RunRegistry(root, lambda message: None)
+    with served(registry) as address:
+        site = Site(address, registry, browser)
+        yield site
+        for context in browser.contexts:
+            context.close()
+    assert site.faults == []
+
+
+def lines(page: Page) -> str:
+    return page.locator("#node .motion-adapters-panel").inner_text()
+
+
+def test_a_finished_run_is_shown_with_all_that_it_has(site: Site) -> None:
+    page = site.open("run=zigzag")
+    text = lines(page)
+    for part in ("Finished", "300 / 300", "1:02:05 elapsed", "spatial", "temporal", "24.0 GiB"):
+        assert part in text
+    assert "Saved as zigzag.safetensors" in text
+    panel = page.locator("#node")
+    assert panel.locator(".average").count() == panel.locator(".raw").count() == 2
+    assert panel.locator(".checkpoint").count() == 2
+    assert panel.locator(".resumed").count() == 1
+    assert panel.get_by_role("button", name="Add apply workflow").is_visible()
+    assert not panel.get_by_role("button", name="Stop & keep").is_visible()
+
+
+def test_a_run_that_a_restart_cut_short_offers_to_go_on(site: Site) -> None:
+    page = site.open("run=killed")
+    assert "Interrupted" in lines(page)
+    page.locator("#node").get_by_role("button", name="Resume").click()
+    assert page.evaluate("window.page.asked") == [["resume", "killed", ""]]
+
+
+def test_samples_loop_in_step_and_a_scrubber_goes_through_all(site: Site) -> None:
+    page = site.open("run=zigzag")
+    panel = page.locator("#node")
+    assert "Sample after step 300" in panel.inner_text()
+    page.wait_for_function(
+        "[...document.querySelectorAll('#node video')].every((v) => v.duration > 0)"
+    )
+    scrubber = panel.get_by_role("slider", name="All samples, by step")
+    scrubber.press("Home")
+    assert "Sample after step 100" in panel.inner_text()
+    scrubber.press("ArrowRight")
+    assert "Sample after step 200" in panel.inner_text()
+    page.wait_for_timeout(1500)
+    apart = page.evaluate(
+        """() => {
+          const [a, b] = [...document.querySelectorAll('#node video')]
+          const gap = Math.abs(a.currentTime - b.currentTime)
+          return Math.min(gap, a.duration - gap)
+        }"""
+    )
+    assert apart < 0.25
+
+
+def test_the_chart_by_pointer_and_by_keys(site: Site) -> None:
+    page = site.open("run=zigzag")
+    chart = page.locator("#node .chart")
+    chart.hover()
+    tip = page.locator("#node .tip")
+    assert "temporal" in tip.inner_text() and "average" in tip.inner_text()
+    page.mouse.move(0, 0)
+    assert not tip.is_visible()
+    chart.focus()
+    page.keyboard.press("End")
+    assert chart.get_attribute("aria-valuenow") == "300"
+    page.keyboard.press("ArrowLeft")
+    assert chart.get_attribute("aria-valuenow") == "299"
+    assert "Step 299" in (chart.get_attribute("aria-valuetext") or "")
+    page.keyboard.press("Escape")
+    assert not tip.is_visible()
+
+
+def test_log_and_fixed_axes_and_smoothing_change_the_picture(site: Site) -> None:
+    page = site.open("run=killed")
+    panel = page.locator("#node")
+
+    def drawn() -> str:
+        return panel.locator(".average").first.get_attribute("d") or ""
+
+    seen = {drawn()}
+    for name in ("Log", "Fixed axes"):
+        panel.get_by_role("checkbox", name=name).check()
+        seen.add(drawn())
+    panel.get_by_role("slider", name="Smoothing").press("Home")
+    seen.add(drawn())
+    assert len(seen) == 4
+    assert "300" in (
+        panel.locator(".axes").text_content() or ""
+    )  # all steps of the run, not the 120 done
+
+
+def test_an_earlier_run_is_laid_over(site: Site) -> None:
+    page = site.open("run=zigzag")
+    panel = page.locator("#node")
+    panel.get_by_label("Lay another run over this one").select_option("older")
+    panel.locator("path.other").first.wait_for(state="attached")
+    assert panel.locator("path.other").count() == 2
+    assert "dashed: older" in panel.locator(".legend").inner_text()
+
+
+@pytest.mark.parametrize("width", [320, 420, 760, 1200])
+def test_nothing_sticks_out_at_any_width(site: Site, width: int) -> None:
+    page = site.open(f"run=zigzag&width={width}", width=1600)
+    outside = page.evaluate(
+        """() => {
+          const panel = document.querySelector('#node .motion-adapters-panel')
+          const box = panel.getBoundingClientRect()
+          return [...panel.querySelectorAll('*:not(option)')]
+            .filter((part) => part.getClientRects().length && !part.closest('.unseen'))
+            .filter((part) => part.getBoundingClientRect().right > box.right + 1)
+            .map((part) => part.outerHTML.slice(0, 80))
+        }"""
+    )
+    assert outside == []
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_texts_can_be_read_in_both_themes(site: Site, theme: str) -> None:
+    """WCAG's contrast of text and ground, at least 4.5."""
+    page = site.open(f"run=zigzag&theme={theme}")
+    low = page.evaluate(CONTRASTS)
+    assert low == []
+
+
+def test_every_control_has_a_name_and_a_place_in_the_order(site: Site) -> None:
+    page = site.open("run=zigzag")
+    names: list[str] = []
+    page.locator("#node .chart").focus()
+    for _ in range(12):
+        names.append(
+            page.evaluate(
+                """() => {
+                  const at = document.activeElement
+                  const label = at.closest('label')?.textContent ?? ''
+                  return at.closest('#node') ? at.getAttribute('aria-label') || at.textContent || label : ''
+                }"""  # noqa: E501
+            )
+        )
+        page.keyboard.press("Tab")
+    inside = names[: names.index("")] if "" in names else names
+    assert len(inside) >= 8
+    assert all(name.strip() for name in inside)
+
+
+def test_the_page_does_not_see_the_panels_keys(site: Site) -> None:
+    """Delete in the panel must not remove the node."""
+    page = site.open("run=zigzag")
+    page.evaluate("document.addEventListener('keydown', (e) => (window.heard = e.key))")
+    page.locator("#node .chart").focus()
+    page.keyboard.press("Delete")
+    assert page.evaluate("window.heard ?? null") is None
+    page.keyboard.press("Control+Enter")
+    assert page.evaluate("window.heard") == "Enter"
+
+
+def test_chinese(site: Site) -> None:
+    page = site.open("run=zigzag&lang=zh")
+    assert "已完成" in lines(page) and "已保存为 zigzag.safetensors" in lines(page)
+
+
+def test_the_runs_tab_lists_compares_and_deletes(site: Site, root: Path) -> None:
+    write_run(root, "spare", steps=20, seed=50)
+    page = site.open("")
+    tab = page.locator("#tab")
+    rows = tab.get_by_role("option")
+    assert rows.first.inner_text().startswith("spare")
+    rows.first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    tab.locator(".detail .average").first.wait_for(state="attached")
+    assert "300 / 300" in tab.locator(".detail").inner_text()
+    rows.first.click()
+    page.wait_for_function("document.querySelector('#tab .steps').textContent === '20 / 20'")
+    tab.get_by_role("button", name="Delete").click()
+    page.wait_for_function("document.querySelectorAll('#tab [role=option]').length === 4")
+    assert not (root / "spare").exists()
+
+
+def test_markup_in_names_stays_text(site: Site, root: Path) -> None:
+    folder = write_run(root, "markup", steps=5, seed=60)
+    record = json.loads((folder / "run.json").read_text())
+    record |= {"title": "<img src=x onerror=alert(1)>", "message": "<b>bold</b>"}
+    (folder / "run.json").write_text(json.dumps(record))
+    page = site.open("run=markup")
+    assert "<b>bold</b>" in lines(page)
+    assert "<img src=x" in page.locator("#tab").inner_text()
+    site.registry.delete("markup")
+
+
+def test_a_run_in_progress_grows_and_is_stopped(site: Site, root: Path) -> None:
+    origin = RunOrigin(node_id="3", prompt_id="p", title="live")
+    with site.registry.watch(root / "live", origin) as run:
+        run(Started(step=0, total=50, resumed=False, settings={}))
+        for step in range(1, 11):
+            run(step_done(step))
+        page = site.open("run=live&poll")
+        assert "Training" in lines(page) and "10 / 50" in lines(page)
+        assert "0:10 left" in lines(page)  # 40 steps of 0.25 s
+        for step in range(11, 21):
+            run(step_done(step))
+        page.wait_for_function("document.querySelector('#node .steps').textContent === '20 / 50'")
+        stop = page.locator("#node").get_by_role("button", name="Stop & keep")
+        stop.click()
+        page.wait_for_function("document.querySelector('#node .stop').disabled")
+        with pytest.raises(StopRun):
+            run(step_done(21))
+        run.adapter_saved("live.safetensors")
+    page.wait_for_function(
+        "document.querySelector('#node .saved').textContent === 'Saved as live.safetensors'"
+    )
+    site.registry.delete("live")
+
+
+def test_a_hundred_thousand_steps(site: Site) -> None:
+    """The issue's figures: open in under a second, under 60 ms a frame while it grows. The first
+    opening also reads the file, which a restarted server does once.
+    """
+    page = site.open("run=long")
+    first = page.evaluate("window.page.opened")
+    page.reload()
+    page.wait_for_function(PAGE_READY)
+    opened = page.evaluate("window.page.opened")
+    frames = page.evaluate(GROWING)
+    frame = sorted(frames)[len(frames) // 2]
+    print(f"first {first:.0f} ms, opened {opened:.0f} ms, frame {frame:.0f} ms")  # noqa: T201
+    assert opened < 1000
+    assert frame < 60
+    assert page.locator("#node .average").count() == 2
+
+
+def step_done(step: int) -> StepDone:
+    return StepDone(
+        step=step,
+        total=50,
+        losses={"temporal": 1 / step},
+        learning_rate=1e-4,
+        grad_norm=1.0,
+        seconds=0.25,
+        memory_bytes=2**30,
+    )
+
+
+# Time on the page's thread of taking a message in, drawing it and laying the page out.
+GROWING = """() => {
+  const { store, draw } = window.page
+  const times = []
+  for (let i = 1; i <= 20; i += 1) {
+    const run = store.history('long')
+    const start = performance.now()
+    store.receive({
+      id: 'long', state: run.state, part: run.part, step: run.step + 1, since: run.step,
+      counts: { samples: 0, checkpoints: 2, resumes: 1 },
+      points: { temporal: [[run.step + 1, 0.3]], spatial: [[run.step + 1, 0.03]] }
+    })
+    document.querySelector('#node svg').getBoundingClientRect()
+    times.push(performance.now() - start)
+  }
+  return times
+}"""
+
+# Texts whose contrast with the ground under them is below 4.5: 3 for large or bold is not used.
+CONTRASTS = """() => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number)
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((v) => {
+      const s = v / 255
+      return s <= 0.03928 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4
+    })
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z
+  }
+  const ground = (part) => {
+    for (let at = part; at; at = at.parentElement) {
+      const colour = rgb(getComputedStyle(at).backgroundColor)
+      if (colour.length === 3 || colour[3] > 0) return colour
+    }
+    return [255, 255, 255]
+  }
+  const low = []
+  for (const part of document.querySelectorAll('#node .motion-adapters-panel *')) {
+    const own = [...part.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())
+    if (!own || !part.getClientRects().length || part.closest('.legend, .unseen, svg')) continue
+    const [a, b] = [light(rgb(getComputedStyle(part).color)), light(ground(part))]
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
+    if (contrast < 4.5) low.push(`${part.className} ${part.textContent}: ${contrast.toFixed(2)}`)
+  }
+  return low
+}"""
