@@ -15,20 +15,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import comfy.clip_model
-import comfy.lora
-import comfy.model_management as management
 import comfy.sd
-import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import V_PREDICTION
-from torch import Tensor
 
 from ...motion_core.backbones.animatediff import AnimateDiff, load_animatediff
 from ...motion_core.backbones.architecture import (
@@ -47,12 +42,10 @@ from ...motion_core.backbones.tensor_files import TensorFile, in_memory
 from ...motion_core.encoding import encoders_digest
 from ...motion_core.errors import FormatError
 from .clip import plain_tokenizer
+from .patched_weights import Source, patched, sources_of, unpacked
 from .vae import PlainVAE
 
 logger = logging.getLogger(__name__)
-
-# [(weight, how it is unpacked), *patches], as `ModelPatcher.get_key_patches` gives them.
-Source = Sequence[Any]
 
 _TOWER = "clip_l.transformer."
 _VAE_MARKS = ("encoder.down.0.block.0.conv1.weight", "decoder.conv_in.weight")
@@ -118,13 +111,6 @@ def checkpoint_of(model: ModelPatcher, clip: comfy.sd.CLIP, vae: comfy.sd.VAE) -
     )
 
 
-def patched(source: Source, key: str) -> Tensor:
-    """The weight with its patches, float32 on the CPU, a tensor of its own."""
-    (weight, unpack), *patches = source
-    tensor = management.cast_to_device(weight, torch.device("cpu"), torch.float32, copy=True)
-    return comfy.lora.calculate_weight(patches, unpack(tensor, inplace=True), key)
-
-
 def _image_unet(model: ModelPatcher) -> tuple[dict[str, Source], Config]:
     unet = model.model.diffusion_model
     if not isinstance(unet, UNetModel):
@@ -134,7 +120,7 @@ def _image_unet(model: ModelPatcher) -> tuple[dict[str, Source], Config]:
             "MODEL. Connect one from Load Checkpoint."
         )
     _warn_of_the_rest(model)
-    sources = _sources(model, "diffusion_model.", LDM_UNET)
+    sources = sources_of(model, "diffusion_model.", LDM_UNET)
     file = in_memory({key: source[0][0] for key, source in sources.items()}, "The connected MODEL")
     require_role(file, (Role.IMAGE_UNET,), "Stable Diffusion 1.5's")
     norm: Any = unet.out[0]
@@ -179,7 +165,7 @@ def _text_tower(clip: comfy.sd.CLIP) -> tuple[dict[str, Source], Config]:
     kept = _kept_layers(clip.layer_idx, len(layers))
     sources = {
         key: source
-        for key, source in _sources(clip.patcher, _TOWER, LDM_CLIP).items()
+        for key, source in sources_of(clip.patcher, _TOWER, LDM_CLIP).items()
         if ".text_model." in key and _layer(key) < kept
     }
     file = in_memory({key: source[0][0] for key, source in sources.items()}, "The connected CLIP")
@@ -213,9 +199,9 @@ def _vae(vae: comfy.sd.VAE) -> tuple[dict[str, Source], Config | None]:
         levels = len(network.vae.config["block_out_channels"])
         keys = with_prefix(vae_keys(network.vae.state_dict(), levels), LDM_VAE)
         tensors = gather(network.vae, keys)
-        as_it_is = {key: [(tensor, _unpacked)] for key, tensor in tensors.items()}
+        as_it_is = {key: [(tensor, unpacked)] for key, tensor in tensors.items()}
         return as_it_is, plain_config(network.vae.config)
-    sources = {} if network is None else _sources(vae.patcher, "", LDM_VAE)
+    sources = {} if network is None else sources_of(vae.patcher, "", LDM_VAE)
     first, last = (sources.get(f"{LDM_VAE}{mark}") for mark in _VAE_MARKS)
     if first is None or last is None or last[0][0].shape[1] != LATENT_CHANNELS:
         kind = "empty" if network is None else f"a {type(network).__name__} of another kind"
@@ -224,35 +210,6 @@ def _vae(vae: comfy.sd.VAE) -> tuple[dict[str, Source], Config | None]:
             "channels. Connect the VAE of the checkpoint, or one from Load VAE."
         )
     return sources, None
-
-
-def _unpacked(weight: Tensor, inplace: bool = False) -> Tensor:
-    return weight
-
-
-def _sources(patcher: ModelPatcher, prefix: str, new_prefix: str) -> dict[str, Source]:
-    """Weights and biases by their keys in a checkpoint. What quantised layers keep beside them
-    (scales, formats) is used when they are unpacked.
-    """
-    with _without_injections(patcher):
-        found = patcher.get_key_patches(prefix)
-    return {
-        new_prefix + key.removeprefix(prefix): source
-        for key, source in found.items()
-        if key.endswith((".weight", ".bias"))
-    }
-
-
-@contextmanager
-def _without_injections(patcher: ModelPatcher) -> Iterator[None]:
-    """Modules that a clone of the patcher has put into the shared network, such as motion modules,
-    stay there until another clone is loaded; they are out meanwhile.
-    """
-    with ExitStack() as stack:
-        for loaded in management.current_loaded_models:
-            if loaded.model is not None and loaded.model.is_clone(patcher):
-                stack.enter_context(loaded.model.use_ejected())
-        yield
 
 
 def _warn_of_the_rest(model: ModelPatcher) -> None:
