@@ -58,7 +58,7 @@ app.registerExtension({
       destroy: closeSidebar
     })
     poll()
-    await store.refresh()
+    store.refresh()
   },
 
   /** @param {any} node */
@@ -112,7 +112,7 @@ function addPanel(node) {
   const { onRemoved } = node
   node.onRemoved = function (...rest) {
     onRemoved?.apply(this, rest)
-    panels.splice(panels.indexOf(shown), 1)
+    if (panels.includes(shown)) panels.splice(panels.indexOf(shown), 1)
     shown.panel.destroy()
   }
   panels.push(shown)

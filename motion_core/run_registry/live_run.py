@@ -29,6 +29,7 @@ from .curves import Curves, Point, curves_of, short
 from .folder import (
     MARKS,
     RUN,
+    STATE,
     RunOrigin,
     RunRequestError,
     add_mark,
@@ -42,24 +43,29 @@ from .throttle import Throttle
 
 Command = Literal["stop", "save", "sample", "pause"]
 COMMANDS: tuple[str, ...] = get_args(Command)
+ASKABLE = ("preparing", "running")
+ACTIVE = (*ASKABLE, "saving")
 
 
 class LiveRun:
     """Called with the trainer's events; any thread may read it and ask it for something.
 
-    States: preparing (before the first step), running, finished, cancelled, paused, failed.
+    States: preparing (before the first step), running, saving (after the last step), finished,
+    cancelled, paused, failed. A run that only serves again goes from preparing to finished.
     """
 
     def __init__(self, folder: Path, origin: RunOrigin) -> None:
         self.folder, self.origin = folder, origin
         self.state, self.message = "preparing", ""
-        self.step = self.total = 0
         self.saved_as: list[str] = []
         self.feed: Throttle | None = None
         self._lock = threading.Lock()
         self._asked: set[str] = set()
         self._began = time.time()
-        earlier = read_object(folder / RUN)
+        earlier, saved = read_object(folder / RUN), read_object(folder / STATE)
+        self.step, self.total = int(saved.get("step", 0)), int(saved.get("total", 0))
+        own = [origin.node_id, origin.workflow_id]
+        self.nodes = [*(node for node in earlier.get("nodes", []) if node != own), own]
         self.part = int(earlier.get("part", 0)) + 1
         self.first_began = float(earlier.get("began", self._began))
         self._earlier_seconds = float(earlier.get("elapsed", 0.0))
@@ -80,7 +86,7 @@ class LiveRun:
     def ask(self, command: str) -> None:
         """Does it after the step that is going on. Raises RunRequestError if the run is over."""
         with self._lock:
-            if self.state not in ("preparing", "running"):
+            if self.state not in ASKABLE:
                 raise RunRequestError(
                     f"Run {self.folder.name!r} is {self.state}; only a run that goes on can "
                     f"{command}.",
@@ -99,7 +105,7 @@ class LiveRun:
         such as saving the adapter, failed.
         """
         with self._lock:
-            if self.state in ("preparing", "running") or state == "failed":
+            if self.state in ACTIVE or state == "failed":
                 self.state, self.message = state, message or self.message
             self._ended = time.time()
         self._tell()
@@ -122,7 +128,9 @@ class LiveRun:
                 "workflow_id": self.origin.workflow_id,
                 "prompt_id": self.origin.prompt_id,
                 "title": self.origin.title,
+                "nodes": self.nodes,
                 "began": self.first_began,
+                "latest": self._began,
                 "elapsed": short(self.elapsed()),
                 "asked": sorted(self._asked),
                 "saved_as": list(self.saved_as),
@@ -158,7 +166,9 @@ class LiveRun:
             "prompt_id": origin.prompt_id,
             "title": origin.title,
             "part": self.part,
+            "nodes": self.nodes,
             "began": self.first_began,
+            "latest": self._began,
             "elapsed": self.elapsed(),
             "saved_as": self.saved_as,
             "message": self.message,
@@ -184,7 +194,7 @@ class LiveRun:
         elif isinstance(event, Cancelled):
             self.state = "paused" if "pause" in self._asked else "cancelled"
         elif isinstance(event, Finished):
-            self.state = "finished"
+            self.state = "saving"
 
     def _start(self, event: Started) -> None:
         """A run that begins anew forgets what the folder tells of an earlier one."""

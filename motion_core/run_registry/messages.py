@@ -10,7 +10,7 @@ from .live_run import LiveRun
 
 MESSAGE_BYTES = 1024
 _TEXT = 120
-_LEFT_OUT = ("title", "began", "memory_total")
+_LEFT_OUT = ("title", "nodes", "began", "memory_total")
 _SPARE = ("losses", "saved_as", "message", "asked")
 
 

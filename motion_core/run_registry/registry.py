@@ -15,13 +15,14 @@ from typing import Any
 from ..events import CancelRun
 from ..run_records import write_json
 from . import folder as folders
-from .folder import PROMPT, RUN, RunOrigin, RunRequestError, run_folder
+from .folder import PROMPT, RunOrigin, RunRequestError, run_folder
 from .live_run import COMMANDS, LiveRun
 from .messages import message
 from .past import after, past_metrics, past_state, past_summary
 from .throttle import Throttle
 
 SECONDS_BETWEEN_MESSAGES = 0.25
+KEPT_HISTORIES = 4
 
 Announce = Callable[[dict[str, Any]], None]
 
@@ -74,10 +75,10 @@ class RunRegistry:
                 self._live.pop(folder.name, None)
 
     def runs(self) -> list[dict[str, Any]]:
-        """Every run's summary with its size on the disk, the newest first."""
+        """Every run's summary with its size on the disk, the last used first."""
         found = [path for path in self._folders() if folders.is_run(path)]
         runs = [{**self._summary(path), "size": folders.disk_size(path)} for path in found]
-        return sorted(runs, key=lambda run: run["began"], reverse=True)
+        return sorted(runs, key=lambda run: run["latest"], reverse=True)
 
     def run(self, run_id: str, since: int = 0) -> dict[str, Any]:
         """Summary, settings, samples, marks, and the loss curves after step `since`."""
@@ -126,17 +127,6 @@ class RunRegistry:
         folders.delete(folder)
         self.announce({"id": run_id, "state": "deleted"})
 
-    def unfinished(self, node_id: str, workflow_id: str) -> list[Path]:
-        """Folders of this node's runs that can go on, the last one first."""
-        found = []
-        for folder in self._folders():
-            run = folders.read_object(folder / RUN)
-            same = (run.get("node_id"), run.get("workflow_id")) == (node_id, workflow_id)
-            unfinished = self._summary(folder)["state"] in folders.STOPPED
-            if same and unfinished and folders.has_checkpoint(folder):
-                found.append(folder)
-        return sorted(found, key=lambda folder: folder.stat().st_mtime, reverse=True)
-
     def _folders(self) -> list[Path]:
         return [p for p in self.root.iterdir() if p.is_dir()] if self.root.is_dir() else []
 
@@ -159,7 +149,7 @@ class RunRegistry:
         return {**run.summary(), **run.lists(), "curves": run.points(since)}
 
     def _past_detail(self, folder: Path, since: int) -> dict[str, Any]:
-        """Past metrics do not change: they are read once, and thinned once if all are wanted."""
+        """Past metrics do not change: those of the last few runs are read and thinned once."""
         metrics = folder / "metrics.jsonl"
         stat = metrics.stat() if metrics.exists() else None
         version = (stat.st_mtime_ns, stat.st_size) if stat else (0, 0)
@@ -167,7 +157,8 @@ class RunRegistry:
         if cached is None or cached[0] != version:
             cached = (version, past_metrics(folder))
             with self._lock:
-                self._past = {folder.name: cached}
+                others = [entry for entry in self._past.items() if entry[0] != folder.name]
+                self._past = dict([*others[1 - KEPT_HISTORIES :], (folder.name, cached)])
         shown = {**past_summary(folder), **cached[1]}
         if shown["elapsed"] is None:
             shown["elapsed"] = shown.pop("seconds")

@@ -129,6 +129,50 @@ test('two requests for one run at a time become one after the other', async () =
   assert.deepEqual(server.asked, [0, 3])
 })
 
+test('a run that is over is not asked for again and again', async () => {
+  const server = new Server(5)
+  server.state = 'finished'
+  const store = new RunStore(server)
+  await store.refresh()
+  await store.open('a')
+  await store.refresh()
+  assert.deepEqual(server.asked, [0])
+})
+
+test('a history that cannot be had is asked for once, and again when the server is back', async () => {
+  const server = new Server(5)
+  const { run } = server
+  let tries = 0
+  server.run = async () => {
+    tries += 1
+    throw new Error('Failed to fetch')
+  }
+  const store = new RunStore(server)
+  await store.refresh()
+  store.subscribe(() => store.open('a'))
+  await store.open('a')
+  await store.open('a')
+  assert.equal(tries, 1)
+  server.run = run
+  await store.refresh()
+  await store.open('a')
+  assert.deepEqual(steps(store), upTo(5))
+})
+
+test('many messages of an unknown run read the list once', async () => {
+  const server = new Server(3)
+  let lists = 0
+  const { runs } = server
+  server.runs = () => {
+    lists += 1
+    return runs.call(server)
+  }
+  const store = new RunStore(server)
+  for (let i = 0; i < 5; i += 1) store.receive(server.message(0))
+  await store.refreshing
+  assert.equal(lists, 1)
+})
+
 test('listeners are called until they end it', async () => {
   const store = new RunStore(new Server(3))
   let calls = 0

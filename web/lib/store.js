@@ -33,6 +33,11 @@ export class RunStore {
     this.asking = new Map()
     /** @type {Set<string>} */
     this.askAgain = new Set()
+    /** Histories that could not be had; not asked for again before the list is there again.
+     * @type {Set<string>} */
+    this.lacking = new Set()
+    /** @type {Promise<void> | null} */
+    this.refreshing = null
   }
 
   /**
@@ -55,18 +60,38 @@ export class RunStore {
   }
 
   /** Reads the list again, and what is new of the histories that are open. */
-  async refresh() {
+  refresh() {
+    this.refreshing ??= this.readList().finally(() => (this.refreshing = null))
+    return this.refreshing
+  }
+
+  async readList() {
     try {
       const { runs } = await this.client.runs()
       this.summaries = new Map(runs.map((run) => [run.id, run]))
       for (const id of this.histories.keys()) if (!this.summaries.has(id)) this.histories.delete(id)
+      this.lacking.clear()
       this.loaded = true
       this.error = null
     } catch (error) {
       this.error = reason(error)
     }
     this.tell()
-    await Promise.all([...this.histories.keys()].map((id) => this.update(id)))
+    if (this.error !== null) return
+    const stale = [...this.histories.keys()].filter((id) => this.isStale(id))
+    await Promise.all(stale.map((id) => this.update(id)))
+  }
+
+  /**
+   * Whether the list tells of something that an open history lacks.
+   *
+   * @param {string} id
+   */
+  isStale(id) {
+    const [known, told] = [this.histories.get(id), this.summaries.get(id)]
+    if (!known || !told) return false
+    if (isActive(told) || known.saved_as.length !== told.saved_as.length) return true
+    return ['state', 'part', 'step', 'latest'].some((name) => known[name] !== told[name])
   }
 
   /** Whether there is something to poll for. */
@@ -80,7 +105,8 @@ export class RunStore {
    * @param {string} id
    */
   async open(id) {
-    if (!this.histories.has(id)) await this.update(id)
+    if (this.histories.has(id) || this.lacking.has(id)) return
+    await (this.asking.get(id) ?? this.update(id))
   }
 
   /**
@@ -118,6 +144,7 @@ export class RunStore {
         this.error = null
       } catch (error) {
         this.error = reason(error)
+        this.lacking.add(id)
       }
     } while (this.askAgain.has(id) && this.error === null)
     this.tell()
