@@ -114,8 +114,8 @@ class SaveMotionAdapter(io.ComfyNode):
             display_name="Save Motion LoRA/Embedding",
             category=CATEGORY,
             description="Writes a motion, with its settings, pictures and noise, into a file that "
-            "Load Motion LoRA/Embedding lists. Training saves its own; this is for motions that "
-            "were blended or converted.",
+            "Load Motion LoRA/Embedding lists. Training saves its own; this is for a motion that "
+            "was converted, or that another program has learned.",
             is_output_node=True,
             inputs=[
                 MotionAdapterSocket.Input(

@@ -11,7 +11,7 @@ from comfy_api.latest import io, ui
 
 from ..motion_core.errors import ClipError
 from .bridge import OnStep, core_run, pixels_from_image, release_memory, steps_shown
-from .evaluation_models import NONE, model_files, model_folders, model_path
+from .evaluation_models import NONE, make_room, model_files, model_folders, model_path
 from .folders import EVALUATION
 from .sockets import MotionClips, MotionClipsSocket
 
@@ -68,6 +68,7 @@ class EvaluateMotion(io.ComfyNode):
             if base_frames is not None:
                 videos["base alone"] = base_frames
             files = _files(**models)
+            make_room([files.clip_weights, files.videomae, files.pick_score])
             on_step = steps_shown(cls.hidden.unique_id)
             try:
                 report = _report(clip, videos, prompt, entity_prompt, files, on_step)

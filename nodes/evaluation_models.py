@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import comfy.model_management as management
 import folder_paths
 
 from .folders import EVALUATION
 
 NONE = "none"
 _MODEL_FILE = "config.json"
+_BESIDE_THE_WEIGHTS = 1.2
 
 
 def model_files() -> list[str]:
@@ -28,6 +30,19 @@ def model_path(key: str, name: str) -> Path | None:
     """Where a file or folder of this name lies; None for "none" and for what is gone."""
     found = (root / name for root in _roots(key))
     return None if name == NONE else next((path for path in found if path.exists()), None)
+
+
+def make_room(models: Iterable[Path | None]) -> None:
+    """Has ComfyUI's own models leave the accelerator as far as these files and folders need it."""
+    device = management.get_torch_device()
+    if device.type != "cpu":
+        size = sum(_size(model) for model in models if model is not None)
+        management.free_memory(size * _BESIDE_THE_WEIGHTS, device)
+
+
+def _size(model: Path) -> int:
+    files = model.glob("*.safetensors") if model.is_dir() else [model]
+    return sum(file.stat().st_size for file in files)
 
 
 def _roots(key: str) -> Sequence[Path]:

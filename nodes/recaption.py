@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management as management
@@ -12,7 +11,7 @@ from comfy_api.latest import io, ui
 
 from ..motion_core.errors import ClipError, SettingsError
 from .bridge import OnStep, core_run, release_memory, steps_shown
-from .evaluation_models import NONE, model_folders, model_path
+from .evaluation_models import NONE, make_room, model_folders, model_path
 from .folders import LANGUAGE
 from .recaptions import given_recaptions, looks_of
 from .sockets import MotionClips, MotionClipsSocket
@@ -84,7 +83,7 @@ def _recaptioned(clips: Sequence[Clip], model: str, seed: int, on_step: OnStep) 
         )
     rng = torch.Generator().manual_seed(seed)
     device = management.get_torch_device()
-    _make_room(folder)
+    make_room([folder])
     recaptioner = load_recaptioner(folder, device)
     try:
         lines = []
@@ -96,13 +95,6 @@ def _recaptioned(clips: Sequence[Clip], model: str, seed: int, on_step: OnStep) 
     finally:
         del recaptioner
         release_memory()
-
-
-def _make_room(folder: Path) -> None:
-    device = management.get_torch_device()
-    if device.type != "cpu":
-        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-        management.free_memory(size * 1.2, device)
 
 
 def _recaptioner_inputs() -> list[io.Input]:
