@@ -63,7 +63,7 @@ def values_of(kind: str, options: Mapping[str, Any]) -> str:
         others = [f"`{choice}`" for choice in choices if choice != options["default"]]
         return ", ".join([f"**`{options['default']}`**", *others])
     if kind in ("INT", "FLOAT"):
-        low, high = number(options["min"]), number(options["max"])
+        low, high = number(options.get("min")), number(options.get("max"))
         return f"{low} to {high}, **{number(default_of(kind, options))}**"
     if kind == "STRING":
         return "text"
@@ -72,8 +72,8 @@ def values_of(kind: str, options: Mapping[str, Any]) -> str:
     return kind.replace(",", " or ")
 
 
-def number(value: float) -> str:
-    if abs(value) >= 2**31:
+def number(value: float | None) -> str:
+    if value is None or abs(value) >= 2**31:
         return "any"
     return f"{value:g}" if abs(value) < 1e5 else f"{value:.0f}"
 
