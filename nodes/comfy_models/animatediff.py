@@ -91,7 +91,7 @@ def weight_dtype(model: ModelPatcher) -> torch.dtype:
     """What the MODEL computes in, which is what its motion modules are kept in: fp8 and quantised
     checkpoints compute in half precision.
     """
-    return model.model.get_dtype_inference()
+    return model.model.manual_cast_dtype or model.model.get_dtype()
 
 
 def with_motion_modules(model: ModelPatcher, motion: MotionModules) -> ModelPatcher:
