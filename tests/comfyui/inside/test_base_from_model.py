@@ -58,9 +58,10 @@ def test_a_base_from_the_objects_is_the_base_again(core: AnimateDiff, objects: O
         (again.vae, core.vae),
         (again.text.model, core.text.model),
     ):
-        assert mine.state_dict().keys() == theirs.state_dict().keys()
+        made = mine.state_dict()
+        assert made.keys() == theirs.state_dict().keys()
         for name, tensor in theirs.state_dict().items():
-            assert torch.equal(mine.state_dict()[name], tensor), name
+            assert torch.equal(made[name], tensor), name
     assert again.scheduler.config["prediction_type"] == "v_prediction"
     torch.testing.assert_close(again.scheduler.alphas_cumprod, core.scheduler.alphas_cumprod)
     assert again.scheduler.config["timestep_spacing"] == "trailing"

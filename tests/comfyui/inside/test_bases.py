@@ -74,8 +74,9 @@ def test_the_sample_node(checkpoint: str) -> None:
     assert isinstance(clip, comfy.sd.CLIP) and isinstance(vae, comfy.sd.VAE)
     file = PERSONALISED if checkpoint == "personalised" else IMAGE
     core = load_shape_world(ANIMATEDIFF, file)
+    made = base.backbone.unet.state_dict()
     for name, weight in core.unet.state_dict().items():
-        assert torch.equal(base.backbone.unet.state_dict()[name], weight), name
+        assert torch.equal(made[name], weight), name
     weight = model.model.diffusion_model.get_parameter(f"{LAYER}.weight")
     assert torch.equal(weight, core.unet.get_parameter(f"{CORE_LAYER}.weight"))
     assert not any(p.is_inference() for p in base.backbone.unet.parameters())
@@ -144,8 +145,9 @@ def test_animatediff_node_loads_files(model_folders: Path) -> None:
         LoadAnimateDiffBase, checkpoint="tiny.safetensors", motion_module="tiny.safetensors"
     )
     assert base.name == "animatediff (tiny.safetensors, tiny.safetensors)"
+    made = base.backbone.unet.state_dict()
     for name, weight in tiny.unet.state_dict().items():
-        assert torch.equal(base.backbone.unet.state_dict()[name], weight), name
+        assert torch.equal(made[name], weight), name
     assert not any(p.is_inference() for p in base.backbone.unet.parameters())
     assert base.backbone.scheduler.config["prediction_type"] == "v_prediction"
 

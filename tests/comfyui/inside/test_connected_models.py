@@ -99,8 +99,9 @@ def test_full_size_unet_keys(full_size: TensorFile) -> None:
     keys = checkpoint_unet_keys(unet)
     Section(file=full_size, keys=keys, part="the image UNet", prefix=LDM_UNET)
     assert len(keys) == 686
+    wanted = unet.state_dict()
     for name, (place, *_) in keys.items():
-        assert full_size.shapes[place.key] == tuple(unet.state_dict()[name].shape), name
+        assert full_size.shapes[place.key] == tuple(wanted[name].shape), name
     assert config["block_out_channels"] == [320, 640, 1280, 1280]
 
 
