@@ -103,6 +103,8 @@ class Tab:
 # Brings the training node into view at a size at which all of it can be read.
 FIT = """() => {
   const node = window.app.rootGraph.nodes.find((n) => n.type === 'TrainMotionAdapter')
+  const right = window.app.rootGraph.nodes.filter((n) => n.pos[0] > node.pos[0])
+  for (const other of right) other.pos = [other.pos[0] + 640 - node.size[0], other.pos[1]]
   node.setSize([640, Math.max(node.size[1], 1120)])
   window.app.canvas.ds.scale = 0.8
   window.app.canvas.ds.offset = [140 - node.pos[0], 90 - node.pos[1]]
@@ -144,7 +146,6 @@ def test_a_person_trains_reloads_stops_and_finds_the_adapter(
     tab.until(lambda: tab.panel.count() > 0 and tab.step() >= step)
     tab.until(lambda: "Sample after step" in tab.text_of(".sample figcaption"))
     seconds = time.monotonic() - started
-    assert seconds < 2.0
     assert curve_steps(tab)[0] == 1
 
     second = Tab(browser, server)
@@ -167,6 +168,7 @@ def test_a_person_trains_reloads_stops_and_finds_the_adapter(
     late.drop(workflow(tmp_path, "watched", steps=400, sample_every=4, save_every=5))
     late.until(lambda: "Saved as watched.safetensors" in late.text_of(".saved"))
     assert tab.faults == second.faults == late.faults == []
+    assert seconds < 2.0
 
 
 def curve_steps(tab: Tab) -> list[int]:
@@ -181,9 +183,10 @@ def curve_steps(tab: Tab) -> list[int]:
     return [point[0] for point in next(iter(runs["curves"].values()))]
 
 
-def test_the_runs_tab(browser: Browser, server: Server) -> None:
+def test_the_runs_tab(browser: Browser, server: Server, tmp_path: Path) -> None:
     """Of the run before."""
     tab = Tab(browser, server)
+    tab.drop(workflow(tmp_path, "watched"))
     tab.page.get_by_role("button", name="Runs").first.click()
     side = tab.page.locator(".motion-adapters-runs")
     side.get_by_role("option").first.click()
@@ -191,9 +194,8 @@ def test_the_runs_tab(browser: Browser, server: Server) -> None:
     assert "watched" in side.inner_text()
     tab.picture("runs-tab.png")
     side.get_by_role("button", name="Load its graph").click()
-    tab.page.wait_for_function(
-        "window.app.rootGraph.nodes.some((n) => n.type === 'TrainMotionAdapter')"
-    )
+    steps = "window.app.rootGraph.nodes.find((n) => n.type === 'TrainMotionAdapter')?.widgets"
+    tab.page.wait_for_function(f"{steps}?.find((w) => w.name === 'steps').value === 400")
     assert tab.faults == []
 
 

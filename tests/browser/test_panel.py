@@ -182,7 +182,7 @@ def test_texts_can_be_read_in_both_themes(site: Site, theme: str) -> None:
 def test_every_control_has_a_name_and_a_place_in_the_order(site: Site) -> None:
     page = site.open("run=zigzag")
     names: list[str] = []
-    page.locator("#node .chart").focus()
+    page.locator("#node button.apply").focus()
     for _ in range(12):
         names.append(
             page.evaluate(
@@ -317,7 +317,10 @@ GROWING = """() => {
 
 # Texts whose contrast with the ground under them is below 4.5: 3 for large or bold is not used.
 CONTRASTS = """() => {
-  const rgb = (text) => text.match(/[\\d.]+/g).map(Number)
+  const rgb = (text) => {
+    const [r, g, b, ...rest] = text.match(/[\\d.]+/g).map(Number)
+    return text.startsWith('color(srgb') ? [255 * r, 255 * g, 255 * b, ...rest] : [r, g, b, ...rest]
+  }
   const light = ([r, g, b]) => {
     const [x, y, z] = [r, g, b].map((v) => {
       const s = v / 255
