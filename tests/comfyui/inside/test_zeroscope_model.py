@@ -180,7 +180,7 @@ def test_weights_of_other_dtypes(backbone: ZeroScope, dtype: torch.dtype, tolera
     """
     model = zeroscope_model(backbone, dtype)
     assert model.model.get_dtype() == dtype
-    assert model.model.get_dtype_inference() == torch.float32  # on a CPU
+    assert model.model.manual_cast_dtype == torch.float32  # on a CPU
     embeds = encode_prompts(backbone, [PROMPT])
     exact = diffusers_output(backbone, noisy(), embeds)
     error = network_output(model, noisy(), by_frame(embeds)) - exact
