@@ -172,7 +172,7 @@ def serve(
     base: Path,
     environ: Mapping[str, str] | None = None,
     more_packs: Sequence[Path] = (),
-    timeout: float = 300.0,
+    timeout: float = 600.0,
 ) -> Iterator[Server]:
     """Starts ComfyUI with this pack, waits until it answers, and ends it.
 

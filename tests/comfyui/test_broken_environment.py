@@ -23,11 +23,11 @@ ERRORS = {
 # Python runs a module of this name at its start.
 SITE_CUSTOMIZE = """
 import sys
+from importlib.machinery import ModuleSpec
 
 
 class Broken:
-    def __init__(self):
-        self.active = False
+    active = False
 
     def find_spec(self, name, path=None, target=None):
         if name == "diffusers":
@@ -35,9 +35,15 @@ class Broken:
             for known in [*sys.modules]:
                 if known.partition(".")[0] in ("LIBRARY", "transformers"):
                     del sys.modules[known]
-        if self.active and name.partition(".")[0] == "LIBRARY":
-            raise ERROR
+        if self.active and name == "LIBRARY":
+            return ModuleSpec(name, self, is_package=True)
         return None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        raise ERROR
 
 
 sys.meta_path.insert(0, Broken())
