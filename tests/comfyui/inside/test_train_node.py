@@ -310,6 +310,7 @@ def test_what_does_not_fit_is_refused_before_the_first_step(
     assert not runs_of(comfy_base, "refused")
 
 
+@pytest.mark.timeout(900)
 def test_memory_stays_flat_over_ten_runs(base: MotionBase, clips: tuple[Clip, ...]) -> None:
     """Resident memory after each of ten small runs; the first three warm the caches up."""
     sizes = []
