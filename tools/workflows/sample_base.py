@@ -85,9 +85,7 @@ def community_checkpoint(definitions: Mapping[str, Any]) -> Graph:
     """The same motion in another checkpoint, in the ordinary KSampler."""
     graph = Graph(definitions)
     graph.note(0, COMMUNITY, "What this does", height=520)
-    base, clip, train = learn(
-        graph, 1, "animatediff", "motion-director", "zigzag-motion-director", steps=200
-    )
+    base, clip, train = learn(graph, 1, "animatediff", "motion-director", "zigzag", steps=200)
     other = graph.node(
         "SampleMotionBase",
         4,
