@@ -154,7 +154,7 @@ def test_a_person_trains_reloads_stops_and_finds_the_adapter(
 
     tab.button("Stop & keep").click()
     tab.until(lambda: "Saved as watched.safetensors" in tab.text_of(".saved"))
-    assert tab.text_of(".state") == "Stopped and kept"
+    tab.until(lambda: tab.text_of(".state") == "Stopped and kept")
     second.until(lambda: "Saved as watched.safetensors" in second.text_of(".saved"))
     tab.picture("training-panel-finished.png")
 
