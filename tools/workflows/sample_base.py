@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from motion_core.bases import BASES
+
 from .graph import Graph, Node
 
 CLIP_PROMPT = "a red circle zigzagging on a checkered background"
@@ -83,6 +85,8 @@ def train_and_sample(definitions: Mapping[str, Any], method: str) -> Graph:
 
 def community_checkpoint(definitions: Mapping[str, Any]) -> Graph:
     """The same motion in another checkpoint, in the ordinary KSampler."""
+    usual = BASES["shape-world-animatediff"]
+    steps = usual.sample_steps
     graph = Graph(definitions)
     graph.note(0, COMMUNITY, "What this does", height=520)
     base, clip, train = learn(graph, 1, "animatediff", "motion-director", "zigzag", steps=200)
@@ -99,9 +103,11 @@ def community_checkpoint(definitions: Mapping[str, Any]) -> Graph:
         model=other.out("MODEL"),
         adapters=train.out("adapter"),
         motion_module="shape world (ships with the pack)",
-        end_percent=0.7,
+        end_percent=usual.adapter_end,
     )
-    frames = ksampler(graph, 5, apply, other, NEW_PROMPT, "", (64, 64, 16), "simple", 12, 4.5)
+    frames = ksampler(
+        graph, 5, apply, other, NEW_PROMPT, "", (64, 64, 16), "simple", steps, usual.guidance_scale
+    )
     video = graph.node("CreateVideo", 6, images=frames.out("IMAGE"), fps=8.0)
     save = graph.node(
         "SaveVideo",
