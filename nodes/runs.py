@@ -62,11 +62,6 @@ def watched_run(
         yield run
 
 
-def unfinished_runs(node_id: str | None, extra_pnginfo: Mapping[str, Any] | None) -> list[Path]:
-    """Folders of the node's runs that a checkpoint lets go on, the last one first."""
-    return run_registry().unfinished(str(node_id or ""), workflow_id(extra_pnginfo))
-
-
 def workflow_id(extra_pnginfo: Mapping[str, Any] | None) -> str:
     """The id of the graph that a prompt was made from, "" without one (prompts from scripts)."""
     workflow = (extra_pnginfo or {}).get("workflow") or {}
