@@ -69,7 +69,7 @@ _SMALL_TRAIN: Mapping[str, object] = {
 }
 # LoRAs are nearly as wide as the layers, so that dropout only costs time.
 _SMALL_METHODS: Mapping[str, Mapping[str, object]] = {
-    "motion_director": {"dropout": 0.0, "spatial_dropout_p": 0.15},
+    "motion_director": {"dropout": 0.0, "spatial_dropout_p": 0.05},
     "coupled": {"dropout": 0.0},
     "motion_crafter": {"templates": "shapes"},  # prompts in the words that the bases know
     "motion_inversion": {"channels": (64, 96)},  # every level, as its embeddings are small
@@ -91,9 +91,8 @@ BASES: dict[str, BaseDefaults] = {
         height=64,
         sample_steps=12,
         guidance_scale=5.5,
-        adapter_end=0.7,
-        # 400 steps learn the clip so well that objects on other backgrounds fade.
-        train={**_SMALL_TRAIN, "steps": 280},
+        adapter_end=0.6,
+        train={**_SMALL_TRAIN, "steps": 300},
         methods=_SMALL_METHODS,
         method_train=_SMALL_METHOD_TRAIN,
     ),
@@ -103,9 +102,9 @@ BASES: dict[str, BaseDefaults] = {
         width=64,
         height=64,
         sample_steps=12,
-        guidance_scale=3.0,
-        adapter_end=0.8,
-        train={**_SMALL_TRAIN, "min_timestep": 300},
+        guidance_scale=4.5,
+        adapter_end=0.4,
+        train={**_SMALL_TRAIN, "steps": 350, "min_timestep": 300},
         methods={
             **_SMALL_METHODS,
             "motion_inversion": {

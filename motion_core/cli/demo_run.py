@@ -53,7 +53,7 @@ SUBJECTS = tuple(
         ("blue", "triangle", "striped"),
     )
 )
-SEEDS = (1, 2)
+SEEDS = (1, 2, 3)
 TRAINED = {"animatediff": ANIMATEDIFF, "zeroscope": ZEROSCOPE}
 CHECKPOINTS = {"personalised": PERSONALISED}
 """Where else AnimateDiff's adapter is played."""
@@ -162,8 +162,8 @@ def _compare(
     trained: Path,
     terminal: Terminal,
 ) -> Figures:
-    """Samples and scores base and adapted, with fresh noise and with the noise prior. The pictures
-    go beside the folder `trained`.
+    """Samples and scores base and adapted, with fresh noise and, on the base that was trained on,
+    with the noise prior. The pictures go beside the folder `trained`.
     """
     backbone = load_base(base, checkpoint=checkpoint, device=chosen_device("auto"))
     _, learned = load_adapter(trained / ADAPTER)
@@ -172,11 +172,9 @@ def _compare(
     fresh = usual_settings(base, size.sample_steps)
     prior = dataclasses.replace(fresh, noise_prior=NOISE_PRIOR)
     comparison = Comparison(reference=reference(MOTION), subjects=size.subjects, seeds=size.seeds)
-    rows = {
-        "base": ([], fresh),
-        "adapted": (motion, fresh),
-        "adapted_noise_prior": (motion, prior),
-    }
+    rows = {"base": ([], fresh), "adapted": (motion, fresh)}
+    if checkpoint is None:
+        rows["adapted_noise_prior"] = (motion, prior)
     figures, clips = {}, {}
     for name, (adapters, settings) in rows.items():
         terminal.line(f"sampling {title}, {name.replace('_', ' ')}")

@@ -18,6 +18,9 @@ from .renderer import Scene, reference_scene, render
 from .scores import Subject
 
 FPS = 8.0
+ENLARGED = 8
+"""How often each pixel is repeated in a clip's file: video formats keep colours at half the size,
+and at 64x64 they would bleed into the background."""
 DEMO_CLIP = Path(__file__).parent / "clips" / "zigzag.mp4"
 
 WORN: dict[str, Subject] = {
@@ -39,12 +42,12 @@ def reference(motion: str) -> Scene:
 
 
 def write_reference(motion: str, path: Path) -> None:
-    """Renders a reference clip to a 64x64 mp4 of 16 frames at 8 frames a second, its caption
+    """Renders a reference clip to a 512x512 mp4 of 16 frames at 8 frames a second, its caption
     beside it."""
     scene = reference(motion)
     frames = torch.from_numpy(render(scene)).permute(0, 3, 1, 2) * 2 - 1
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_video(path, frames, FPS)
+    write_video(path, frames, FPS, ENLARGED)
     path.with_suffix(".txt").write_text(scene.prompt + "\n", encoding="utf-8")
 
 

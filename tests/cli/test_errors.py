@@ -137,7 +137,7 @@ def test_files_that_are_no_adapter(
     for path, expected in (
         (style, "style.safetensors is an image LoRA in kohya's form, not an adapter"),
         (noise, "adapter.noise.safetensors is the inverted noise of a reference clip, not an"),
-        (finished, "is a folder; expected a file"),
+        (finished, "is no checkpoint of the official MotionDirector"),
     ):
         said = refused(material.sample(tmp_path / "a.mp4", "--adapter", str(path)), capsys)
         assert expected in said

@@ -67,6 +67,8 @@ def unknown_words(rng: np.random.Generator) -> str:
     met them in training learns to pass over them."""
     sizes = rng.integers(2, 8, size=rng.integers(1, 3))
     words = ["".join(rng.choice(_word_pieces(), size))[:LONGEST] for size in sizes]
+    if not set(words).isdisjoint(caption_words()):
+        return unknown_words(rng)
     return " ".join(words[:1] if sum(map(len, words)) > MAX_LETTERS else words)
 
 
