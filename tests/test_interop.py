@@ -144,7 +144,7 @@ def test_diffusers_pipeline_loads_the_export(name: str, tmp_path: Path) -> None:
         scheduler=backbone.scheduler,
     )
     pipeline.load_lora_weights(str(tmp_path), weight_name="x.safetensors")
-    # Norms over the few values of one tiny frame enlarge rounding: 3e-4 in float32, 4e-5 in float64.
+    # Norms over the few values of a tiny frame enlarge rounding: 3e-4 in float32, 4e-5 in float64.
     torch.testing.assert_close(predict(backbone), expected, rtol=1e-3, atol=1e-3)
     assert (expected - base).abs().max() > 0.1
 
