@@ -73,12 +73,13 @@ _SMALL_METHODS: Mapping[str, Mapping[str, object]] = {
     "coupled": {"dropout": 0.0},
     "motion_crafter": {"templates": "shapes"},  # prompts in the words that the bases know
     "motion_inversion": {"channels": (64, 96)},  # every level, as its embeddings are small
-    "motrans": {"dropout": 0.0, "appearance_steps": 200},
+    "motrans": {"dropout": 0.0, "appearance_steps": 120},
 }
 # Whole weights bear less, embeddings more.
 _SMALL_METHOD_TRAIN: Mapping[str, Mapping[str, object]] = {
     "motion_crafter": {"learning_rate": 1e-3},
     "motion_inversion": {"learning_rate": 0.02, "steps": 250},
+    "motrans": {"steps": 420},  # of which 120 learn looks
     "vmc": {"learning_rate": 1e-3},
 }
 

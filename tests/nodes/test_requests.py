@@ -43,7 +43,8 @@ def test_an_untouched_node_is_the_bases_own_on_a_small_one() -> None:
 
 def test_the_methods_own_training_counts() -> None:
     assert build_training(LARGE, "motrans", {}, None).steps == 900
-    assert build_training(SMALL, "motrans", {}, None).steps == SMALL.train["steps"]
+    own = SMALL.method_train["motrans"]
+    assert build_training(SMALL, "motrans", {}, None).steps == own["steps"]
 
 
 def test_a_touched_widget_wins() -> None:
