@@ -129,8 +129,11 @@ def test_import_refuses_other_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["temporal", "spatial.0"])
 def test_diffusers_pipeline_loads_the_export(name: str, tmp_path: Path) -> None:
-    """From a file, through AnimateDiffPipeline, with the effect of `applied` at strength 1."""
+    """From a file, through AnimateDiffPipeline, with the effect of `applied` at strength 1. In
+    float64, for norms over the few values of a tiny frame enlarge rounding.
+    """
     backbone, adapter = tiny_animatediff(), adapters()[name]
+    torch.nn.Module.to(backbone.unet, dtype=torch.float64)
     base = predict(backbone)
     with adapter.applied(backbone, 1.0):
         expected = predict(backbone)
@@ -144,8 +147,7 @@ def test_diffusers_pipeline_loads_the_export(name: str, tmp_path: Path) -> None:
         scheduler=backbone.scheduler,
     )
     pipeline.load_lora_weights(str(tmp_path), weight_name="x.safetensors")
-    # Norms over the few values of a tiny frame enlarge rounding: 3e-4 in float32, 4e-5 in float64.
-    torch.testing.assert_close(predict(backbone), expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(predict(backbone), expected, rtol=1e-4, atol=1e-4)
     assert (expected - base).abs().max() > 0.1
 
 

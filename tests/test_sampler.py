@@ -249,14 +249,16 @@ def test_guidance_takes_turns_where_memory_is_short(caplog: pytest.LogCaptureFix
 
 
 def test_a_batch_is_its_clips_one_by_one():
+    """In float64, for norms over the few values of a tiny frame enlarge rounding."""
     backbone = tiny_animatediff()
+    torch.nn.Module.to(backbone.unet, dtype=torch.float64)
     noise, prompt, negative = inputs(backbone, batch=2)
     settings = SampleSettings(steps=3, guidance_scale=7.5, guidance_rescale=0.5)
     together = ddim_sample(backbone, noise, prompt, negative, settings)
     for i in range(2):
         one = slice(i, i + 1)
         alone = ddim_sample(backbone, noise[one], prompt[one], negative[one], settings)
-        torch.testing.assert_close(together[one], alone, rtol=1e-4, atol=5e-5)
+        torch.testing.assert_close(together[one], alone, rtol=1e-4, atol=1e-5)
 
 
 # What a call leaves behind
