@@ -18,6 +18,7 @@ from typing import Any
 
 import websocket
 
+from .bound import bound
 from .place import REPOSITORY, ComfyPlace
 
 PACK = "motion-adapters"
@@ -189,7 +190,7 @@ def serve(
     log_file = base / "server.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            command(comfyui, base, port, list(packs)),
+            bound(command(comfyui, base, port, list(packs))),
             cwd=comfyui.path,
             env={**os.environ, **(environ or {})},
             stdout=log,
