@@ -72,13 +72,15 @@ _SMALL_METHODS: Mapping[str, Mapping[str, object]] = {
     "motion_director": {"dropout": 0.0, "spatial_dropout_p": 0.05},
     "coupled": {"dropout": 0.0},
     "motion_crafter": {"templates": "shapes"},  # prompts in the words that the bases know
-    "motion_inversion": {"channels": (64, 96)},  # every level, as its embeddings are small
+    # Every level, as its embeddings are small. Differences of neighbouring frames lose where an
+    # object is, which 16 frames of 8x8 latents cannot tell otherwise: docs/results.md has both.
+    "motion_inversion": {"channels": (64, 96), "debias": "none"},
     "motrans": {"dropout": 0.0, "appearance_steps": 120},
 }
 # Whole weights bear less, embeddings more.
 _SMALL_METHOD_TRAIN: Mapping[str, Mapping[str, object]] = {
     "motion_crafter": {"learning_rate": 1e-3},
-    "motion_inversion": {"learning_rate": 0.02, "steps": 250},
+    "motion_inversion": {"learning_rate": 0.02, "steps": 350},
     "motrans": {"steps": 420},  # of which 120 learn looks
     "vmc": {"learning_rate": 1e-3},
 }
@@ -109,7 +111,7 @@ BASES: dict[str, BaseDefaults] = {
         methods={
             **_SMALL_METHODS,
             "motion_inversion": {
-                "channels": (64, 96),
+                **_SMALL_METHODS["motion_inversion"],
                 "positions": ("down", "up", "mid", "in"),
             },
         },
@@ -188,17 +190,18 @@ def load_base(
         "vae": vae,
         "text_encoder": text_encoder,
     }
-    from torch import nn  # heavy, see the module's docstring
+    import torch  # heavy, see the module's docstring
 
     check_parts(name, **parts)
     given = {part: _path(part_path) for part, part_path in parts.items() if part_path is not None}
-    backbone = _load(name, given)
+    backbone = _load(name, given, dtype or torch.float32)
     # diffusers' own `to` warns of layers to be kept in float32, of which these UNets have none.
-    nn.Module.to(backbone.unet, device=device, dtype=dtype)
+    torch.nn.Module.to(backbone.unet, device=device, dtype=dtype)
     return backbone
 
 
-def _load(name: str, parts: dict[str, Path]) -> Backbone:
+def _load(name: str, parts: dict[str, Path], dtype: torch.dtype) -> Backbone:
+    """dtype: of the UNet where it is large enough to matter while it is read."""
     # Imported here: diffusers and transformers take seconds to import.
     from .backbones.animatediff import load_animatediff
     from .backbones.zeroscope import load_zeroscope
@@ -207,7 +210,7 @@ def _load(name: str, parts: dict[str, Path]) -> Backbone:
     if name == "animatediff":
         return load_animatediff(**parts)  # type: ignore[arg-type]
     if name == "zeroscope":
-        return load_zeroscope(parts.pop("checkpoint"), **parts)  # type: ignore[arg-type]
+        return load_zeroscope(parts.pop("checkpoint"), dtype, **parts)  # type: ignore[arg-type]
     return load_shape_world(name, parts.get("checkpoint"))
 
 

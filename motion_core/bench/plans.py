@@ -10,7 +10,18 @@ from fnmatch import fnmatchcase
 
 from ..errors import SettingsError
 from ..shape_world.motions import REFERENCE_MOTIONS
-from .rows import ABLATIONS, BASE, BASES, COUPLED, METHODS, Backbone, Plan, Row, Variant
+from .rows import (
+    ABLATIONS,
+    BASE,
+    BASES,
+    COUPLED,
+    METHODS,
+    TERSE_METHODS,
+    Backbone,
+    Plan,
+    Row,
+    Variant,
+)
 
 MAIN_MOTION = "zigzag"
 SECOND_MOTION = "bounce"
@@ -26,22 +37,27 @@ def quick_plan() -> Plan:
 
 
 def default_plan() -> Plan:
-    """Everything on both backbones with one motion, each ablation on its paper's own backbone; and
-    the methods with another motion on one.
+    """The methods on both backbones with one motion, and what each of their parts is for; and the
+    methods with another motion on one.
     """
-    main = (BASE, *METHODS, COUPLED)
-    rows = [row for b in BASES for row in _rows((*main, *ABLATIONS[b]), b, MAIN_MOTION)]
-    rows += _rows(main, "animatediff", SECOND_MOTION)
+    rows = [row for b in BASES for row in _rows(_all_variants(b), b, MAIN_MOTION)]
+    rows += _rows((BASE, *METHODS), "animatediff", SECOND_MOTION)
     return Plan(rows=rows, prompts=PROMPTS, seeds=SEEDS)
 
 
 def full_plan() -> Plan:
     """All variants, on both backbones, with every reference motion: many hours."""
-    variants = (BASE, *METHODS, COUPLED, *(v for group in ABLATIONS.values() for v in group))
+    variants = _all_variants(*BASES)
     rows = [
         row for motion in REFERENCE_MOTIONS for b in BASES for row in _rows(variants, b, motion)
     ]
     return Plan(rows=rows, prompts=PROMPTS, seeds=SEEDS)
+
+
+def _all_variants(*ablated: Backbone) -> tuple[Variant, ...]:
+    """ablated: the backbones whose ablations are among them."""
+    ablations = [variant for backbone in ablated for variant in ABLATIONS[backbone]]
+    return (BASE, *METHODS, COUPLED, *TERSE_METHODS, *ablations)
 
 
 def chosen(rows: Sequence[Row], only: Sequence[str], objective: str | None) -> list[Row]:

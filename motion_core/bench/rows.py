@@ -6,6 +6,7 @@ changes; all others are the base's own (bases.py).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -22,9 +23,9 @@ class Variant:
 
     objective: registry name, None for the base without an adapter. settings: of the objective.
     train: of the training. options: of the trained adapters, changed where an adapter has one of
-    that name, so that variants may share one training. prompt: of the reference clip in training,
-    with {caption}, {shape} and {phrase} of its scene; texts in settings may have them too. None is
-    the caption.
+    that name, so that variants may share one training. sample: settings of the sampling. prompt: of
+    the reference clip in training, with {caption}, {shape} and {phrase} of its scene; texts in
+    settings may have them too. None is the caption.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Variant:
     settings: Mapping[str, object] = field(default_factory=dict)
     train: Mapping[str, object] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
+    sample: Mapping[str, object] = field(default_factory=dict)
     prompt: str | None = None
 
 
@@ -73,55 +75,69 @@ METHODS = (
     Variant(name="motion-inversion", objective="motion_inversion"),
     Variant(name="motrans", objective="motrans"),
 )
-COUPLED = Variant(name="coupled", objective="coupled")
 
-# A recaption only adds to a prompt that leaves looks out, as the papers' do; shape world's captions
-# say everything.
+# What methods are for shows where a method has to keep looks out by itself: the prompt leaves them
+# out, as the papers' do (shape world's captions say everything, so that nothing is left to be
+# learned of looks), and adapters play in every step (the last ones would mend looks without them).
 TERSE = "a {shape} {phrase}"
+THROUGHOUT: Mapping[str, object] = {"adapter_end": 1.0}
 RECAPTION = "{caption}"
 
 
+def _terse(name: str, objective: str, **settings: object) -> Variant:
+    return Variant(
+        name=name, objective=objective, settings=settings, sample=THROUGHOUT, prompt=TERSE
+    )
+
+
 def _director(name: str, **settings: object) -> Variant:
-    return Variant(name=name, objective="motion_director", settings=settings)
+    return _terse(name, "motion_director", **settings)
 
 
 def _crafter(name: str, **settings: object) -> Variant:
-    settings = {"motion": "{phrase}", **settings}
-    return Variant(name=name, objective="motion_crafter", settings=settings)
+    return _terse(name, "motion_crafter", motion="{phrase}", **settings)
 
 
 def _inversion(name: str, **settings: object) -> Variant:
-    return Variant(name=name, objective="motion_inversion", settings=settings)
+    return _terse(name, "motion_inversion", **settings)
 
 
 def _debiased(name: str, debias: str) -> Variant:
     """Motion Inversion's one training, played with another debias."""
-    return Variant(name=name, objective="motion_inversion", options={"debias": debias})
+    return dataclasses.replace(_inversion(name), options={"debias": debias})
 
 
-def _motrans(name: str, prompt: str | None = None, **settings: object) -> Variant:
-    return Variant(name=name, objective="motrans", prompt=prompt, settings=settings)
+def _motrans(name: str, **settings: object) -> Variant:
+    return _terse(name, "motrans", **{"recaptions": (RECAPTION,), **settings})
 
+
+TERSE_METHODS = (
+    _director("motion-director-terse"),
+    _crafter("motion-crafter-terse"),
+    _inversion("motion-inversion-terse"),
+    _motrans("motrans-terse"),
+)
+COUPLED = _terse("coupled", "coupled")
 
 ABLATIONS: Mapping[Backbone, tuple[Variant, ...]] = {
     "animatediff": (
         _crafter("motion-crafter-beta-1", beta=1.0),
+        _crafter("motion-crafter-beta-5", beta=5.0),
         _crafter("motion-crafter-beta-20", beta=20.0),
         _crafter("motion-crafter-uniform", timestep_bias="uniform"),
         _crafter("motion-crafter-all-blocks", blocks="all"),
     ),
     "zeroscope": (
         _director("motion-director-plain", loss="plain"),
+        _debiased("motion-inversion-difference", "difference"),
         _debiased("motion-inversion-drop-value", "drop_value"),
         _debiased("motion-inversion-normalise", "normalise"),
-        _debiased("motion-inversion-no-debias", "none"),
         _inversion("motion-inversion-1d-1d", qk="1d", v="1d"),
         _inversion("motion-inversion-2d-1d", qk="2d", v="1d"),
         _inversion("motion-inversion-2d-2d", qk="2d", v="2d"),
         _motrans("motrans-no-injector", injection="none"),
         _motrans("motrans-no-enhancer", enhancer="none"),
-        _motrans("motrans-recaptioned", prompt=TERSE, recaptions=(RECAPTION,)),
-        _motrans("motrans-no-recaption", prompt=TERSE),
+        _motrans("motrans-no-recaption", recaptions=()),
     ),
 }
-"""Each on the backbone of its paper's own ablation."""
+"""Each on the backbone of its paper's own ablation, beside the terse methods."""

@@ -7,6 +7,7 @@ folder: trainings/KEY and rows/NAME-KEY.json, keyed by a hash of all that decide
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -96,8 +97,9 @@ class Bench:
         )
 
     def sample_settings(self, row: Row) -> SampleSettings:
-        """How the row is sampled: as its base is by default."""
-        return usual_settings(BASES[row.backbone], self.plan.sample_steps)
+        """How the row is sampled: as its base is by default, but for the variant's settings."""
+        usual = usual_settings(BASES[row.backbone], self.plan.sample_steps)
+        return dataclasses.replace(usual, **row.variant.sample)
 
     def _sampled(
         self, row: Row, network: Network, training: Training | None, learned: Trained | None

@@ -1,9 +1,11 @@
-"""Carries out a benchmark and writes its report."""
+"""Carries out a benchmark and writes its report. Without a GPU the backbones go side by side."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..bench.claims import judge_claims
@@ -20,6 +22,7 @@ from ..run_records import write_json
 from .device import chosen_device
 from .progress import TrainProgress
 from .run_folder import writable_folder
+from .side_by_side import side_by_side
 from .terminal import Terminal, say
 
 INTERRUPTED = 130
@@ -34,9 +37,10 @@ def run_bench(plan: Plan, output: Path, cache: Path, *, device: str, command: st
     """
     start = time.monotonic()
     with writable_folder(output), writable_folder(cache), Terminal() as terminal:
-        bench = Bench(plan, cache, chosen_device(device), terminal.line, _Progress(terminal))
         try:
-            results, failures = bench.run()
+            failures = _measure(plan, cache, device, terminal)
+            bench = _finished(plan, failures, cache, device)
+            results, _ = bench.run()
         except KeyboardInterrupt:
             sys.stderr.write("stopped; finished rows are kept, and the same command goes on\n")
             return INTERRUPTED
@@ -55,6 +59,35 @@ def run_bench(plan: Plan, output: Path, cache: Path, *, device: str, command: st
     for name, reason in failures.items():
         sys.stderr.write(f"error: {name}: {reason}\n")
     return FAILED if failures else 0
+
+
+def _measure(plan: Plan, cache: Path, device: str, terminal: Terminal) -> dict[str, str]:
+    """Measures all rows into the cache; returns the reason by name for those that failed."""
+    halves = [
+        dataclasses.replace(plan, rows=[row for row in plan.rows if row.backbone == backbone])
+        for backbone in dict.fromkeys(row.backbone for row in plan.rows)
+    ]
+    if chosen_device(device).type != "cpu" or len(halves) == 1:
+        return _failures(plan, cache, device, terminal)
+    each = side_by_side(_failures, [(half, cache, device) for half in halves])
+    return {name: reason for failures in each for name, reason in failures.items()}
+
+
+def _failures(
+    plan: Plan, cache: Path, device: str, terminal: Terminal | None = None
+) -> dict[str, str]:
+    """terminal: None makes a labelled one, in a process of several."""
+    terminal = terminal or Terminal(label=plan.rows[0].backbone)
+    bench = Bench(plan, cache, chosen_device(device), terminal.line, _Progress(terminal))
+    _, failures = bench.run()
+    return failures
+
+
+def _finished(plan: Plan, failures: Mapping[str, str], cache: Path, device: str) -> Bench:
+    """The rows that lie in the cache, to be read without a word."""
+    rows = [row for row in plan.rows if row.name not in failures]
+    plan = dataclasses.replace(plan, rows=rows)
+    return Bench(plan, cache, chosen_device(device), lambda _line: None, lambda _event: None)
 
 
 class _Progress:

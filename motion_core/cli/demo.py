@@ -11,7 +11,7 @@ EXAMPLES = """example:
   python -m motion_core demo --output out/demo
 
 Trains MotionDirector on one clip of a red circle, for AnimateDiff's form and for ZeroScope's, then
-samples eight other subjects with two seeds each from the base and from the adapted base, and the
+samples eight other subjects with three seeds each from the base and from the adapted base, and the
 AnimateDiff adapter in a personalised checkpoint. It prints how well motion and looks came out, read
 from the pixels, and leaves pictures, videos, adapters and metrics.json in the output folder."""
 

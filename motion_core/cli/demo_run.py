@@ -8,10 +8,8 @@ bases go side by side, a process each: networks of this size gain little from mo
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +34,7 @@ from ..shape_world.scores import Subject
 from .device import chosen_device
 from .request import build_request
 from .run_folder import ADAPTER, writable_folder
+from .side_by_side import side_by_side
 from .terminal import Terminal, say
 from .train_run import run_training
 
@@ -85,7 +84,7 @@ def run_demo(output: Path, seed: int, size: DemoSize = DemoSize()) -> None:
     with writable_folder(output):
         for title in TRAINED:
             _require_replaceable(output / title)
-        figures = _side_by_side(output, seed, size) if _on_cpu() else _in_turn(output, seed, size)
+        figures = _all_bases(output, seed, size)
     seconds = time.monotonic() - start
     write_json(output / METRICS, {**figures, "prompts": _prompts(size), "seconds": seconds})
     say(_table(figures))
@@ -102,28 +101,11 @@ def _require_replaceable(folder: Path) -> None:
         )
 
 
-def _on_cpu() -> bool:
-    return chosen_device("auto").type == "cpu"
-
-
-def _in_turn(output: Path, seed: int, size: DemoSize) -> dict[str, Figures]:
-    figures: dict[str, Figures] = {}
-    for title in TRAINED:
-        figures |= _one_base(title, output, seed, size)
-    return figures
-
-
-def _side_by_side(output: Path, seed: int, size: DemoSize) -> dict[str, Figures]:
-    """The bases at the same time, each in a process with its share of the cores."""
-    threads = max(1, torch.get_num_threads() // len(TRAINED))
-    with ProcessPoolExecutor(
-        len(TRAINED),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=torch.set_num_threads,
-        initargs=(threads,),
-    ) as processes:
-        running = [processes.submit(_one_base, title, output, seed, size) for title in TRAINED]
-        return {title: row for base in running for title, row in base.result().items()}
+def _all_bases(output: Path, seed: int, size: DemoSize) -> dict[str, Figures]:
+    calls = [(title, output, seed, size) for title in TRAINED]
+    on_cpu = chosen_device("auto").type == "cpu"
+    each = side_by_side(_one_base, calls) if on_cpu else [_one_base(*call) for call in calls]
+    return {title: rows for base in each for title, rows in base.items()}
 
 
 def _one_base(title: str, output: Path, seed: int, size: DemoSize) -> dict[str, Figures]:

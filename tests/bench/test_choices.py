@@ -52,6 +52,7 @@ def test_rows_are_chosen_by_pattern_and_method_and_the_base_comes_along() -> Non
     assert names == {
         "base/zeroscope/zigzag",
         "motion-director/zeroscope/zigzag",
+        "motion-director-terse/zeroscope/zigzag",
         "motion-director-plain/zeroscope/zigzag",
     }
 

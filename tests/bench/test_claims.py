@@ -9,7 +9,14 @@ from motion_core.bench.notes import NOTES, read_notes
 from motion_core.bench.paper_claims import CLAIMS
 from motion_core.bench.plans import default_plan, full_plan, places_of, quick_plan
 from motion_core.bench.results import FIDELITY
-from motion_core.bench.rows import ABLATIONS, COUPLED, METHODS, Variant, row_name
+from motion_core.bench.rows import (
+    ABLATIONS,
+    COUPLED,
+    METHODS,
+    TERSE_METHODS,
+    Variant,
+    row_name,
+)
 from motion_core.bench.trainings import objective_of, reference_clip
 from motion_core.bench.verdicts import Lower
 from motion_core.errors import FormatError
@@ -17,7 +24,12 @@ from motion_core.settings import to_mapping
 from motion_core.shape_world.references import reference
 from tests.bench.test_verdicts import HIGH, LOW
 
-VARIANTS = (*METHODS, COUPLED, *(v for group in ABLATIONS.values() for v in group))
+VARIANTS = (
+    *METHODS,
+    COUPLED,
+    *TERSE_METHODS,
+    *(variant for group in ABLATIONS.values() for variant in group),
+)
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=[variant.name for variant in VARIANTS])
@@ -30,7 +42,7 @@ def test_every_variant_is_one_that_its_method_knows(variant: Variant) -> None:
 
 def test_settings_speak_of_the_reference_clip() -> None:
     """The bounce is worn by an orange square on a dotted background."""
-    (variant,) = [v for v in VARIANTS if v.name == "motrans-recaptioned"]
+    (variant,) = [v for v in VARIANTS if v.name == "motrans-terse"]
     scene = reference("bounce")
     objective = objective_of(variant, "shape-world-zeroscope", scene)
     full = "an orange square bouncing on a dotted background"

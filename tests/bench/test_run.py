@@ -19,7 +19,9 @@ from motion_core.events import Event, Started, StepDone
 
 LEARNED = Variant(name="motion-inversion", objective="motion_inversion")
 PLAYED_PLAIN = Variant(
-    name="motion-inversion-no-debias", objective="motion_inversion", options={"debias": "none"}
+    name="motion-inversion-difference",
+    objective="motion_inversion",
+    options={"debias": "difference"},
 )
 COUPLED = Variant(name="coupled", objective="coupled", settings={"rank": 2})
 WRONG = Variant(name="wrong", objective="motion_inversion", options={"debia": "none"})
@@ -98,7 +100,7 @@ def check_report(output: Path, results: dict, command: str) -> None:
             row["scores"][s] == dict.fromkeys(("mean", "low", "high"), clip[s]) for s in SCORES
         )
     shown = (output / "results.md").read_text()
-    assert command in shown and "| motion-inversion-no-debias |" in shown
+    assert command in shown and "| motion-inversion-difference |" in shown
     verdicts = {claim["key"]: claim["verdict"] for claim in facts["claims"]}
     assert set(verdicts) == {"motion-inversion.learns", "motion-inversion.debias", "coupled.worse"}
     assert verdicts["motion-inversion.learns"] == "does not hold"  # two steps are too few
