@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from ..errors import MotionError
-from . import bench, convert, demo, evaluate, inspect, sample, train
+from . import bench, convert, demo, evaluate, inspect, merge, sample, train
 from .parsing import Parser
 
 COMMANDS: dict[str, ModuleType] = {
@@ -23,6 +23,7 @@ COMMANDS: dict[str, ModuleType] = {
     "evaluate": evaluate,
     "inspect": inspect,
     "convert": convert,
+    "merge": merge,
     "demo": demo,
     "bench": bench,
 }
