@@ -8,6 +8,9 @@ from typing import Protocol
 
 from .videos import Video
 
+POINTS = "moving_points"
+"""How many moving points were followed: no metric, but how far one by them can be trusted."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -38,5 +41,7 @@ class Scorer(Protocol):
         ...
 
     def score(self, subject: Subject) -> Mapping[str, float]:
-        """Values by the metrics' names. Raises MotionError for a video that does not fit."""
+        """Values by the metrics' names, and POINTS where it follows some. Raises MotionError for a
+        video that does not fit.
+        """
         ...

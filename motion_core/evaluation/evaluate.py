@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 
 from ..errors import SettingsError
-from .base import Subject
+from .base import POINTS, Subject
 from .models import METRICS, Loaded, ModelFiles, Texts, load_scorers
 from .report import Report, VideoScores
-from .tracklet_scores import require_same_length
+from .tracklet_scores import TrackletScorer, require_same_length
 from .videos import Video, VideoSettings, load_video, video_length, video_paths
 
 
@@ -100,6 +100,9 @@ def _report(videos: Sequence[VideoScores], loaded: Loaded, reference: str | None
         models=[scorer.model for scorer in loaded.scorers],
         missing=loaded.missing,
         reference=reference,
+        reference_points=next(
+            (s.reference_points for s in loaded.scorers if isinstance(s, TrackletScorer)), None
+        ),
     )
 
 
@@ -121,6 +124,7 @@ def _scored(subject: Subject, loaded: Loaded) -> VideoScores:
         prompt=subject.prompt,
         entity_prompt=subject.entity_prompt,
         scores={name: scores[name] for name in METRICS if name in scores},
+        points=int(scores[POINTS]) if POINTS in scores else None,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..errors import ClipError
-from .base import Metric, Subject
+from .base import POINTS, Metric, Subject
 from .tracklets import Tracklets, motion_fidelity, moving
 from .videos import Video
 
@@ -45,12 +45,18 @@ class TrackletScorer:
     def model(self) -> str:
         return f"tracklets by {self.tracker.name}"
 
+    @property
+    def reference_points(self) -> int:
+        """How many moving points of the reference were followed."""
+        return len(moving(self.reference))
+
     def score(self, subject: Subject) -> dict[str, float]:
         """Raises ClipError for a video of another length than the reference's."""
         video = subject.video
         require_same_length(video.name, len(video.frames), self.source, self.reference.frames)
-        fidelity = motion_fidelity(self.reference, self.tracker.track(video.frames))
-        return {"motion_fidelity_tracklets": fidelity}
+        tracklets = self.tracker.track(video.frames)
+        fidelity = motion_fidelity(self.reference, tracklets)
+        return {"motion_fidelity_tracklets": fidelity, POINTS: len(moving(tracklets))}
 
 
 def tracklet_scorer(tracker: Tracker, reference: Video) -> TrackletScorer | None:

@@ -85,8 +85,11 @@ def test_the_record_and_the_table(folder: Path, tmp_path: Path, capsys: Captured
     assert [row.split()[0] for row in rows[:3]] == ["a.mp4", "b.mp4", "mean"]
     assert {len(row) for row in rows[:3]} == {len(head)}
     assert rows[0].split()[1] == f"{a['scores']['clip_t']:.4f}"
-    assert rows[3:5] == ["", "missing:"]
-    assert rows[6].strip().startswith("PickScore: needs PickScore. Give pick-score a folder")
+    points = [record["reference_points"], a["points"], b["points"]]
+    assert all(count > 0 for count in points)
+    assert rows[4] == "moving points: reference {}, a.mp4 {}, b.mp4 {}".format(*points)
+    assert rows[5:7] == ["", "missing:"]
+    assert rows[8].strip().startswith("PickScore: needs PickScore. Give pick-score a folder")
 
 
 def test_the_prompt_that_fits_scores_higher(folder: Path, tmp_path: Path) -> None:

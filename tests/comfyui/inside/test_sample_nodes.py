@@ -268,6 +268,9 @@ def test_the_reference_itself_moves_as_the_reference(clip: Clip) -> None:
     generated, base_alone = record["videos"]
     assert (generated["video"], base_alone["video"]) == ("generated", "base alone")
     moved = [v["scores"]["motion_fidelity_tracklets"] for v in (generated, base_alone)]
+    points = record["reference_points"], generated["points"], base_alone["points"]
+    told = "moving points: reference {}, generated {}, base alone {}".format(*points)
+    assert points[0] > 0 and told in text
     assert moved[0] > 0.95 and moved[1] < 0.5
     assert {"clip_t", "clip_e", "consistency_adjacent"} <= set(generated["scores"])
     assert "MCG-NJU/videomae-base" in text and "Models go into models/motion_evaluation" in text
