@@ -59,6 +59,10 @@ def test_bases_from_files(tmp_path: Path) -> None:
     assert (loaded.family, loaded.version) == ("animatediff", "animatediff-sd15-v2")
     assert {parameter.dtype for parameter in loaded.unet.parameters()} == {torch.bfloat16}
     assert {parameter.dtype for parameter in loaded.vae.parameters()} == {torch.float32}
+    half = load_base("zeroscope", checkpoint=tmp_path / "video.safetensors", dtype=torch.float16)
+    assert {parameter.dtype for parameter in half.unet.parameters()} == {torch.float16}
+    for part in (half.vae, half.text.model):
+        assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
     video = load_base("zeroscope", checkpoint=tmp_path / "video.safetensors")
     assert (video.family, video.version) == ("zeroscope", "zeroscope")
     with pytest.raises(FormatError, match="is an AnimateDiff v2 motion module"):

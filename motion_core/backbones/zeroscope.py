@@ -95,8 +95,9 @@ def load_zeroscope(
 ) -> ZeroScope:
     """Loads ZeroScope or ModelScope; nothing is fetched.
 
-    path: a diffusers folder, ModelScope's folder, or a file. vae, text_encoder: files or folders
-    for a UNet file that has none inside or beside it, or to replace its own.
+    path: a diffusers folder, ModelScope's folder, or a file. dtype: of the UNet; the VAE and the
+    text encoder are float32. vae, text_encoder: files or folders for a UNet file that has none
+    inside or beside it, or to replace its own.
     Raises FormatError for a file that is missing, damaged, of another role or of another size.
     """
     path = Path(path)
@@ -120,8 +121,10 @@ def _from_diffusers(
     section = Section(file=file, keys=same_keys(unet.state_dict()), part="the UNet")
     return ZeroScope(
         unet=fill(unet, [section], dtype, device),
-        vae=load_vae(Path(vae or folder / "vae"), dtype, device),
-        text=load_text(Path(text_encoder or folder / "text_encoder"), OPEN_CLIP_PAD, dtype, device),
+        vae=load_vae(Path(vae or folder / "vae"), torch.float32, device),
+        text=load_text(
+            Path(text_encoder or folder / "text_encoder"), OPEN_CLIP_PAD, torch.float32, device
+        ),
         scheduler=load_scheduler(read_config(folder / "scheduler", "scheduler_config.json")),
         version="zeroscope",
         licence=ZEROSCOPE_LICENCE,
@@ -155,10 +158,12 @@ def _from_file(
         )
     return ZeroScope(
         unet=unet,
-        vae=load_vae(Path(vae), dtype, device) if vae else vae_from_file(file, dtype, device),
-        text=load_text(Path(text_encoder), OPEN_CLIP_PAD, dtype, device)
+        vae=load_vae(Path(vae), torch.float32, device)
+        if vae
+        else vae_from_file(file, torch.float32, device),
+        text=load_text(Path(text_encoder), OPEN_CLIP_PAD, torch.float32, device)
         if text_encoder
-        else text_from_file(file, dtype, device),
+        else text_from_file(file, torch.float32, device),
         scheduler=load_scheduler(own.get("scheduler", ZEROSCOPE_SCHEDULER)),
         version=own.get("version", "zeroscope"),
         licence=own.get("licence", ZEROSCOPE_LICENCE),
