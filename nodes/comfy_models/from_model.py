@@ -50,8 +50,9 @@ logger = logging.getLogger(__name__)
 _TOWER = "clip_l.transformer."
 _VAE_MARKS = ("encoder.down.0.block.0.conv1.weight", "decoder.conv_in.weight")
 LATENT_CHANNELS = 4
-# ᾱ below this is zero terminal SNR; AnimateDiff's own schedule ends at 1.6e-3.
-_NO_SIGNAL = 1e-6
+# ᾱ below this is zero terminal SNR: ComfyUI's ends at 4.9e-8, `schedule`'s at 9.5e-7 as σ is read
+# here; AnimateDiff's own schedule at 1.6e-3.
+_NO_SIGNAL = 1e-5
 
 
 def base_from_model(

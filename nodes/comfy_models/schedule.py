@@ -1,8 +1,17 @@
 """A base's noise schedule as ComfyUI's samplers want it.
 
 In: the DDIMScheduler of a core Backbone. Out: a ComfyUI `model_sampling` with the same ᾱ at every
-training timestep and the same prediction type, so that both samplers agree. ComfyUI's σ is
-sqrt((1 − ᾱ) / ᾱ) (Karras et al., arXiv 2206.00364).
+training timestep and the same prediction type, so that both samplers agree.
+
+The network sees z = sqrt(ᾱ)·z_0 + sqrt(1 − ᾱ)·ε. ComfyUI's samplers have x = z/sqrt(ᾱ) and
+σ = sqrt((1 − ᾱ)/ᾱ) (Karras et al., arXiv 2206.00364), so that x = z_0 + σ·ε. With zero terminal SNR
+(arXiv 2305.08891) their last σ would be infinite. There, with some large S,
+
+    x = z / (sqrt(ᾱ) + sqrt(1 − ᾱ)/S),   σ = sqrt(1 − ᾱ) / (sqrt(ᾱ) + sqrt(1 − ᾱ)/S),
+
+so that x = (1 − σ/S)·z_0 + σ·ε = z_0 + σ·(ε − z_0/S): a straight line in σ again, to S·ε at σ = S,
+where ᾱ = 0. A DDIM step keeps z_0 and ε, hence ε − z_0/S too: it is the Euler step of these x and σ
+as it is of ComfyUI's. Nothing is approximated, whatever S.
 """
 
 from __future__ import annotations
@@ -16,14 +25,13 @@ from ...motion_core.noise import prediction_type
 
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler
+    from torch import Tensor
 
-# What stands in the place of ᾱ = 0, whose σ is infinite.
-# Deviation from ComfyUI's own stand-in (4.9e-8, in rescale_zero_terminal_snr_sigmas of
-# comfy/model_sampling.py): with this one the signal's share is 3.2e-5 instead of 2.2e-4. On shape
-# world's UNet3D, ten steps with guidance 4 then differ from the same steps from ᾱ = 0 by 3e-5 in
-# the mean, and not by 3e-4. Smaller still, and float32 rounds away what is added to σ: 6e-4 at
-# ᾱ = 1e-12.
-SMALLEST_ALPHA = 1e-9
+# S above; a power of 2, by which products are exact. What remains is float32's rounding of S·ε: over
+# ten steps with guidance 4 on shape world's bases the latents differ from the core's sampler's by at
+# most 1e-5 for S = 64, 3e-5 for 256 and less than 1e-4 for 1024, where x = z_0 + σ·ε from ᾱ = 1e-9
+# gave 1e-3. A smaller S would let more of a latent image through: ComfyUI adds it whole to S·ε.
+LARGEST_SIGMA = 1024.0
 
 
 class _EpsSchedule(ModelSamplingDiscrete, EPS):
@@ -34,16 +42,55 @@ class _VSchedule(ModelSamplingDiscrete, V_PREDICTION):
     """Discrete timesteps, the network predicts v."""
 
 
+class _ZeroSnrSchedule(_VSchedule):
+    """The same from noise alone: σ ends at LARGEST_SIGMA, where ᾱ is 0.
+
+    Deviation from ComfyUI's own way (rescale_zero_terminal_snr_sigmas of comfy/model_sampling.py),
+    which starts from ᾱ = 4.9e-8 as if it were 0.
+    """
+
+    def calculate_input(self, sigma: Tensor, noise: Tensor) -> Tensor:
+        """z of x, which ComfyUI calls noise."""
+        sigma, signal = _parts(sigma, noise)
+        return noise / (sigma**2 + signal**2).sqrt()
+
+    def calculate_denoised(
+        self, sigma: Tensor, model_output: Tensor, model_input: Tensor
+    ) -> Tensor:
+        """z_0 = sqrt(ᾱ)·z − sqrt(1 − ᾱ)·v̂ of x, the model_input, and v̂; at ᾱ = 0 it is −v̂."""
+        sigma, signal = _parts(sigma, model_input)
+        square = sigma**2 + signal**2
+        return model_input * signal / square - model_output * sigma / square.sqrt()
+
+    def noise_scaling(
+        self, sigma: Tensor, noise: Tensor, latent_image: Tensor, max_denoise: bool = False
+    ) -> Tensor:
+        """x to start from. At the largest σ (max_denoise) ComfyUI makes the noise's size that of
+        z·sqrt(σ² + 1); here it is z·σ.
+        """
+        return super().noise_scaling(sigma, noise, latent_image)
+
+
+def _parts(sigma: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """σ and 1 − σ/S, what x has of the noise and of z_0, with as many dimensions as x."""
+    sigma = sigma.reshape(-1, *[1] * (x.ndim - 1))
+    return sigma, 1.0 - sigma / LARGEST_SIGMA
+
+
 def model_sampling(scheduler: DDIMScheduler) -> ModelSamplingDiscrete:
     """The schedule as a `model_sampling`, to be a model's own or an object patch of that name.
 
     Raises FormatError for a prediction type other than ε and v.
     """
-    predicts_v = prediction_type(scheduler) == "v_prediction"
-    sampling = _VSchedule() if predicts_v else _EpsSchedule()
-    alphas = scheduler.alphas_cumprod.detach().double().cpu().clamp(min=SMALLEST_ALPHA)
+    alphas = scheduler.alphas_cumprod.detach().double().cpu()
+    from_noise_alone = float(alphas[-1]) == 0.0
+    if model_type(scheduler) == ModelType.EPS:
+        sampling: ModelSamplingDiscrete = _EpsSchedule()
+    else:
+        sampling = _ZeroSnrSchedule() if from_noise_alone else _VSchedule()
+    noise = (1.0 - alphas).sqrt()
     sampling.num_timesteps = len(alphas)
-    sampling.set_sigmas(((1.0 - alphas) / alphas).sqrt())
+    sampling.set_sigmas(noise / (alphas.sqrt() + from_noise_alone * noise / LARGEST_SIGMA))
     return sampling
 
 

@@ -1,9 +1,7 @@
 """Apply Motion to ZeroScope: every kind of adapter plays in KSampler as in the core's sampler, and
 leaves nothing behind.
 
-The core merges what is here added to the layers' outputs, which rounds otherwise. The schedule is
-without zero terminal SNR, whose small difference (see `test_zeroscope_model`) these random adapters
-would make large.
+The core merges what is here added to the layers' outputs, which rounds otherwise.
 """
 
 from __future__ import annotations
@@ -55,7 +53,7 @@ from tests.comfyui.inside.zeroscope_sampling import (
 
 @pytest.fixture(scope="module")
 def backbone() -> ZeroScope:
-    return load_base(zero_terminal_snr=False)
+    return load_base()
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ from comfy.ldm.models.autoencoder import AutoencoderKL as ComfyVae
 from comfy.model_patcher import ModelPatcher
 from diffusers import AutoencoderKL
 from motion_adapters.nodes.comfy_models.native import sample_objects
+from motion_adapters.nodes.comfy_models.schedule import LARGEST_SIGMA
 from motion_adapters.nodes.comfy_models.vae import SD_WIDTHS, vae_from_core
 from torch import Tensor
 
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.encoding import decode_latents, encode_clip, encode_prompts
+from motion_core.noise import add_noise, prediction_target
 from motion_core.shape_world.base import ANIMATEDIFF, ZEROSCOPE, load_shape_world
 from motion_core.types import Clip
 from tests.comfyui.inside import base_objects
@@ -51,16 +53,32 @@ def test_the_image_model_predicts_what_the_core_does(core: AnimateDiff, objects:
         )
 
 
-def test_the_image_model_has_the_bases_schedule(core: AnimateDiff, objects: Objects) -> None:
-    """ComfyUI's x0 of v is ᾱ^½·z − (1 − ᾱ)^½·v, with z = x/(σ² + 1)^½."""
+@pytest.mark.parametrize("timestep", [0, 700, 998, 999])
+def test_the_image_model_has_the_bases_schedule(
+    core: AnimateDiff, objects: Objects, timestep: int
+) -> None:
+    """Of x the network is shown the core's z_t, and of v it makes z_0; at 999 x is noise alone."""
     model, _, _ = objects
     sampling = model.get_model_object("model_sampling")
-    timestep, z, v = 700, randn(1, 4, 8, 8), randn(1, 4, 8, 8, seed=1)
-    alpha = core.scheduler.alphas_cumprod[timestep]
-    sigma = sampling.sigma(torch.tensor([float(timestep)]))
-    torch.testing.assert_close(sigma[0] ** 2, (1 - alpha) / alpha, atol=0, rtol=1e-4)
-    denoised = sampling.calculate_denoised(sigma, v, z * (sigma**2 + 1) ** 0.5)
-    torch.testing.assert_close(denoised, alpha**0.5 * z - (1 - alpha) ** 0.5 * v)
+    clean, noise = randn(2, 4, 8, 8), randn(2, 4, 8, 8, seed=1)
+    times = torch.tensor([timestep] * 2)
+    z = add_noise(core.scheduler, clean, noise, times)
+    v = prediction_target(core.scheduler, clean, noise, times)
+    sigma = sampling.sigmas[times]
+    assert sampling.timestep(sigma).tolist() == [timestep] * 2
+    signal = (1.0 - sigma / LARGEST_SIGMA).view(2, 1, 1, 1)
+    x = signal * clean + sigma.view(2, 1, 1, 1) * noise
+    torch.testing.assert_close(sampling.calculate_input(sigma, x), z, atol=1e-5, rtol=0)
+    denoised = sampling.calculate_denoised(sigma, v, x)
+    torch.testing.assert_close(denoised, -v if timestep == 999 else clean, atol=1e-4, rtol=0)
+
+
+def test_sampling_starts_from_noise_alone(objects: Objects) -> None:
+    model, _, _ = objects
+    sampling = model.get_model_object("model_sampling")
+    noise, nothing = randn(2, 4, 8, 8), torch.zeros(2, 4, 8, 8)
+    x = sampling.noise_scaling(sampling.sigma_max, noise, nothing, max_denoise=True)
+    assert torch.equal(sampling.calculate_input(sampling.sigma_max, x), noise)
 
 
 @pytest.mark.parametrize("base", [ANIMATEDIFF, ZEROSCOPE])

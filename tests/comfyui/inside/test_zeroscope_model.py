@@ -1,9 +1,7 @@
 """ZeroScope as a native MODEL: the same numbers as the core's sampler and diffusers' UNet, and what
 ComfyUI does to a MODEL (dtypes, partial loading, LoRA, ControlNet, patches, context windows).
 
-On shape world's trained weights. Its schedule has zero terminal SNR: there ComfyUI's samplers
-start from a very small ᾱ instead of 0 (see `schedule`), which leaves a little of the noise in the
-first prediction, and guidance makes more of it.
+On shape world's trained weights and its schedule, which has zero terminal SNR.
 """
 
 from __future__ import annotations
@@ -23,25 +21,20 @@ from comfy.context_windows import (
     get_matching_fuse_method,
 )
 from comfy.model_patcher import ModelPatcher
-from diffusers import DDIMScheduler, UNet3DConditionModel
-from motion_adapters.nodes.comfy_models.schedule import SMALLEST_ALPHA
 from motion_adapters.nodes.comfy_models.zeroscope import zeroscope_model
 from torch import Tensor
 
-from motion_core.backbones.architecture import ZEROSCOPE_SCHEDULER
-from motion_core.backbones.components import load_scheduler
 from motion_core.backbones.zeroscope import ZeroScope
 from motion_core.encoding import encode_prompts
 from motion_core.errors import MotionError
+from tests.comfyui.inside import zeroscope_sampling
 from tests.comfyui.inside.zeroscope_sampling import (
     FRAMES,
-    GUIDANCE,
     NEGATIVE,
     PROMPT,
     SEED,
-    STEPS,
-    comfy_noise,
     core_sampled,
+    diffusers_sampled,
     distance,
     load_base,
     sampled,
@@ -57,24 +50,6 @@ def backbone() -> ZeroScope:
 @pytest.fixture
 def model(backbone: ZeroScope) -> ModelPatcher:
     return zeroscope_model(backbone)
-
-
-@torch.no_grad()
-def diffusers_sampled(backbone: ZeroScope, last_alpha: float) -> Tensor:
-    """diffusers' UNet and DDIMScheduler, from this ᾱ_T: (F, C, h, w)."""
-    scheduler = DDIMScheduler.from_config(backbone.scheduler.config)
-    scheduler.set_timesteps(STEPS)
-    scheduler.alphas_cumprod = scheduler.alphas_cumprod.clone()
-    scheduler.alphas_cumprod[-1] = last_alpha
-    latents = comfy_noise()
-    embeds = encode_prompts(backbone, [NEGATIVE, PROMPT])
-    for timestep in scheduler.timesteps:
-        both = torch.cat([latents, latents])
-        (out,) = backbone.unet(both, timestep.expand(2), embeds, return_dict=False)
-        negative, positive = out.chunk(2)
-        guided = negative + GUIDANCE * (positive - negative)
-        (latents,) = scheduler.step(guided, timestep, latents, return_dict=False)[:1]
-    return latents[0].transpose(0, 1)
 
 
 @torch.no_grad()
@@ -131,20 +106,22 @@ def test_apply_model_gives_the_clean_latents(prediction: str):
     assert torch.allclose(sigma, ((1 - alpha) / alpha).sqrt())
 
 
-def test_ksampler_is_the_cores_sampler():
-    """From the same ᾱ_T."""
-    base = load_base(zero_terminal_snr=False)
-    assert distance(sampled(zeroscope_model(base), base), core_sampled(base)) < 1e-3
+@pytest.mark.parametrize("zero_terminal_snr", [False, True])
+def test_ksampler_is_the_cores_sampler_and_diffusers(zero_terminal_snr: bool):
+    base = load_base(zero_terminal_snr)
+    ours = sampled(zeroscope_model(base), base)
+    assert distance(ours, core_sampled(base)) < 1e-3
+    assert distance(ours, diffusers_sampled(base)) < 1e-3
 
 
-def test_ksampler_is_the_cores_sampler_from_noise_alone(model: ModelPatcher, backbone: ZeroScope):
-    """ᾱ_T = 0 is 1e-9 in ComfyUI. From that, diffusers' scheduler and UNet do the same; from 0, the
-    core's come so near.
-    """
-    ours = sampled(model, backbone)
-    assert distance(ours, diffusers_sampled(backbone, SMALLEST_ALPHA)) < 1e-3
-    error = ours - core_sampled(backbone)
-    assert error.square().mean().sqrt() < 5e-4
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_ksampler_starts_from_noise_alone(
+    model: ModelPatcher, backbone: ZeroScope, seed: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Any noise: what the first step leaves of a large σ is no more than rounding."""
+    assert float(backbone.scheduler.alphas_cumprod[-1]) == 0.0
+    monkeypatch.setattr(zeroscope_sampling, "SEED", seed)
+    assert distance(sampled(model, backbone), core_sampled(backbone)) < 1e-4
 
 
 @pytest.mark.parametrize("prompts", [1, FRAMES])
@@ -331,43 +308,6 @@ def test_context_windows(model: ModelPatcher, backbone: ZeroScope):
     lengths.clear()
     longer = sampled(windowed, backbone, frames=16, steps=2)
     assert longer.isfinite().all() and set(lengths) <= {8, 9}
-
-
-def random_weights(unet: UNet3DConditionModel) -> UNet3DConditionModel:
-    """In place of its own initialisation, which takes minutes."""
-    unet.to_empty(device="cpu")
-    rng = torch.Generator().manual_seed(SEED)
-    with torch.no_grad():
-        for name, parameter in unet.named_parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(0.0, 0.02, generator=rng)
-            else:
-                parameter.fill_(0.01 if name.endswith("bias") else 1.0)
-    return unet.eval()
-
-
-@pytest.mark.fullsize
-@pytest.mark.timeout(1800)
-def test_full_size(backbone: ZeroScope):
-    """ZeroScope's own width and depth, 3 frames of 8x8: 5.6 GB of weights, which MODEL and base
-    share.
-    """
-    with torch.device("meta"):
-        unet = UNet3DConditionModel(cross_attention_dim=1024, attention_head_dim=64)
-    base = ZeroScope(
-        unet=random_weights(unet),
-        vae=backbone.vae,
-        text=backbone.text,
-        scheduler=load_scheduler(ZEROSCOPE_SCHEDULER),
-        version="zeroscope",
-        licence="random weights",
-    )
-    rng = torch.Generator().manual_seed(SEED)
-    embeds = torch.randn(1, 77, 1024, generator=rng)
-    x = noisy(3)
-    ours = network_output(zeroscope_model(base), x, by_frame(embeds, 3))
-    theirs = diffusers_output(base, x, embeds)
-    assert distance(ours, theirs) < 1e-3 * float(theirs.abs().max())
 
 
 def test_memory_estimate_grows_with_the_frames(model: ModelPatcher):

@@ -54,13 +54,14 @@ def sampled(
     frames: int = FRAMES,
     steps: int = STEPS,
     positive: Conditioning | None = None,
+    negative: Conditioning | None = None,
 ) -> Tensor:
     """What the KSampler node makes."""
     with torch.inference_mode():
         (latent,) = nodes.KSampler().sample(
             *(model, SEED, steps, GUIDANCE, "euler", "simple"),
             positive or conditioning(backbone, PROMPT),
-            conditioning(backbone, NEGATIVE),
+            negative or conditioning(backbone, NEGATIVE),
             empty_latent(frames),
         )
     return latent["samples"] * backbone.vae.config["scaling_factor"]
@@ -71,24 +72,52 @@ def core_sampled(
     adapters: Sequence[tuple[Adapter, float]] = (),
     steps: int = STEPS,
     end: float = 1.0,
+    frames: int = FRAMES,
+    embeds: Tensor | None = None,
 ) -> Tensor:
-    """What the core's sampler makes from ComfyUI's noise."""
+    """What the core's sampler makes from ComfyUI's noise. embeds: of the negative prompt and the
+    positive one, (2, L, D).
+    """
     with ExitStack() as stack:
         stack.enter_context(apply_adapters(backbone, adapters))
+        negative, positive = prompt_embeds(backbone) if embeds is None else embeds
         latents = ddim_sample(
             backbone,
-            comfy_noise(),
-            encode_prompts(backbone, [PROMPT]),
-            encode_prompts(backbone, [NEGATIVE]),
+            comfy_noise(frames),
+            positive[None],
+            negative[None],
             SampleSettings(steps=steps, guidance_scale=GUIDANCE),
             taking_off(stack, end),
         )
     return latents[0].transpose(0, 1)
 
 
-def comfy_noise() -> Tensor:
+@torch.no_grad()
+def diffusers_sampled(
+    backbone: ZeroScope, steps: int = STEPS, frames: int = FRAMES, embeds: Tensor | None = None
+) -> Tensor:
+    """What diffusers' UNet and DDIMScheduler make; as `core_sampled`."""
+    scheduler = DDIMScheduler.from_config(backbone.scheduler.config)
+    scheduler.set_timesteps(steps)
+    latents = comfy_noise(frames)
+    embeds = prompt_embeds(backbone) if embeds is None else embeds
+    for timestep in scheduler.timesteps:
+        both = torch.cat([latents, latents])
+        (out,) = backbone.unet(both, timestep.expand(2), embeds, return_dict=False)
+        negative, positive = out.chunk(2)
+        guided = negative + GUIDANCE * (positive - negative)
+        (latents,) = scheduler.step(guided, timestep, latents, return_dict=False)[:1]
+    return latents[0].transpose(0, 1)
+
+
+def prompt_embeds(backbone: ZeroScope) -> Tensor:
+    """Of the negative prompt and the positive one, (2, L, D)."""
+    return encode_prompts(backbone, [NEGATIVE, PROMPT])
+
+
+def comfy_noise(frames: int = FRAMES) -> Tensor:
     """What KSampler starts from, as the core has it: (1, C, F, h, w)."""
-    noise = comfy.sample.prepare_noise(empty_latent()["samples"], SEED)
+    noise = comfy.sample.prepare_noise(empty_latent(frames)["samples"], SEED)
     return noise.transpose(0, 1)[None]
 
 
