@@ -26,7 +26,7 @@ from .rows import (
 MAIN_MOTION = "zigzag"
 SECOND_MOTION = "bounce"
 PROMPTS = 8
-SEEDS = (101, 102)
+SEEDS = (101, 102, 103)
 
 
 def quick_plan() -> Plan:
