@@ -2,7 +2,7 @@
 import { app } from '../../scripts/app.js'
 import { api } from '../../scripts/api.js'
 
-import { BASE_TYPE, CHAIN, placesRightOf, slotOf } from './lib/apply_nodes.js'
+import { addApplyNodes } from './lib/apply_graph.js'
 import { RunClient } from './lib/client.js'
 import { executionIds, runOfNode } from './lib/node_ids.js'
 import { TrainingPanel } from './lib/panel.js'
@@ -28,6 +28,8 @@ const panels = []
 let sidebar = null
 /** What was open in the sidebar when it was closed. */
 const remembered = { chosen: '', other: '' }
+/** The node that the server works on, until it tells of a run of it. */
+let executing = ''
 let locale = 'en'
 /** @type {import('./lib/texts.js').Translate} */
 let translate = (key) => key
@@ -46,6 +48,10 @@ app.registerExtension({
   async setup() {
     store.subscribe(redraw)
     api.addEventListener(EVENT, (/** @type {CustomEvent} */ { detail }) => received(detail))
+    api.addEventListener('executing', (/** @type {CustomEvent} */ { detail }) => {
+      executing = String(detail ?? '')
+      redraw()
+    })
     api.addEventListener('reconnected', () => store.refresh())
     document.addEventListener('visibilitychange', () => document.hidden || store.refresh())
     app.extensionManager.registerSidebarTab({
@@ -84,6 +90,7 @@ function addStyles() {
 
 /** @param {any} message */
 function received(message) {
+  if (message.node_id === executing) executing = ''
   const known = store.summaries.get(message.id)?.saved_as?.length ?? 0
   store.receive(message)
   // The new adapter is offered at once in the loaders' lists.
@@ -129,7 +136,7 @@ const actions = (overlay) => ({
   /** @param {any} run */
   resume: (run) => reported(() => resume(run)),
   /** @param {any} run */
-  apply: (run) => reported(() => addApplyNodes(run)),
+  apply: (run) => reported(() => addApply(run)),
   overlay
 })
 
@@ -159,7 +166,7 @@ function drawPanel({ panel, node, other }) {
   const root = app.rootGraph ?? app.graph
   const ids = node.graph && root ? executionIds(root, node.graph, node.id) : []
   const own = runOfNode(store.list(), ids, String(root?.id ?? ''))
-  panel.update(shownRun(own?.id ?? '', other))
+  panel.update({ ...shownRun(own?.id ?? '', other), starting: ids.includes(executing) })
 }
 
 /** @param {{tab: RunsTab, chosen: string, other: string}} shown */
@@ -269,57 +276,13 @@ async function deleteRun(run) {
   await store.refresh()
 }
 
-/**
- * Adds nodes that load the adapter and play it on the base that it was trained on.
- *
- * @param {any} run
- */
-async function addApplyNodes(run) {
+/** @param {any} run */
+async function addApply(run) {
   const train = panels.find(({ panel }) => panel.shown.run?.id === run.id)?.node
   if (!train?.graph) throw new Error(translate('panel.noNode'))
   await app.refreshComboInNodes?.()
-  const made = CHAIN.map(({ id }) => globalThis.LiteGraph.createNode(id))
-  const missing = CHAIN.filter((_, index) => !made[index]).map(({ id }) => id)
+  const create = (/** @type {string} */ id) => globalThis.LiteGraph.createNode(id)
+  const missing = addApplyNodes(train, run.saved_as[run.saved_as.length - 1], create)
   if (missing.length) throw new Error(translate('panel.noNodes', { names: missing.join(', ') }))
-  const places = placesRightOf(train.pos, train.size, made.map((node) => node.size[0]))
-  made.forEach((node, index) => {
-    node.pos = places[index]
-    train.graph.add(node)
-  })
-  joinNodes(made, train)
-  setAdapter(made[0], run.saved_as[run.saved_as.length - 1])
   app.canvas?.setDirty(true, true)
-}
-
-/**
- * @param {any[]} made the nodes of CHAIN
- * @param {any} train
- */
-function joinNodes(made, train) {
-  CHAIN.forEach(({ joins }, index) => {
-    for (const { type, from } of joins) {
-      const source = made[CHAIN.findIndex(({ id }) => id === from)]
-      source.connect(slotOf(source.outputs, type), made[index], slotOf(made[index].inputs, type))
-    }
-    const into = slotOf(made[index].inputs, BASE_TYPE)
-    const own = slotOf(train.inputs, BASE_TYPE)
-    const link = own < 0 ? null : train.graph.getLink?.(train.inputs[own].link)
-    if (into < 0 || !link) return
-    train.graph.getNodeById(link.origin_id)?.connect(link.origin_slot, made[index], into)
-  })
-}
-
-/**
- * @param {any} loader
- * @param {string} name
- */
-function setAdapter(loader, name) {
-  for (const widget of loader.widgets ?? []) {
-    const values = widget.options?.values
-    const known = typeof values === 'function' ? values(widget, loader) : values
-    if (Array.isArray(known) && known.includes(name)) {
-      widget.value = name
-      widget.callback?.(name)
-    }
-  }
 }

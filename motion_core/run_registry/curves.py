@@ -7,12 +7,13 @@ A point is [step, value], or, where a page would get too many of them, a bucket 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Mapping
 
 import numpy as np
 
-POINTS = 2000
+# The widest node's chart has 1,144 columns of pixels for them.
+POINTS = 1200
 
 Point = list[float]
 
@@ -30,14 +31,8 @@ class Curve:
 
     def since(self, step: int, most: int = POINTS) -> list[Point]:
         """The points after `step`; buckets where there are more than `most`."""
-        steps = np.array(self.steps)
-        start = int(np.searchsorted(steps, step, side="right"))
-        return thinned(steps[start:], np.array(self.values)[start:], most)
-
-    def forget_after(self, step: int) -> None:
-        """Drops the points of later steps, which a resumed run does again."""
-        keep = int(np.searchsorted(np.array(self.steps), step, side="right"))
-        del self.steps[keep:], self.values[keep:]
+        start = bisect_right(self.steps, step)
+        return thinned(np.array(self.steps[start:]), np.array(self.values[start:]), most)
 
 
 class Curves:
@@ -55,18 +50,6 @@ class Curves:
     def since(self, step: int, most: int = POINTS) -> dict[str, list[Point]]:
         """By name, the points after `step`; see `Curve.since`."""
         return {name: curve.since(step, most) for name, curve in self.by_name.items()}
-
-    def forget_after(self, step: int) -> None:
-        for curve in self.by_name.values():
-            curve.forget_after(step)
-
-
-def curves_of(rows: Iterable[Mapping[str, Any]]) -> Curves:
-    """The curves in rows of metrics.jsonl."""
-    curves = Curves()
-    for row in rows:
-        curves.add(row["step"], row["losses"])
-    return curves
 
 
 def thinned(steps: np.ndarray, values: np.ndarray, most: int) -> list[Point]:
@@ -89,8 +72,3 @@ def thinned(steps: np.ndarray, values: np.ndarray, most: int) -> list[Point]:
 def short(value: float) -> float:
     """Six significant digits, which no chart can tell from all of them."""
     return float(f"{value:.6g}")
-
-
-def newest(curves: Mapping[str, Sequence[Point]]) -> int:
-    """The last step of all points, 0 if there are none."""
-    return max((int(points[-1][0]) for points in curves.values() if points), default=0)

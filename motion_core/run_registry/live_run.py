@@ -24,8 +24,8 @@ from ..events import (
     StepDone,
     StopRun,
 )
-from ..run_records import read_metrics, write_json
-from .curves import Curves, Point, curves_of, short
+from ..run_records import write_json
+from .curves import Curves, Point, short
 from .folder import (
     MARKS,
     RUN,
@@ -38,11 +38,14 @@ from .folder import (
     read_object,
     samples_of,
 )
-from .stats import Stats, stats_of
+from .history import read_history
+from .stats import Stats
 from .throttle import Throttle
 
 Command = Literal["stop", "save", "sample", "pause"]
 COMMANDS: tuple[str, ...] = get_args(Command)
+# What a run may be busy with for longer than a message's time, other than steps.
+Doing = Literal["encoding", "attaching", "first", "sampling", "inverting"]
 ASKABLE = ("preparing", "running")
 ACTIVE = (*ASKABLE, "saving")
 
@@ -57,6 +60,7 @@ class LiveRun:
     def __init__(self, folder: Path, origin: RunOrigin) -> None:
         self.folder, self.origin = folder, origin
         self.state, self.message = "preparing", ""
+        self.doing: Doing | Literal[""] = ""
         self.saved_as: list[str] = []
         self.feed: Throttle | None = None
         self._lock = threading.Lock()
@@ -94,6 +98,13 @@ class LiveRun:
                 )
             self._asked.add(command)
 
+    def begins(self, doing: Doing) -> None:
+        """Tells what the run does until its next event."""
+        with self._lock:
+            self.doing = doing
+        if self.feed is not None:
+            self.feed.changed()
+
     def adapter_saved(self, name: str) -> None:
         """The finished adapter is in a loader's list under this name."""
         with self._lock:
@@ -107,7 +118,7 @@ class LiveRun:
         with self._lock:
             if self.state in ACTIVE or state == "failed":
                 self.state, self.message = state, message or self.message
-            self._ended = time.time()
+            self._ended, self.doing = time.time(), ""
         self._tell()
 
     def _tell(self) -> None:
@@ -121,6 +132,7 @@ class LiveRun:
             return {
                 "id": self.folder.name,
                 "state": self.state,
+                "doing": self.doing,
                 "step": self.step,
                 "total": self.total,
                 "part": self.part,
@@ -178,6 +190,7 @@ class LiveRun:
         write_json(self.folder / RUN, record)
 
     def _take(self, event: Event) -> None:
+        self.doing = "first" if isinstance(event, Started) else ""
         if isinstance(event, Started):
             self._start(event)
         elif isinstance(event, StepDone):
@@ -204,8 +217,7 @@ class LiveRun:
             self._earlier_seconds = 0.0
             self.write()
             return
-        rows = [row for row in read_metrics(self.folder) if row["step"] <= event.step]
-        self.curves, self.stats = curves_of(rows), stats_of(rows)
+        self.curves, self.stats = read_history(self.folder, event.step)
         self.samples = [s for s in samples_of(self.folder) if s["step"] <= event.step]
         self.marks = read_marks(self.folder)
         self._mark("resumed", event.step)

@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import FormatError
-from ..run_records import read_metrics
-from .curves import Point, curves_of
+from .curves import Point
 from .folder import RUN, STATE, read_object
-from .stats import stats_of
 
 OVER = ("finished", "cancelled", "paused", "failed")
 
@@ -41,22 +38,10 @@ def past_summary(folder: Path) -> dict[str, Any]:
         "latest": run.get("latest", folder.stat().st_mtime),
         "elapsed": run.get("elapsed"),
         "asked": [],
+        "doing": "",
         "saved_as": run.get("saved_as", []),
         "message": run.get("message", ""),
         "memory_total": run.get("memory_total", 0),
-    }
-
-
-def past_metrics(folder: Path) -> dict[str, Any]:
-    """The last steps' figures and the thinned curves; a damaged metrics file gives none."""
-    try:
-        rows = read_metrics(folder)
-    except FormatError as error:
-        return {**stats_of([]).shown(), "curves": {}, "seconds": 0.0, "message": str(error)}
-    return {
-        **stats_of(rows).shown(),
-        "curves": curves_of(rows).since(0),
-        "seconds": sum(row["seconds"] for row in rows),
     }
 
 

@@ -16,9 +16,10 @@ from ..events import CancelRun
 from ..run_records import write_json
 from . import folder as folders
 from .folder import PROMPT, RunOrigin, RunRequestError, run_folder
+from .history import Version, thin_history, version_of
 from .live_run import COMMANDS, LiveRun
 from .messages import message
-from .past import after, past_metrics, past_state, past_summary
+from .past import after, past_state, past_summary
 from .throttle import Throttle
 
 SECONDS_BETWEEN_MESSAGES = 0.25
@@ -41,7 +42,7 @@ class RunRegistry:
         self.root, self.announce = root, announce
         self.cancelling = (CancelRun, KeyboardInterrupt, *cancelling)
         self._live: dict[str, LiveRun] = {}
-        self._past: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}
+        self._past: dict[str, tuple[Version, dict[str, Any]]] = {}
         self._lock = threading.Lock()
 
     @contextmanager
@@ -71,6 +72,7 @@ class RunRegistry:
         else:
             run.over("finished")
         finally:
+            thin_history(folder)  # kept, so that the first page after a restart need not wait
             with self._lock:
                 self._live.pop(folder.name, None)
 
@@ -149,19 +151,18 @@ class RunRegistry:
         return {**run.summary(), **run.lists(), "curves": run.points(since)}
 
     def _past_detail(self, folder: Path, since: int) -> dict[str, Any]:
-        """Past metrics do not change: those of the last few runs are read and thinned once."""
-        metrics = folder / "metrics.jsonl"
-        stat = metrics.stat() if metrics.exists() else None
-        version = (stat.st_mtime_ns, stat.st_size) if stat else (0, 0)
+        """Past metrics do not change: those of the last few runs stay in memory."""
+        version = version_of(folder)
         cached = self._past.get(folder.name)
         if cached is None or cached[0] != version:
-            cached = (version, past_metrics(folder))
+            cached = (version, thin_history(folder))
             with self._lock:
                 others = [entry for entry in self._past.items() if entry[0] != folder.name]
                 self._past = dict([*others[1 - KEPT_HISTORIES :], (folder.name, cached)])
         shown = {**past_summary(folder), **cached[1]}
+        seconds = shown.pop("seconds")
         if shown["elapsed"] is None:
-            shown["elapsed"] = shown.pop("seconds")
+            shown["elapsed"] = seconds
         curves = after(shown.pop("curves"), since)
         marks = folders.read_marks(folder)
         return {

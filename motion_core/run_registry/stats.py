@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..events import StepDone
@@ -20,6 +20,7 @@ class Stats:
         self.learning_rate: float | None = None
         self.grad_norm: float | None = None
         self.memory = self.memory_peak = self.skipped = 0
+        self.seconds = 0.0  # in all steps
         self._seconds = self._weight = 0.0
 
     def add(self, done: StepDone) -> None:
@@ -49,6 +50,7 @@ class Stats:
         self.learning_rate, self.grad_norm = rate, norm
         self.skipped += norm is None
         self.memory, self.memory_peak = memory, max(memory, self.memory_peak)
+        self.seconds += seconds
         self._seconds = DECAY * self._seconds + seconds
         self._weight = DECAY * self._weight + 1
 
@@ -62,10 +64,3 @@ class Stats:
             "memory": self.memory,
             "memory_peak": self.memory_peak,
         }
-
-
-def stats_of(rows: Iterable[Mapping[str, Any]]) -> Stats:
-    stats = Stats()
-    for row in rows:
-        stats.add_row(row)
-    return stats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from motion_core.run_registry.curves import Curves, curves_of, short
+from motion_core.run_registry.curves import POINTS, Curves, short
 
 
 def filled(steps: int) -> Curves:
@@ -32,26 +32,28 @@ def test_many_points_become_buckets_that_lose_no_value() -> None:
     ]
 
 
-def test_a_hundred_thousand_steps_become_two_thousand_points() -> None:
+def test_a_hundred_thousand_steps_become_what_a_chart_can_show() -> None:
     points = filled(100_000).since(0)["loss"]
-    assert len(points) == 2000
+    assert len(points) == POINTS
     assert points[-1][0] == 100_000
     assert sum(point[4] for point in points) == 100_000
 
 
-def test_what_came_after_a_checkpoint_is_forgotten() -> None:
-    curves = filled(5)
-    curves.forget_after(3)
-    curves.add(4, {"loss": 40.0})
-    assert curves.since(2) == {"loss": [[3, 3.0], [4, 40.0]]}
-
-
 def test_a_term_may_be_missing_in_a_step() -> None:
-    rows = [
-        {"step": 1, "losses": {"spatial": 1.0}},
-        {"step": 2, "losses": {"spatial": None, "temporal": 2.0}},
-    ]
-    assert curves_of(rows).since(0) == {"spatial": [[1, 1.0]], "temporal": [[2, 2.0]]}
+    curves = Curves()
+    curves.add(1, {"spatial": 1.0})
+    curves.add(2, {"spatial": None, "temporal": 2.0})
+    assert curves.since(0) == {"spatial": [[1, 1.0]], "temporal": [[2, 2.0]]}
+
+
+def test_a_spike_in_a_hundred_thousand_steps_stays() -> None:
+    """One step in a bucket of 83: its height is the bucket's highest, not a share of its mean."""
+    curves = Curves()
+    for step in range(1, 100_001):
+        curves.add(step, {"loss": 50.0 if step == 70_000 else 1.0})
+    points = curves.since(0)["loss"]
+    assert max(point[3] for point in points) == 50.0
+    assert min(point[2] for point in points) == 1.0
 
 
 def test_six_digits() -> None:

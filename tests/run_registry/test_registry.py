@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from motion_core.adapters.base import Adapter
-from motion_core.events import CancelRun, Event, Request, SampleMade, Saved, StepDone
+from motion_core.events import CancelRun, Event, Request, SampleMade, Saved, Started, StepDone
 from motion_core.run_registry.folder import RunOrigin, RunRequestError
 from motion_core.run_registry.live_run import LiveRun
 from motion_core.run_registry.messages import MESSAGE_BYTES, message
@@ -135,6 +135,41 @@ def test_while_it_goes_on(harness: Harness) -> None:
     assert (shown[0]["step"], shown[0]["total"]) == (2, 6)
     assert steps_of(shown[0]) == [2]
     assert set(shown[0]["losses"]) == {"loss a", "loss b"}
+
+
+def test_a_run_that_ended_left_its_thin_history(harness: Harness) -> None:
+    harness.train()
+    kept = json.loads((harness.root / "run" / "history.json").read_text())
+    assert kept["history"]["curves"] == harness.restarted().run("run")["curves"]
+
+
+def test_what_takes_long_is_told(harness: Harness) -> None:
+    """Encoding until the start, then the first step, then nothing more than the step number."""
+    told: list[tuple[str, str]] = []
+
+    def note(run: LiveRun) -> None:
+        told.append((run.state, run.summary()["doing"]))
+
+    with harness.registry.watch(harness.root / "run", NODE) as run:
+        run.begins("encoding")
+        note(run)
+        run(Started(step=0, total=2, resumed=False, settings={}))
+        note(run)
+        run(step_done(1))
+        note(run)
+        run.begins("sampling")
+        note(run)
+        run(SampleMade(step=1, prompt="", frames_path=Path("step-1.mp4")))
+        note(run)
+        run.begins("inverting")
+    assert told == [
+        ("preparing", "encoding"),
+        ("running", "first"),
+        ("running", ""),
+        ("running", "sampling"),
+        ("running", ""),
+    ]
+    assert harness.registry.run("run")["doing"] == ""
 
 
 def test_stop_keeps_what_is_learned(harness: Harness) -> None:

@@ -80,6 +80,6 @@ test('the newest step is that of the longest curve', () => {
 
 test('100,000 steps become few enough to draw', () => {
   const buckets = bounded(line(100_000, Math.sqrt))
-  assert.ok(buckets.length <= 2000)
+  assert.ok(buckets.length <= 1200)
   assert.equal(smoothed(buckets, 0.98).length, buckets.length)
 })

@@ -186,12 +186,12 @@ export class LossChart {
     const wanted = [...this.names(), this.other?.id ?? ''].join('\n')
     if (this.legendShows === wanted) return
     this.legendShows = wanted
-    const entries = this.names().map((name, index) =>
-      element('li', { class: `colour-${index % COLOURS}`, text: name })
-    )
+    const entry = (/** @type {string} */ look, /** @type {string} */ text) =>
+      element('li', {}, [element('span', { class: `swatch ${look}` }), text])
+    const entries = this.names().map((name, index) => entry(`colour-${index % COLOURS}`, name))
     if (this.other) {
-      const text = this.translate('panel.overlaid', { run: this.other.title || this.other.id })
-      entries.push(element('li', { class: 'other', text }))
+      const run = this.other.title || this.other.id
+      entries.push(entry('dashed', this.translate('panel.overlaid', { run })))
     }
     this.legend.replaceChildren(...entries)
   }

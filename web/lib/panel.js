@@ -10,7 +10,7 @@
  *   apply: (run: Run) => void, overlay: (id: string) => void
  * }} Actions
  * @typedef {{run: Run | null, others: Summary[], other: Run | null, loaded: boolean,
- *   error: string | null}} Shown
+ *   error: string | null, starting?: boolean}} Shown starting: its node works, on no run yet
  */
 import { LossChart } from './chart.js'
 import { element, setAttribute, setText } from './elements.js'
@@ -82,12 +82,13 @@ export class TrainingPanel {
   header() {
     const t = this.translate
     this.state = element('strong', { class: 'state' })
+    this.doing = element('span', { class: 'doing' })
     this.steps = element('span', { class: 'steps' })
     this.times = element('span', { class: 'times' })
     this.progress = element('progress', { max: '1', 'aria-label': t('panel.progress') })
     this.message = element('p', { class: 'message', hidden: true })
     return element('header', {}, [
-      element('div', { class: 'line' }, [this.state, this.steps, this.times]),
+      element('div', { class: 'line' }, [this.state, this.doing, this.steps, this.times]),
       this.progress,
       this.message
     ])
@@ -187,8 +188,8 @@ export class TrainingPanel {
     this.shown = shown
     const { run } = shown
     this.body.hidden = run === null
-    this.empty.hidden = run !== null
-    setText(this.empty, this.translate(shown.loaded ? 'panel.empty' : 'panel.loading'))
+    this.empty.hidden = run !== null && !shown.starting
+    setText(this.empty, this.emptyText(shown))
     this.error.hidden = shown.error === null
     setText(this.error, shown.error ? this.translate('panel.error', { reason: shown.error }) : '')
     if (run === null) return
@@ -201,10 +202,17 @@ export class TrainingPanel {
     this.updateButtons(run)
   }
 
+  /** @param {Shown} shown */
+  emptyText({ starting, loaded }) {
+    if (starting) return this.translate('panel.starting')
+    return this.translate(loaded ? 'panel.empty' : 'panel.loading')
+  }
+
   /** @param {Run} run */
   updateHeader(run) {
     const t = this.translate
     setText(this.state, t(`state.${stateKey(run)}`))
+    setText(this.doing, run.doing ? t(`doing.${run.doing}`) : '')
     const [step, total] = [whole(run.step, this.locale), whole(run.total, this.locale)]
     setText(this.steps, run.total ? `${step} / ${total}` : NONE)
     const left = secondsLeft(run)

@@ -7,8 +7,8 @@
  * @typedef {number[]} Point
  */
 
-/** Above this many points a curve is joined down to MOST / 2, so that a long run stays light. */
-export const MOST = 4000
+/** Above this many points a curve is joined down to MOST / 2, what the server sends at most. */
+export const MOST = 2400
 
 /** @param {Point} point */
 export const countOf = (point) => point[4] ?? 1

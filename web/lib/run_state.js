@@ -5,7 +5,7 @@
  * @typedef {import('./points.js').Point} Point
  * @typedef {{step: number, file: string}} Sample
  * @typedef {{
- *   id: string, state: string, step: number, total: number, part: number, node_id: string,
+ *   id: string, state: string, doing?: string, step: number, total: number, part: number, node_id: string,
  *   workflow_id: string, nodes?: [string, string][], title: string, began: number, latest: number, elapsed: number | null, asked: string[],
  *   saved_as: string[], message: string, size?: number, memory_total: number, memory?: number,
  *   memory_peak?: number, losses?: Record<string, number>, learning_rate?: number | null,
