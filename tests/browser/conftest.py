@@ -1,8 +1,8 @@
 """Tests in a real browser: `pytest -m browser`. The default run leaves them out.
 
 They need playwright and a Chromium: the one that CHROMIUM names, or `chromium` on the PATH, or
-playwright's own. `test_panel.py` serves the panel alone; `test_in_comfyui.py` also needs a ComfyUI,
-see tests/comfyui/conftest.py for COMFYUI_PATH and COMFYUI_PYTHON.
+playwright's own. `test_panel.py` serves the panel alone; the others also need a ComfyUI, see
+tests/comfyui/conftest.py for COMFYUI_PATH and COMFYUI_PYTHON.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.comfyui.place import ComfyPlace, missing, place
+from tests.comfyui.server import Server, serve
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Playwright
 
 HERE = Path(__file__).parent
 
@@ -34,9 +37,30 @@ def browser() -> Iterator[Browser]:
     """A headless Chromium."""
     from playwright.sync_api import sync_playwright
 
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    arguments = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=arguments)
+        opened = launched(playwright)
         yield opened
         opened.close()
+
+
+def launched(playwright: Playwright) -> Browser:
+    """The Chromium that is to be used. A busy machine takes long to start it."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    arguments = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
+    return playwright.chromium.launch(executable_path=path, args=arguments, timeout=180_000)
+
+
+@pytest.fixture(scope="session")
+def comfyui() -> ComfyPlace:
+    """Where ComfyUI is."""
+    problem = missing(os.environ)
+    if problem:
+        pytest.fail(problem)
+    return place(os.environ)
+
+
+@pytest.fixture(scope="session")
+def server(comfyui: ComfyPlace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running ComfyUI with this pack and no other, for the whole session."""
+    with serve(comfyui, tmp_path_factory.mktemp("comfyui")) as running:
+        yield running

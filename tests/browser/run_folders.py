@@ -22,8 +22,9 @@ def write_run(
     state: str = "finished",
     samples: Sequence[int] = (),
     seed: int = 0,
+    node: tuple[str, str] = ("3", ""),
 ) -> Path:
-    """A run of two loss terms that fall with noise on them."""
+    """A run of two loss terms that fall with noise on them. node: its id and its graph's."""
     folder = root / name
     folder.mkdir(parents=True)
     rng = random.Random(seed)
@@ -31,7 +32,7 @@ def write_run(
         for step in range(1, steps + 1):
             file.write(json.dumps(_row(step, steps, rng), sort_keys=True) + "\n")
     _write(folder / "state.json", {"state": state, "step": steps, "total": total or steps})
-    _write(folder / "run.json", _record(name, state, seed))
+    _write(folder / "run.json", _record(name, state, seed, node))
     _write(folder / "settings.json", {"objective": {"name": "motion_director"}, "training": {}})
     _write(folder / "prompt.json", {"output": {"3": {"inputs": {}}}, "workflow": {"nodes": []}})
     (folder / "checkpoints" / f"step-{steps}").mkdir(parents=True)
@@ -61,12 +62,12 @@ def _row(step: int, steps: int, rng: random.Random) -> dict[str, object]:
     }
 
 
-def _record(name: str, state: str, seed: int) -> dict[str, object]:
+def _record(name: str, state: str, seed: int, node: tuple[str, str]) -> dict[str, object]:
     return {
         "state": state,
-        "node_id": "3",
-        "workflow_id": "",
-        "nodes": [["3", ""]],
+        "node_id": node[0],
+        "workflow_id": node[1],
+        "nodes": [list(node)],
         "title": name,
         "part": 2,
         "began": 1.7e9 + seed,

@@ -5,188 +5,113 @@ With SCREENSHOTS=1 the pictures of docs/ are taken anew.
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.comfyui.place import REPOSITORY, ComfyPlace, missing, place
+from tests.comfyui.place import ComfyPlace
 from tests.comfyui.server import PACK, Server, serve
 
+from .tab import NODES, Tab, workflow
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.timeout(900)
 
-WORKFLOW = REPOSITORY / "workflows" / "sample-base-motion-director.json"
-PICTURES = REPOSITORY / "docs"
-STARTED = "window.app?.extensionManager && window.app.canvas?.graph"
-LONG_MS = 240_000
-# What a person does with a file: drags it onto the graph.
-DROP = """({ text, name }) => {
-  const files = new DataTransfer()
-  files.items.add(new File([text], name, { type: 'application/json' }))
-  const canvas = document.querySelector('#graph-canvas')
-  const at = { dataTransfer: files, bubbles: true, cancelable: true, clientX: 600, clientY: 400 }
-  canvas.dispatchEvent(new DragEvent('dragover', at))
-  canvas.dispatchEvent(new DragEvent('drop', at))
-}"""
+LOADER = "Load Motion LoRA/Embedding"
+# So long that a person comes first, with much to see on the way.
+WATCHED = {"steps": 400, "sample_every": 4, "save_every": 5}
 
 
-@pytest.fixture(scope="module")
-def comfyui() -> ComfyPlace:
-    problem = missing(os.environ)
-    if problem:
-        pytest.fail(problem)
-    return place(os.environ)
-
-
-@pytest.fixture(scope="module")
-def server(comfyui: ComfyPlace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(comfyui, tmp_path_factory.mktemp("comfyui")) as running:
-        yield running
-
-
-class Tab:
-    """A page of ComfyUI."""
-
-    def __init__(self, browser: Browser, server: Server) -> None:
-        self.page: Page = browser.new_page(viewport={"width": 1600, "height": 1100})
-        self.faults: list[str] = []
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        server.post("/settings", {"Comfy.TutorialCompleted": True})
-        self.address = f"http://{server.address}/"
-        self.load()
-
-    def load(self) -> None:
-        self.page.goto(self.address, timeout=LONG_MS)
-        self.page.wait_for_function(STARTED, timeout=LONG_MS)
-
-    def drop(self, path: Path) -> None:
-        self.page.evaluate(DROP, {"text": path.read_text(), "name": path.name})
-        self.panel.wait_for(state="attached", timeout=LONG_MS)
-        self.page.evaluate(FIT)
-
-    def run(self) -> None:
-        self.page.get_by_role("button", name="Run", exact=True).first.click()
-
-    @property
-    def panel(self) -> Locator:
-        return self.page.locator(".motion-adapters-panel").first
-
-    def button(self, name: str) -> Locator:
-        return self.panel.get_by_role("button", name=name)
-
-    def text_of(self, part: str) -> str:
-        return self.panel.locator(part).first.text_content() or ""
-
-    def step(self) -> int:
-        digits = self.text_of(".steps").partition("/")[0].replace(",", "").strip()
-        return int(digits) if digits.isdigit() else 0
-
-    def until(self, what: Callable[[], bool], seconds: float = 300.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < deadline, self.panel.inner_text()
-            self.page.wait_for_timeout(200)
-
-    def picture(self, name: str) -> None:
-        if os.environ.get("SCREENSHOTS"):
-            self.page.screenshot(path=PICTURES / name)
-
-
-# Brings the training node into view at a size at which all of it can be read.
-FIT = """() => {
-  const node = window.app.rootGraph.nodes.find((n) => n.type === 'TrainMotionAdapter')
-  const right = window.app.rootGraph.nodes.filter((n) => n.pos[0] > node.pos[0])
-  for (const other of right) other.pos = [other.pos[0] + 640 - node.size[0], other.pos[1]]
-  node.setSize([640, Math.max(node.size[1], 1120)])
-  window.app.canvas.ds.scale = 0.8
-  window.app.canvas.ds.offset = [140 - node.pos[0], 90 - node.pos[1]]
-  window.app.canvas.setDirty(true, true)
-}"""
-
-
-def workflow(folder: Path, name: str, **changed: Any) -> Path:
-    """The shipped workflow with a few widgets of the training node changed, by position."""
-    graph = json.loads(WORKFLOW.read_text(encoding="utf-8"))
-    graph["id"] = f"00000000-0000-4000-8000-{abs(hash(name)) % 10**12:012d}"
-    (node,) = [node for node in graph["nodes"] if node["type"] == "TrainMotionAdapter"]
-    values = node["widgets_values"]
-    places = {"steps": 4, "sample_every": 10, "save_every": 11, "inversion_steps": 12, "name": 13}
-    for widget, value in {"inversion_steps": 2, "name": name, **changed}.items():
-        values[places[widget]] = value
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps(graph), encoding="utf-8")
-    return path
-
-
-def test_a_person_trains_reloads_stops_and_finds_the_adapter(
+def test_a_person_trains_reloads_stops_and_plays(
     browser: Browser, server: Server, tmp_path: Path
 ) -> None:
+    path = workflow(tmp_path, "watched", **WATCHED)
     tab = Tab(browser, server)
-    tab.drop(workflow(tmp_path, "watched", steps=400, sample_every=4, save_every=5))
+    tab.drop(path)
     assert "No run yet" in tab.panel.inner_text()
     tab.run()
-    tab.until(lambda: tab.step() >= 2)
-    assert tab.text_of(".state") == "Training"
-    before = tab.panel.locator(".average").first.get_attribute("d") or ""
-    tab.until(lambda: "Sample after step" in tab.text_of(".sample figcaption"))
-    tab.until(lambda: (tab.panel.locator(".average").first.get_attribute("d") or "") != before)
+    see_it_grow(tab)
     tab.picture("training-panel.png")
-
-    step = tab.step()
-    tab.load()
-    started = time.monotonic()
-    tab.until(lambda: tab.panel.count() > 0 and tab.step() >= step)
-    tab.until(lambda: "Sample after step" in tab.text_of(".sample figcaption"))
-    seconds = time.monotonic() - started
-    assert curve_steps(tab)[0] == 1
-
+    reload(tab)
     second = Tab(browser, server)
-    second.drop(workflow(tmp_path, "watched", steps=400, sample_every=4, save_every=5))
-    second.until(lambda: second.step() >= tab.step())
+    second.drop(path)
+    second.until(lambda: second.step() >= tab.step() > 0)
+    tab.add_node(LOADER)
+    assert "watched.safetensors" not in tab.offered(LOADER, "adapter")
 
     tab.button("Stop & keep").click()
-    tab.until(lambda: "Saved as watched.safetensors" in tab.text_of(".saved"))
-    tab.until(lambda: tab.text_of(".state") == "Stopped and kept")
-    second.until(lambda: "Saved as watched.safetensors" in second.text_of(".saved"))
+    for each in (tab, second):
+        each.until(lambda each=each: "Saved as watched.safetensors" in each.text_of(".saved"))
+        each.until(lambda each=each: each.text_of(".state") == "Stopped and kept")
+    assert "watched.safetensors" in tab.choices(LOADER, "adapter")
     tab.picture("training-panel-finished.png")
-
-    tab.button("Add apply workflow").click()
-    loader = "window.app.rootGraph.nodes.find((n) => n.type === 'LoadMotionAdapter')"
-    tab.page.wait_for_function(f"{loader} !== undefined")
-    chosen = tab.page.evaluate(f"{loader}.widgets.map((w) => w.value)")
-    assert "watched.safetensors" in chosen
+    tab.choose("watched.safetensors")
+    add_apply_workflow(tab)
 
     late = Tab(browser, server)
-    late.drop(workflow(tmp_path, "watched", steps=400, sample_every=4, save_every=5))
+    late.drop(path)
     late.until(lambda: "Saved as watched.safetensors" in late.text_of(".saved"))
+    assert late.points_drawn() == late.step() == tab.step()
     assert tab.faults == second.faults == late.faults == []
+
+
+def see_it_grow(tab: Tab) -> None:
+    """What it does at every time, the curve, samples."""
+    tab.until(lambda: tab.step() >= 2)
+    assert tab.text_of(".state") == "Training"
+    before = tab.said()[: tab.said().index("Training")]
+    assert before[0].startswith("No run yet")
+    assert before[1].startswith(("Starting", "Preparing"))
+    assert {"Preparing: encoding the clips", "Training: first step"} & set(before)
+    drawn = tab.points_drawn()
+    tab.until(lambda: tab.sample() > 0)
+    tab.until(lambda: tab.points_drawn() > drawn)
+    tab.page.wait_for_function("window.noted.complete !== undefined")
+
+
+def reload(tab: Tab) -> None:
+    """Afterwards the whole curve and the latest sample are there within 2 s of the panel."""
+    step, sample = tab.step(), tab.sample()
+    tab.load()
+    tab.look()
+    tab.page.wait_for_function("window.noted.complete !== undefined")
+    seconds = tab.page.evaluate("(window.noted.complete - window.noted.up) / 1000")
+    print(f"the panel is complete {seconds:.2f} s after it came up")  # noqa: T201
+    assert tab.points_drawn() >= step
+    assert tab.sample() >= sample > 0
     assert seconds < 2.0
 
 
-def curve_steps(tab: Tab) -> list[int]:
-    """Steps of the first curve, as the page has them."""
-    runs = tab.page.evaluate(
-        """async () => {
-          const { runs } = await (await fetch('/motion_adapters/runs')).json()
-          const run = runs.find((r) => r.state === 'running') ?? runs[0]
-          return await (await fetch(`/motion_adapters/runs/${run.id}`)).json()
-        }"""
+def add_apply_workflow(tab: Tab) -> None:
+    """Its nodes come joined to each other and to the base, with the adapter chosen."""
+    before = tab.page.evaluate(f"{NODES}.length")
+    tab.button("Add apply workflow").click()
+    tab.page.wait_for_function(f"{NODES}.length === {before} + 3")
+    added: list[dict[str, Any]] = tab.page.evaluate(
+        f"""{NODES}.slice(-3).map((n) => ({{
+          type: n.type,
+          linked: n.inputs.filter((slot) => slot.link != null).map((slot) => slot.type),
+          values: n.widgets?.map((w) => w.value) ?? []
+        }}))"""
     )
-    return [point[0] for point in next(iter(runs["curves"].values()))]
+    assert [node["type"] for node in added] == [
+        "LoadMotionAdapter",
+        "SampleMotionVideo",
+        "PreviewImage",
+    ]
+    assert "watched.safetensors" in added[0]["values"]
+    assert {"MOTION_BASE", "MOTION_ADAPTER"} <= set(added[1]["linked"])
+    assert added[2]["linked"] == ["IMAGE"]
 
 
 def test_the_runs_tab(browser: Browser, server: Server, tmp_path: Path) -> None:
     """Of the run before."""
     tab = Tab(browser, server)
-    tab.drop(workflow(tmp_path, "watched"))
+    tab.drop(workflow(tmp_path, "other"))
     tab.page.get_by_role("button", name="Runs").first.click()
     side = tab.page.locator(".motion-adapters-runs")
     side.get_by_role("option").first.click()
@@ -206,10 +131,22 @@ def test_pause_lets_the_queue_go_first_and_goes_on(
     tab.drop(workflow(tmp_path, "paused", steps=12, save_every=50))
     tab.run()
     tab.until(lambda: tab.step() >= 2)
+    base = {"base": "animatediff", "checkpoint": "standard"}
+    waiting = {
+        "1": {"class_type": "SampleMotionBase", "inputs": base},
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 4]}},
+    }
+    between = server.queue(waiting, "someone else")
     tab.button("Pause & yield").click()
     tab.until(lambda: tab.panel.locator(".resumed").count() == 1)
     tab.until(lambda: "Saved as paused.safetensors" in tab.text_of(".saved"))
-    assert tab.step() == 12
+    assert tab.step() == tab.points_drawn() == 12
+    (run,) = [
+        run for run in server.get("/motion_adapters/runs")["runs"] if run["title"] == "paused"
+    ]
+    history = list(server.get("/history"))
+    assert history.index(between) < history.index(run["prompt_id"])
+    assert run["part"] == 2
 
 
 def test_a_node_in_a_subgraph_and_a_copy(browser: Browser, server: Server, tmp_path: Path) -> None:
@@ -250,7 +187,7 @@ def test_a_server_that_is_killed_and_started_again(
     browser: Browser, comfyui: ComfyPlace, tmp_path: Path
 ) -> None:
     base = tmp_path / "comfyui"
-    path = workflow(tmp_path, "killed", steps=12, save_every=2)
+    path = workflow(tmp_path, "killed", steps=30, save_every=2)
     with serve(comfyui, base) as running:
         tab = Tab(browser, running)
         tab.drop(path)
@@ -266,5 +203,8 @@ def test_a_server_that_is_killed_and_started_again(
         tab.picture("training-panel-interrupted.png")
         tab.button("Resume").click()
         tab.until(lambda: "Saved as killed.safetensors" in tab.text_of(".saved"))
-        assert tab.step() == 12
-        assert tab.panel.locator(".resumed").count() == 1
+        assert tab.step() == tab.points_drawn() == 30
+        (run,) = again.get("/motion_adapters/runs")["runs"]
+        shown = again.get(f"/motion_adapters/runs/{run['id']}")
+        (resumed,) = shown["resumes"]
+        assert resumed in shown["checkpoints"] and resumed >= 4

@@ -7,14 +7,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
 
 from motion_core.events import Started, StepDone, StopRun
 from motion_core.run_registry.folder import RunOrigin
+from motion_core.run_registry.history import HISTORY, thin_history
 from motion_core.run_registry.registry import RunRegistry
 
+from .looks import low_contrasts, sticking_out
 from .registry_server import served
 from .run_folders import write_run
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 LONG = 100_000
+PANEL = "#node .motion-adapters-panel"
 PAGE_READY = "window.page?.opened !== undefined"
 
 
@@ -34,6 +38,7 @@ class Site:
 
     def open(self, query: str, width: int = 1300) -> Page:
         page = self.browser.new_page(viewport={"width": width, "height": 1000})
+        page.set_default_timeout(120_000)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.goto(f"{self.address}/?{query}")
         page.wait_for_function(PAGE_READY)
@@ -62,7 +67,7 @@ def site(root: Path, browser: Browser) -> Iterator[Site]:
 
 
 def lines(page: Page) -> str:
-    return page.locator("#node .motion-adapters-panel").inner_text()
+    return page.locator(PANEL).inner_text()
 
 
 def test_a_finished_run_is_shown_with_all_that_it_has(site: Site) -> None:
@@ -158,25 +163,13 @@ def test_an_earlier_run_is_laid_over(site: Site) -> None:
 @pytest.mark.parametrize("width", [320, 420, 760, 1200])
 def test_nothing_sticks_out_at_any_width(site: Site, width: int) -> None:
     page = site.open(f"run=zigzag&width={width}", width=1600)
-    outside = page.evaluate(
-        """() => {
-          const panel = document.querySelector('#node .motion-adapters-panel')
-          const box = panel.getBoundingClientRect()
-          return [...panel.querySelectorAll('*:not(option)')]
-            .filter((part) => part.getClientRects().length && !part.closest('.unseen'))
-            .filter((part) => part.getBoundingClientRect().right > box.right + 1)
-            .map((part) => part.outerHTML.slice(0, 80))
-        }"""
-    )
-    assert outside == []
+    assert sticking_out(page, PANEL) == []
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_texts_can_be_read_in_both_themes(site: Site, theme: str) -> None:
-    """WCAG's contrast of text and ground, at least 4.5."""
     page = site.open(f"run=zigzag&theme={theme}")
-    low = page.evaluate(CONTRASTS)
-    assert low == []
+    assert low_contrasts(page, PANEL) == []
 
 
 def test_every_control_has_a_name_and_a_place_in_the_order(site: Site) -> None:
@@ -268,21 +261,38 @@ def test_a_run_in_progress_grows_and_is_stopped(site: Site, root: Path) -> None:
     site.registry.delete("live")
 
 
-def test_a_hundred_thousand_steps(site: Site) -> None:
-    """The issue's figures: open in under a second, under 60 ms a frame while it grows. The first
-    opening also reads the file, which a restarted server does once.
+@pytest.mark.parametrize("read_before", [True, False], ids=["read before", "never read"])
+def test_a_hundred_thousand_steps_open_in_a_second(
+    browser: Browser, root: Path, read_before: bool
+) -> None:
+    """On a server that has just started. Of three times the best: what else the machine does can
+    only add.
     """
-    page = site.open("run=long")
-    first = page.evaluate("window.page.opened")
-    page.reload()
-    page.wait_for_function(PAGE_READY)
-    opened = page.evaluate("window.page.opened")
-    frames = page.evaluate(GROWING)
-    frame = sorted(frames)[len(frames) // 2]
-    print(f"first {first:.0f} ms, opened {opened:.0f} ms, frame {frame:.0f} ms")  # noqa: T201
-    assert opened < 1000
-    assert frame < 60
-    assert page.locator("#node .average").count() == 2
+    thin = root / "long" / HISTORY
+    if read_before:
+        thin_history(root / "long")
+    times: list[float] = []
+    for _ in range(3):
+        if not read_before:
+            thin.unlink(missing_ok=True)
+        registry = RunRegistry(root, lambda message: None)
+        with served(registry) as address:
+            page = Site(address, registry, browser).open("run=long")
+            times.append(page.evaluate("window.page.opened"))
+            assert page.locator("#node .average").count() == 2
+            page.close()
+    print(f"opened in {', '.join(f'{time:.0f}' for time in times)} ms")  # noqa: T201
+    assert min(times) < 1000
+
+
+def test_a_hundred_thousand_steps_grow_at_60_ms_a_frame(site: Site) -> None:
+    """The slowest of 20 frames, with script, layout and paint; of three rounds the best."""
+    page = site.open("run=long", width=1600)
+    page.evaluate("document.querySelector('#node').style.width = '1200px'")
+    rounds: list[list[float]] = [page.evaluate(GROWING) for _ in range(3)]
+    print("; ".join(f"{median(times):.0f}, {max(times):.0f} ms" for times in rounds))  # noqa: T201
+    assert min(max(times) for times in rounds) < 60
+    assert page.evaluate("window.page.store.history('long').step") == LONG + 60
 
 
 def step_done(step: int) -> StepDone:
@@ -297,51 +307,20 @@ def step_done(step: int) -> StepDone:
     )
 
 
-# Time on the page's thread of taking a message in, drawing it and laying the page out.
-GROWING = """() => {
-  const { store, draw } = window.page
-  const times = []
-  for (let i = 1; i <= 20; i += 1) {
-    const run = store.history('long')
+# Times on the page's thread from a message that comes in to the end of the frame that shows it.
+GROWING = """async () => {
+  const { store } = window.page
+  const message = (run) => ({
+    id: 'long', state: run.state, part: run.part, step: run.step + 1, since: run.step,
+    counts: { samples: 0, checkpoints: 2, resumes: 1 },
+    points: { temporal: [[run.step + 1, 0.3]], spatial: [[run.step + 1, 0.03]] }
+  })
+  const frame = (done) => requestAnimationFrame(() => {
     const start = performance.now()
-    store.receive({
-      id: 'long', state: run.state, part: run.part, step: run.step + 1, since: run.step,
-      counts: { samples: 0, checkpoints: 2, resumes: 1 },
-      points: { temporal: [[run.step + 1, 0.3]], spatial: [[run.step + 1, 0.03]] }
-    })
-    document.querySelector('#node svg').getBoundingClientRect()
-    times.push(performance.now() - start)
-  }
+    store.receive(message(store.history('long')))
+    setTimeout(() => done(performance.now() - start))
+  })
+  const times = []
+  for (let i = 1; i <= 20; i += 1) times.push(await new Promise(frame))
   return times
-}"""
-
-# Texts whose contrast with the ground under them is below 4.5: 3 for large or bold is not used.
-CONTRASTS = """() => {
-  const rgb = (text) => {
-    const [r, g, b, ...rest] = text.match(/[\\d.]+/g).map(Number)
-    return text.startsWith('color(srgb') ? [255 * r, 255 * g, 255 * b, ...rest] : [r, g, b, ...rest]
-  }
-  const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((v) => {
-      const s = v / 255
-      return s <= 0.03928 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4
-    })
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z
-  }
-  const ground = (part) => {
-    for (let at = part; at; at = at.parentElement) {
-      const colour = rgb(getComputedStyle(at).backgroundColor)
-      if (colour.length === 3 || colour[3] > 0) return colour
-    }
-    return [255, 255, 255]
-  }
-  const low = []
-  for (const part of document.querySelectorAll('#node .motion-adapters-panel *')) {
-    const own = [...part.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())
-    if (!own || !part.getClientRects().length || part.closest('.legend, .unseen, svg')) continue
-    const [a, b] = [light(rgb(getComputedStyle(part).color)), light(ground(part))]
-    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
-    if (contrast < 4.5) low.push(`${part.className} ${part.textContent}: ${contrast.toFixed(2)}`)
-  }
-  return low
 }"""

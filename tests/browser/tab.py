@@ -1,0 +1,210 @@
+"""A page of ComfyUI in the browser, and what a person does in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.comfyui.place import REPOSITORY
+from tests.comfyui.server import Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+WORKFLOW = REPOSITORY / "workflows" / "sample-base-motion-director.json"
+PICTURES = REPOSITORY / "docs"
+TRAIN_ID = "5"  # of the training node in the workflow
+LONG_MS = 240_000
+# Nothing lies there in the view that FIT makes of the workflow.
+FREE_PLACE = (900, 760)
+WIDGETS = {"steps": 4, "sample_every": 10, "save_every": 11, "inversion_steps": 12, "name": 13}
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.VueNodes.Enabled": False,
+    "Comfy.ColorPalette": "dark",
+    "Comfy.Locale": "en",
+}
+STARTED = "window.app?.extensionManager && window.app.canvas?.graph"
+
+
+class Tab:
+    """settings: of ComfyUI, by name, other than SETTINGS. With SCREENSHOTS=1 its pictures land in
+    docs/.
+    """
+
+    def __init__(
+        self, browser: Browser, server: Server, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        self.page: Page = browser.new_page(viewport={"width": 1600, "height": 1100})
+        self.page.set_default_timeout(LONG_MS)
+        self.page.add_init_script(NOTE)
+        self.faults: list[str] = []
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        server.post("/settings", {**SETTINGS, **(settings or {})})
+        self.address = f"http://{server.address}/"
+        self.load()
+
+    def load(self) -> None:
+        self.page.goto(self.address)
+        self.page.wait_for_function(STARTED)
+
+    def drop(self, path: Path) -> None:
+        """Drags a file onto the graph and looks at its training node."""
+        self.page.evaluate(f"window.earlier = {TRAIN}")
+        self.page.evaluate(DROP, {"text": path.read_text(), "name": path.name})
+        self.page.wait_for_function(f"{TRAIN} && {TRAIN} !== window.earlier")
+        self.look()
+
+    def look(self) -> None:
+        """Moves the view to the training node."""
+        self.panel.wait_for(state="attached")
+        self.page.evaluate(FIT)
+
+    def run(self) -> None:
+        self.page.get_by_role("button", name="Run", exact=True).first.click()
+
+    def add_node(self, title: str) -> None:
+        """Double-clicks where the graph is empty, types the title and takes what is found."""
+        self.page.mouse.dblclick(*FREE_PLACE)
+        self.page.wait_for_function("document.activeElement?.tagName === 'INPUT'")
+        self.page.keyboard.type(title)
+        self.page.wait_for_timeout(1500)  # for the search to have found it
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_function(f"{NODES}.some((n) => n.title === '{title}')")
+
+    def offered(self, title: str, widget: str) -> list[str]:
+        """What a list on a node would show, without opening it: an empty one does not open."""
+        return self.page.evaluate(VALUES, [title, widget])
+
+    def choices(self, title: str, widget: str) -> list[str]:
+        """Opens a list on a node."""
+        self.page.mouse.click(*self.page.evaluate(PLACE, [title, widget]))
+        self.page.locator(".litemenu-entry").first.wait_for()
+        return self.page.locator(".litemenu-entry").all_inner_texts()
+
+    def choose(self, text: str) -> None:
+        self.page.locator(".litemenu-entry", has_text=text).first.click()
+
+    @property
+    def panel(self) -> Locator:
+        return self.page.locator(".motion-adapters-panel").first
+
+    def button(self, name: str) -> Locator:
+        return self.panel.get_by_role("button", name=name)
+
+    def text_of(self, part: str) -> str:
+        return self.panel.locator(part).first.text_content() or ""
+
+    def step(self) -> int:
+        """Of how many steps the header tells, 0 for none."""
+        return number(self.text_of(".steps").partition("/")[0])
+
+    def sample(self) -> int:
+        """The step of the sample that is shown, 0 for none."""
+        return number(self.text_of(".sample figcaption"))
+
+    def points_drawn(self) -> int:
+        """Of the first curve's average: one for each step of a short run."""
+        path = self.panel.locator(".average").first.get_attribute("d") or ""
+        return path.count("M") + path.count("L")
+
+    def said(self) -> list[str]:
+        """All that the header has said since the page was loaded, in order."""
+        return self.page.evaluate("window.noted.said")
+
+    def until(self, what: Callable[[], bool], seconds: float = 300.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < deadline, self.panel.inner_text()
+            self.page.wait_for_timeout(200)
+
+    def picture(self, name: str) -> None:
+        if os.environ.get("SCREENSHOTS"):
+            self.page.screenshot(path=PICTURES / name)
+
+
+def number(text: str) -> int:
+    digits = "".join(character for character in text if character.isdigit())
+    return int(digits or 0)
+
+
+def workflow(folder: Path, name: str, **changed: Any) -> Path:
+    """The shipped workflow with a few widgets of the training node changed, by position."""
+    graph = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    graph["id"] = workflow_id(name)
+    (node,) = [node for node in graph["nodes"] if str(node["id"]) == TRAIN_ID]
+    for widget, value in {"inversion_steps": 2, "name": name, **changed}.items():
+        node["widgets_values"][WIDGETS[widget]] = value
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(graph), encoding="utf-8")
+    return path
+
+
+def workflow_id(name: str) -> str:
+    return f"00000000-0000-4000-8000-{zlib.crc32(name.encode()):012d}"
+
+
+# What a person does with a file: drags it onto the graph.
+DROP = """({ text, name }) => {
+  const files = new DataTransfer()
+  files.items.add(new File([text], name, { type: 'application/json' }))
+  const canvas = document.querySelector('#graph-canvas')
+  const at = { dataTransfer: files, bubbles: true, cancelable: true, clientX: 600, clientY: 400 }
+  canvas.dispatchEvent(new DragEvent('dragover', at))
+  canvas.dispatchEvent(new DragEvent('drop', at))
+}"""
+
+# Brings the training node into view at a size at which all of it can be read.
+FIT = """() => {
+  const { nodes } = window.app.canvas.graph
+  const node = nodes.find((n) => n.type === 'TrainMotionAdapter')
+  const right = nodes.filter((n) => n.pos[0] > node.pos[0])
+  for (const other of right) other.pos = [other.pos[0] + 640 - node.size[0], other.pos[1]]
+  node.setSize([640, Math.max(node.size[1], 1120)])
+  window.app.canvas.ds.scale = 0.8
+  window.app.canvas.ds.offset = [140 - node.pos[0], 90 - node.pos[1]]
+  window.app.canvas.setDirty(true, true)
+}"""
+
+NODES = "window.app.canvas.graph.nodes"
+TRAIN = f"{NODES}.find((n) => n.type === 'TrainMotionAdapter')"
+
+VALUES = """([title, name]) => {
+  const node = window.app.canvas.graph.nodes.find((n) => n.title === title)
+  const { values } = node.widgets.find((w) => w.name === name).options
+  return (typeof values === 'function' ? values() : values) ?? []
+}"""
+
+# Where a node's widget is in the window.
+PLACE = """([title, name]) => {
+  const { canvas } = window.app
+  const node = canvas.graph.nodes.find((n) => n.title === title)
+  const widget = node.widgets.find((w) => w.name === name)
+  const at = [node.pos[0] + node.size[0] / 2, node.pos[1] + (widget.last_y ?? widget.y) + 10]
+  const [x, y] = canvas.ds.convertOffsetToCanvas(at)
+  const box = canvas.canvas.getBoundingClientRect()
+  return [box.left + x, box.top + y]
+}"""
+
+# Notes, from within the page, what the header says and when the panel came up and was complete:
+# its curve and the first picture of its sample's video.
+NOTE = """
+window.noted = { said: [] }
+setInterval(() => {
+  const panel = document.querySelector('.motion-adapters-panel')
+  if (!panel) return
+  const { noted } = window
+  noted.up ??= performance.now()
+  const shown = ['.empty', '.state', '.doing'].map((part) => panel.querySelector(part))
+  const said = shown.filter((part) => part.offsetParent).map((part) => part.textContent).join(': ')
+  if (said && said !== noted.said.at(-1)) noted.said.push(said)
+  const curve = panel.querySelector('.average')?.getAttribute('d') ?? ''
+  const sample = panel.querySelector('.sample video')
+  if (curve.includes('L') && sample.readyState >= 2) noted.complete ??= performance.now()
+}, 20)
+"""

@@ -1,0 +1,124 @@
+"""The panel in ComfyUI's page as the page can look: classic and Vue nodes, dark and light, widths,
+Chinese, and without a mouse.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.comfyui.server import Server
+
+from .looks import low_contrasts, sticking_out
+from .run_folders import write_run
+from .tab import NODES, TRAIN_ID, Tab, workflow, workflow_id
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.timeout(900)
+
+PANEL = ".motion-adapters-panel"
+SAMPLE_SHOWN = f"document.querySelector('{PANEL} .sample video').readyState >= 2"
+ALL_CHINESE = f"""[...document.querySelectorAll('{PANEL} button')]
+  .every((button) => /[\\u4e00-\\u9fff]/.test(button.textContent))"""
+
+
+@pytest.fixture(scope="module")
+def graphs(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two graphs, whose training nodes have a finished run and one that failed."""
+    folder, root = tmp_path_factory.mktemp("graphs"), server.output / "motion_training"
+    for name, state in (("shown", "finished"), ("broken", "failed")):
+        node = (TRAIN_ID, workflow_id(name))
+        run = write_run(root, name, steps=300, samples=(100, 200, 300), state=state, node=node)
+        if state == "failed":
+            record = json.loads((run / "run.json").read_text())
+            record["message"] = "The GPU's memory ran out in step 301."
+            (run / "run.json").write_text(json.dumps(record))
+        workflow(folder, name)
+    return folder
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["classic", "vue"])
+def tab(
+    request: pytest.FixtureRequest, browser: Browser, server: Server, graphs: Path
+) -> Iterator[Tab]:
+    """A page with classic nodes, and one with Vue nodes; both are used by all tests in turn."""
+    tab = Tab(browser, server, {"Comfy.VueNodes.Enabled": request.param})
+    assert is_vue(tab) == request.param
+    yield tab
+    assert tab.faults == []
+    tab.page.close()
+
+
+@pytest.fixture
+def shown(tab: Tab, graphs: Path) -> Tab:
+    """The page with the graph of the finished run."""
+    tab.drop(graphs / "shown.json")
+    tab.until(lambda: tab.text_of(".state") == "Finished")
+    tab.page.wait_for_function(SAMPLE_SHOWN)
+    return tab
+
+
+def is_vue(tab: Tab) -> bool:
+    return tab.page.evaluate("window.LiteGraph.vueNodesMode === true")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everything_can_be_read(shown: Tab, graphs: Path, theme: str) -> None:
+    shown.page.evaluate(SET, ["Comfy.ColorPalette", theme])
+    is_dark = "document.documentElement.classList.contains('dark-theme')"
+    shown.page.wait_for_function(f"{is_dark} === {str(theme == 'dark').lower()}")
+    shown.page.wait_for_timeout(1000)
+    assert low_contrasts(shown.page, PANEL) == []
+    shown.picture(f"panel-{'vue' if is_vue(shown) else 'classic'}-{theme}.png")
+    shown.drop(graphs / "broken.json")
+    shown.until(lambda: "ran out" in shown.text_of(".message"))
+    assert low_contrasts(shown.page, PANEL) == []
+
+
+@pytest.mark.parametrize("width", [320, 420, 760, 1200])
+def test_every_width(shown: Tab, width: int) -> None:
+    """The node is as wide as it is asked to be, the panel as the node, and all parts fit in."""
+    shown.page.evaluate(RESIZE, width)
+    shown.page.wait_for_timeout(1000)
+    wide = shown.page.evaluate(f"document.querySelector('{PANEL}').offsetWidth")
+    assert width - 60 <= wide <= width
+    assert sticking_out(shown.page, PANEL) == []
+
+
+def test_without_a_mouse(shown: Tab) -> None:
+    """The panel's keys stay in it: Delete must not remove the node."""
+    before = shown.page.evaluate(f"{NODES}.length")
+    chart = shown.panel.locator(".chart")
+    chart.focus()
+    shown.page.keyboard.press("ArrowLeft")
+    assert chart.get_attribute("aria-valuenow") == "299"
+    shown.page.keyboard.press("Delete")
+    assert shown.page.evaluate(f"{NODES}.length") == before
+    shown.page.keyboard.press("Shift+Tab")
+    assert shown.page.evaluate("document.activeElement.textContent") == "Add apply workflow"
+    shown.page.keyboard.press("Enter")
+    shown.page.wait_for_function(f"{NODES}.length === {before} + 3")
+
+
+def test_chinese(browser: Browser, server: Server, graphs: Path) -> None:
+    tab = Tab(browser, server, {"Comfy.Locale": "zh"})
+    tab.drop(graphs / "shown.json")
+    tab.until(lambda: tab.text_of(".state") == "已完成")
+    assert "已保存为 shown.safetensors" in tab.panel.inner_text()
+    assert tab.page.evaluate(ALL_CHINESE)
+    assert tab.faults == []
+
+
+SET = "(setting) => window.app.extensionManager.setting.set(...setting)"
+
+RESIZE = """(width) => {
+  const node = window.app.canvas.graph.nodes.find((n) => n.type === 'TrainMotionAdapter')
+  node.setSize([width, node.size[1]])
+  window.app.canvas.setDirty(true, true)
+}"""
