@@ -1,0 +1,42 @@
+"""Pictures of workflows: every node on a card, wires between them, frames below."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from tests.tools.test_workflows import DEFINITIONS
+from tools.workflows.graph import Graph
+from tools.workflows.thumbnails import CARDS, FRAMES, SIDE, bands_of, draw
+
+BLUE, RED = (0, 0, 200), (200, 0, 0)
+
+
+def workflow(nodes: int = 2) -> dict:
+    """A note, and two groups of which the second holds all nodes but the first."""
+    graph = Graph(DEFINITIONS)
+    graph.note(0, "Read me", "What to do")
+    load = graph.node("Load", 1)
+    rest = [graph.node("Train", 2 + n, video=load.out("video")) for n in range(nodes - 1)]
+    graph.group("Second", rest, "#0000c8")
+    graph.group("First", [load], "#c80000")
+    return graph.saved()
+
+
+def test_groups_come_from_the_left_and_rows_are_even() -> None:
+    """Six nodes in a group are two rows of three, not of four and two."""
+    bands = bands_of(workflow(nodes=7))
+    assert [band.title for band in bands] == ["First", "Second"]
+    assert [[len(row) for row in band.rows] for band in bands] == [[1], [3, 3]]
+    assert CARDS == 4
+    (cards,) = bands[0].rows
+    assert cards[0]["type"] == "Load"
+
+
+def test_bands_have_their_groups_colours_and_frames_stand_below() -> None:
+    frames = [Image.new("RGB", (8, 8), "#00ff00")] * FRAMES
+    picture = draw(workflow(), {"Load": "Load Video"}, [("what comes out", frames)])
+    assert picture.size == (SIDE, SIDE)
+    left = [picture.getpixel((9, y)) for y in range(SIDE)]
+    assert left.index(RED) < left.index(BLUE) < SIDE - 100
+    assert picture.getpixel((SIDE // 2 + 20, SIDE - 40)) == (0, 255, 0)
+    assert draw(workflow(), {}, []).getpixel((SIDE // 2 + 20, SIDE - 40)) != (0, 255, 0)
