@@ -23,6 +23,8 @@ from .sockets import MotionAdapterSocket, MotionStack
 CATEGORY = "motion/adapters"
 AS_SAVED = "as saved"
 BY_KIND = "by kind"
+AS_PLAYED = "all, as they play together"
+LAST_AS_TRAINED = "the last, as it was trained"
 DEBIASES = (AS_SAVED, "difference", "drop_value", "normalise", "none")
 
 
@@ -114,14 +116,15 @@ class SaveMotionAdapter(io.ComfyNode):
             display_name="Save Motion LoRA/Embedding",
             category=CATEGORY,
             description="Writes a motion, with its settings, pictures and noise, into a file that "
-            "Load Motion LoRA/Embedding lists. Training saves its own; this is for a motion that "
-            "was converted, or that another program has learned.",
+            "Load Motion LoRA/Embedding lists; several motions become one file that plays as they "
+            "do together. Training saves its own; this is for blends, conversions and other "
+            "programs' files.",
             is_output_node=True,
             inputs=[
                 MotionAdapterSocket.Input(
                     "motions",
-                    tooltip="What to save; of several motions, the last. It is saved as it was "
-                    "trained: strengths are a matter of loading.",
+                    tooltip="What to save: one motion, or several from a chain of loaders or from "
+                    "Blend Motions.",
                 ),
                 io.String.Input(
                     "name", default="motion", tooltip="The file's name, without an ending."
@@ -139,6 +142,16 @@ class SaveMotionAdapter(io.ComfyNode):
                     tooltip="Whether a file of that name is replaced; else the new one gets a "
                     "number.",
                 ),
+                io.Combo.Input(
+                    "what",
+                    options=[AS_PLAYED, LAST_AS_TRAINED],
+                    default=AS_PLAYED,
+                    optional=True,
+                    tooltip="as they play: one file that does at strength 1 what the motions do "
+                    "now, each at its strength; what does not play (MotionDirector's looks) is "
+                    "left out, but for a single motion at strength 1. as it was trained: the last "
+                    "motion whole, without its strength.",
+                ),
             ],
             outputs=[
                 motions_output("The motions given, unchanged."),
@@ -147,11 +160,14 @@ class SaveMotionAdapter(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, motions: MotionStack, name: str, folder: str, replace: bool) -> io.NodeOutput:
+    def execute(
+        cls, motions: MotionStack, name: str, folder: str, replace: bool, what: str = AS_PLAYED
+    ) -> io.NodeOutput:
         with core_run():
-            from .motion_files import save_motion
+            from .motion_files import as_one, save_motion
 
-            motion = last_of(motions)
+            last = last_of(motions)
+            motion = last if what == LAST_AS_TRAINED else as_one(motions)
             key = adapter_key(motion.info, motion.adapters) if folder == BY_KIND else folder
             path = new_file(save_folder(key), name, replace=replace)
             save_motion(path, motion)

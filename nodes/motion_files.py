@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..motion_core.adapter_file import read_previews, save_adapter
+from ..motion_core.adapter_file import MAX_PREVIEWS, read_previews, save_adapter
 from ..motion_core.adapters.embeddings import Debias, EmbeddingAdapter
 from ..motion_core.any_adapter import read_any_adapter
 from ..motion_core.errors import AdapterError, FormatError
+from ..motion_core.merging import Part, merged
 from ..motion_core.noise_file import NoiseInfo, load_noise, noise_path, save_noise
 from .sockets import Motion
 
@@ -39,13 +41,41 @@ def load_motion(path: Path, name: str) -> Motion:
 
 
 def save_motion(path: Path, motion: Motion) -> None:
-    """Writes the motion as it was trained, whatever its strength, and its noise beside it."""
+    """Writes the motion at strength 1, whatever its own, and its noise beside it."""
     save_adapter(path, motion.adapters, motion.info, motion.previews)
     beside = noise_path(path)
     if motion.inverted is None or motion.noise is None:
         beside.unlink(missing_ok=True)  # an older motion's of this name
         return
     save_noise(beside, motion.inverted, _kept(motion.noise))
+
+
+def as_one(stack: Sequence[Motion]) -> Motion:
+    """What plays of a stack as one motion at strength 1. A single motion at that strength stays as
+    it is, with what does not play.
+
+    The noise is kept where one motion alone has some, and the first pictures of all. Raises
+    AdapterError where `merging.merged` does.
+    """
+    playing = [motion for motion in stack if motion.strength != 0.0]
+    if len(playing) == 1 and playing[0].strength == 1.0:
+        return playing[0]
+    parts = [
+        Part(name=m.name, info=m.info, adapters=m.adapters, strength=m.strength) for m in stack
+    ]
+    info, adapters = merged(parts)
+    noisy = [motion for motion in playing if motion.inverted is not None]
+    noise = noisy[0] if len(noisy) == 1 else None
+    each = max(1, MAX_PREVIEWS // len(playing))
+    pictures = [picture for motion in playing for picture in motion.previews[:each]]
+    return Motion(
+        name=" + ".join(motion.name for motion in playing),
+        info=info,
+        adapters=adapters,
+        inverted=noise.inverted if noise else None,
+        noise=noise.noise if noise else None,
+        previews=pictures[:MAX_PREVIEWS],
+    )
 
 
 def with_debias(motion: Motion, debias: Debias) -> Motion:

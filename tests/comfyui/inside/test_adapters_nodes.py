@@ -14,6 +14,7 @@ from motion_adapters.nodes.adapter_forms import BOTH, LOOKS, BlendMotions, Conve
 from motion_adapters.nodes.adapters import (
     AS_SAVED,
     BY_KIND,
+    LAST_AS_TRAINED,
     InspectMotionAdapter,
     LoadMotionAdapter,
     SaveMotionAdapter,
@@ -74,8 +75,8 @@ def full_weights() -> Motion:
 
 def saved(what: Motion, name: str, folder: str = ADAPTERS) -> str:
     """The file's name in the loaders' lists."""
-    node = called(SaveMotionAdapter, motions=(what,), name=name, folder=folder, replace=True)
-    return node.args[1]
+    inputs = {"folder": folder, "replace": True, "what": LAST_AS_TRAINED}
+    return called(SaveMotionAdapter, motions=(what,), name=name, **inputs).args[1]
 
 
 def loaded(name: str, strength: float = 1.0, **more: object) -> tuple[Motion, ...]:
@@ -260,6 +261,52 @@ def test_motions_of_two_families_do_not_play_together() -> None:
         blended(motion("a"), other, BOTH)
     with pytest.raises(AdapterError, match="cannot play together"):
         loaded(saved(other, "zeroscope"), motions=(motion("a"),))
+
+
+def saved_together(stack: tuple[Motion, ...], name: str, **more: object) -> str:
+    inputs = {"name": name, "folder": ADAPTERS, "replace": True, **more}
+    return called(SaveMotionAdapter, motions=stack, **inputs).args[1]
+
+
+def test_a_blend_is_saved_as_it_plays() -> None:
+    """0.5 · up @ down + 2 · 0.25 · up @ down, at strength 1; the looks do not play."""
+    both = blended(motion("a", strength=0.5), motion("b", strength=0.25), BOTH, 1.0, 2.0)
+    (one,) = loaded(saved_together(both, "a blend"))
+    assert one.strength == 1.0 and list(one.adapters) == ["temporal"]
+    assert one.info.settings["objective"] == {"of": "a at 0.5 + b at 0.5"}
+    assert one.inverted is None and len(one.previews) == 2
+    before = adapters()["temporal"].pairs
+    for layer, pair in one.adapters["temporal"].pairs.items():
+        expected = before[layer].up @ before[layer].down
+        torch.testing.assert_close(pair.up @ pair.down, expected)
+    silent = motion("b", inverted=None, noise=None)
+    (noisy,) = loaded(saved_together((motion("a"), silent), "one noise"))
+    assert noisy.inverted is not None
+    (looks,) = loaded(saved_together(blended(motion("a"), motion("b"), LOOKS), "looks"))
+    assert [adapter.scope for adapter, _ in played([looks])] == ["temporal", "spatial"]
+
+
+def test_a_single_motion_is_saved_whole_or_at_its_strength() -> None:
+    name = saved_together((motion(strength=0.0), motion()), "whole")
+    assert same_tensors(loaded(name)[0], motion())
+    (half,) = loaded(saved_together((motion(strength=0.5),), "half"))
+    assert list(half.adapters) == ["temporal"]
+    last = (motion("a"), full_weights())
+    name = saved_together(last, "the last", what=LAST_AS_TRAINED)
+    assert same_tensors(loaded(name)[0], full_weights())
+
+
+def test_kinds_that_do_not_add_up_go_into_one_file() -> None:
+    """A LoRA with an embedding, and the sum of whole weights with one."""
+    for first, kind in ((motion("a"), "lora"), (full_weights(), "weights")):
+        (one,) = loaded(saved_together((first, first, embedding()), "mixed"))
+        kinds = {name: adapter.kind for name, adapter in one.adapters.items()}
+        assert kinds == {"temporal": kind, "embedding": "embedding"}
+        assert len(played([one])) == 2
+    with pytest.raises(AdapterError, match="are of different bases"):
+        saved_together((motion("a"), full_weights()), "other sizes")
+    with pytest.raises(AdapterError, match="every strength is 0"):
+        saved_together((motion(strength=0.0),), "nothing")
 
 
 def converted(what: Motion, rank: int = 32, **to: object) -> tuple[tuple[Motion, ...], str, str]:
