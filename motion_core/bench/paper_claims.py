@@ -122,11 +122,11 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         key="motion-crafter.layers",
-        about="motion-crafter-all-blocks",
+        about="motion-crafter-deep-blocks",
         source="MotionCrafter v2, Sec. 4.5",
         words="without U-Net layered tuning, the appearance is influenced by the reference video",
         statement=lambda name: leaks_more(
-            name("motion-crafter-all-blocks"), name("motion-crafter-terse")
+            name("motion-crafter-terse"), name("motion-crafter-deep-blocks")
         ),
     ),
     Claim(

@@ -125,7 +125,7 @@ ABLATIONS: Mapping[Backbone, tuple[Variant, ...]] = {
         _crafter("motion-crafter-beta-5", beta=5.0),
         _crafter("motion-crafter-beta-20", beta=20.0),
         _crafter("motion-crafter-uniform", timestep_bias="uniform"),
-        _crafter("motion-crafter-all-blocks", blocks="all"),
+        _crafter("motion-crafter-deep-blocks", blocks="deep"),
     ),
     "zeroscope": (
         _director("motion-director-plain", loss="plain"),
