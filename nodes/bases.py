@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import folder_paths
-from comfy_api.latest import InputImpl, io
+from comfy_api.latest import InputImpl, io, ui
 
 from ..motion_core.bases import BASES, PERSONALISED, base_defaults, load_base
 from ..motion_core.errors import FormatError, SettingsError
 from .apply import SAMPLE_MODULE
-from .bridge import core_run
+from .bridge import computing_dtype, core_run
 from .folders import MOTION_MODULES, ZEROSCOPE
 from .sockets import MotionBase, MotionBaseSocket
 
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
     import comfy.sd
     from comfy.model_patcher import ModelPatcher
 
+logger = logging.getLogger(__name__)
+
 CATEGORY = "motion/bases"
 NONE = "none"
 OWN = "its own"
 STANDARD = "standard"
 PERSONALISED_CHOICE = "personalised"
+
+# Of the UNet, for ComfyUI's choice of a dtype before it is loaded.
+ZEROSCOPE_PARAMETERS = 1_412_000_000
 
 # A folder that holds one of these is a text-to-video model: diffusers' form, or ModelScope's.
 _MODEL_FOLDERS = ("model_index.json", "text2video_pytorch_model.pth")
@@ -111,8 +117,9 @@ class AnimateDiffBaseFromModel(io.ComfyNode):
                 io.Model.Input(
                     "model",
                     tooltip=(
-                        "A Stable Diffusion 1.5 MODEL. LoRAs on it become part of the base; "
-                        "IPAdapter, context windows and motion modules do not."
+                        "A Stable Diffusion 1.5 MODEL. LoRAs of Load LoRA on it become part of "
+                        "the base; LoRAs by hooks, IPAdapter, context windows and motion modules "
+                        "do not."
                     ),
                 ),
                 io.Clip.Input(
@@ -144,9 +151,18 @@ class AnimateDiffBaseFromModel(io.ComfyNode):
             adapter = _optional_file("loras", domain_adapter)
             backbone = base_from_model(model, clip, vae, module, adapter, version)
             digest = weights_digest(backbone)
+            if motion_module == SAMPLE_MODULE:  # it fits the sample base's MODEL alone
+                from ..motion_core.shape_world.base import LICENCE
+
+                backbone.licence = LICENCE
         defaults = BASES.get(backbone.version, BASES["animatediff"])
         name = f"animatediff (MODEL {digest}, {motion_module})"
-        return io.NodeOutput(MotionBase(name=name, backbone=backbone, defaults=defaults))
+        base = MotionBase(name=name, backbone=backbone, defaults=defaults)
+        warning = _scheduled_loras(model, clip)
+        if warning is None:
+            return io.NodeOutput(base)
+        logger.warning(warning)
+        return io.NodeOutput(base, ui=ui.PreviewText(warning))
 
 
 class LoadZeroScope(io.ComfyNode):
@@ -161,7 +177,7 @@ class LoadZeroScope(io.ComfyNode):
             description=(
                 "Loads ZeroScope or ModelScope text-to-video: MODEL, CLIP and VAE for the KSampler "
                 "(an empty latent's batch size is the number of frames), and the base to train a "
-                "motion on."
+                "motion on. Its weights are in half precision on a GPU, in float32 on a CPU."
             ),
             inputs=[
                 io.Combo.Input(
@@ -204,6 +220,7 @@ class LoadZeroScope(io.ComfyNode):
                 checkpoint=_video_model_path(model),
                 vae=_optional_file("vae", vae),
                 text_encoder=_optional_file("text_encoders", text_encoder),
+                dtype=computing_dtype(ZEROSCOPE_PARAMETERS),
             )
             from .comfy_models.native import zeroscope_objects
 
@@ -281,6 +298,22 @@ class SampleMotionBase(io.ComfyNode):
         return io.NodeOutput(*objects, result, InputImpl.VideoFromFile(str(DEMO_CLIP)))
 
 
+def _scheduled_loras(model: ModelPatcher, clip: comfy.sd.CLIP) -> str | None:
+    """What to tell of LoRAs that ComfyUI puts on by hooks while it samples; None without any."""
+    named = {
+        "MODEL": [model.hook_patches, model.forced_hooks],
+        "CLIP": [clip.patcher.hook_patches, clip.patcher.forced_hooks, clip.apply_hooks_to_conds],
+    }
+    with_hooks = [name for name, hooks in named.items() if any(hooks)]
+    if not with_hooks:
+        return None
+    return (
+        f"The connected {' and '.join(with_hooks)} has LoRAs by hooks (Set CLIP Hooks), which are "
+        "scheduled over the sampling: the base is made without them. To train with a LoRA, put it "
+        "on with Load LoRA."
+    )
+
+
 def _motion_module(*more: str) -> io.Combo.Input:
     return io.Combo.Input(
         "motion_module",
@@ -315,7 +348,15 @@ def _base_output() -> io.Output:
 
 
 def _model_outputs() -> list[io.Output]:
-    return [io.Model.Output(), io.Clip.Output(), io.Vae.Output(), _base_output()]
+    return [
+        io.Model.Output(
+            tooltip="For the samplers, and for the Apply Motion node of its kind, which puts "
+            "motions in."
+        ),
+        io.Clip.Output(tooltip="For CLIP Text Encode."),
+        io.Vae.Output(tooltip="For VAE Encode and VAE Decode."),
+        _base_output(),
+    ]
 
 
 def _vae_files() -> list[str]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SMALL_UNET = 100_000_000  # parameters; full-size ones have ten times as many
+
 OnStep = Callable[[int, int], None]
 
 
@@ -138,6 +140,18 @@ def on_accelerator(
         for tensor, original in originals:
             tensor.data = original
         release_memory()
+
+
+def computing_dtype(parameters: int) -> torch.dtype:
+    """What a UNet of so many parameters computes in on ComfyUI's device, by ComfyUI's choice:
+    float32 on a CPU, half precision on most accelerators. Small ones, which gain nothing from it,
+    are float32 everywhere.
+    """
+    if parameters < _SMALL_UNET:
+        return torch.float32
+    device = management.get_torch_device()
+    dtype = management.unet_dtype(device, model_params=parameters)
+    return management.unet_manual_cast(dtype, device) or dtype
 
 
 def weight_bytes(module: nn.Module, dtype: torch.dtype | None = None) -> int:

@@ -10,7 +10,14 @@ import torch
 from comfy_api.latest import InputImpl, Types, io
 
 from ..motion_core.errors import SettingsError
-from .bridge import core_run, image_from_pixels, on_accelerator, pixels_from_image, steps_shown
+from .bridge import (
+    computing_dtype,
+    core_run,
+    image_from_pixels,
+    on_accelerator,
+    pixels_from_image,
+    steps_shown,
+)
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionStack, played
 
 if TYPE_CHECKING:
@@ -110,7 +117,9 @@ class SampleMotionVideo(io.ComfyNode):
             settings = _settings(base, motions, **sampling)
             inverted = inverted_of(motions, settings.noise_prior)
             _check_fit(base, motions)
-            with on_accelerator(base.backbone, needed=_needed(base, settings)):
+            unet = base.backbone.unet
+            dtype = computing_dtype(sum(weight.numel() for weight in unet.parameters()))
+            with on_accelerator(base.backbone, dtype, _needed(base, settings, dtype)):
                 adapters = _with_look(base, played(motions), look, look_encoder)
                 on_step = steps_shown(cls.hidden.unique_id)
                 frames = generate(base.backbone, prompt, adapters, settings, inverted, on_step)
@@ -167,13 +176,12 @@ def _with_look(
     return with_image(adapters, pixels_from_image(look), path, base.backbone, "the look")
 
 
-def _needed(base: MotionBase, settings: SampleSettings) -> int:
+def _needed(base: MotionBase, settings: SampleSettings, dtype: torch.dtype) -> int:
     """Bytes of a step beside the weights: both branches of guidance at once."""
-    unet = base.backbone.unet
     cells = 2 * settings.frames * (settings.height // 8) * (settings.width // 8)
-    channels = int(unet.config["block_out_channels"][0])  # type: ignore[index]
-    item = next(unet.parameters()).element_size()
-    return cells * item * _BYTES_PER_CELL * channels // _CHANNELS
+    config = base.backbone.unet.config
+    channels = int(config["block_out_channels"][0])  # type: ignore[index]
+    return cells * dtype.itemsize * _BYTES_PER_CELL * channels // _CHANNELS
 
 
 def _video(images: torch.Tensor, fps: float) -> Any:

@@ -6,13 +6,22 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import comfy.hooks
+import comfy.model_management as management
 import comfy.sd
 import folder_paths
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy_extras.nodes_hooks import SetClipHooks
 from motion_adapters.nodes.apply import SAMPLE_MODULE
-from motion_adapters.nodes.bases import LoadAnimateDiffBase, LoadZeroScope, SampleMotionBase
+from motion_adapters.nodes.bases import (
+    AnimateDiffBaseFromModel,
+    LoadAnimateDiffBase,
+    LoadZeroScope,
+    SampleMotionBase,
+)
+from motion_adapters.nodes.bridge import computing_dtype
 from motion_adapters.nodes.folders import register_folders
 from motion_adapters.nodes.sockets import MotionBase
 
@@ -24,6 +33,7 @@ from motion_core.errors import FormatError, SettingsError
 from motion_core.shape_world.base import (
     ANIMATEDIFF,
     IMAGE,
+    LICENCE,
     MOTION_MODULE,
     PERSONALISED,
     VIDEO,
@@ -39,6 +49,7 @@ from tests.comfyui.inside.base_objects import (
     outputs,
     randn,
 )
+from tests.comfyui.inside.called import called
 from tests.tiny import tiny_animatediff, tiny_zeroscope
 
 # Fixtures.
@@ -80,7 +91,7 @@ def test_the_sample_node(checkpoint: str) -> None:
     weight = model.model.diffusion_model.get_parameter(f"{LAYER}.weight")
     assert torch.equal(weight, core.unet.get_parameter(f"{CORE_LAYER}.weight"))
     assert not any(p.is_inference() for p in base.backbone.unet.parameters())
-    assert video.get_components().images.shape == (base.defaults.frames, 64, 64, 3)
+    assert video.get_components().images.shape == (base.defaults.frames, 512, 512, 3)
 
 
 def test_the_sample_node_refuses_what_there_is_not() -> None:
@@ -92,10 +103,27 @@ def test_base_from_model_node(model_folders: Path) -> None:
     model, clip, vae, base, _ = outputs(SampleMotionBase, base="animatediff")
     shipped = base_of(model, clip, vae, SAMPLE_MODULE)
     assert (shipped.defaults, shipped.backbone.version) == (base.defaults, ANIMATEDIFF)
+    assert shipped.backbone.licence == base.backbone.licence == LICENCE
     from_file = base_of(model, clip, vae, "motion.safetensors")
     assert from_file.backbone.version == "animatediff-sd15-v3"  # what its shapes say
     assert from_file.defaults == base_defaults("animatediff")
     assert base_of(model, clip, vae, "motion.safetensors").name == from_file.name
+
+
+def test_loras_by_hooks_are_no_part_of_a_base_and_that_is_said(
+    core: AnimateDiff, objects: Objects, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The nodes Create Hook LoRA and Set CLIP Hooks do so."""
+    model, clip, vae = objects
+    hooks = comfy.hooks.create_hook_lora(kohya_lora(core)[0], 1.0, 1.0)
+    (hooked,) = SetClipHooks().apply_hooks(clip, False, True, hooks)
+    connected = {"model": model, "vae": vae, "motion_module": SAMPLE_MODULE}
+    plain = called(AnimateDiffBaseFromModel, clip=clip, **connected)
+    assert plain.ui is None and "hooks" not in caplog.text
+    told = called(AnimateDiffBaseFromModel, clip=hooked, **connected)
+    assert told.args[0].name == plain.args[0].name
+    assert "The connected CLIP has LoRAs by hooks" in told.ui.as_dict()["text"][0]
+    assert "put it on with Load LoRA" in caplog.text
 
 
 def test_another_weight_is_another_base(core: AnimateDiff) -> None:
@@ -165,6 +193,24 @@ def test_zeroscope_node_loads_files(model_folders: Path) -> None:
     expected = encode_prompts(tiny, ["A dog, running!"])
     torch.testing.assert_close(embeds, expected, atol=1e-5, rtol=1e-4)
     assert pixels.shape == (2, 32, 32, 3)
+
+
+def test_zeroscope_is_kept_in_what_it_computes_in(
+    model_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In half precision where ComfyUI says so, once for the base and the MODEL; float32 here."""
+    assert computing_dtype(1_412_000_000) == computing_dtype(1_000_000) == torch.float32
+    save_video_model(tiny_zeroscope(), model_folders / "text2video" / "tiny.safetensors")
+    monkeypatch.setattr(management, "unet_dtype", lambda *_, **__: torch.float16)
+    monkeypatch.setattr(management, "unet_manual_cast", lambda *_, **__: None)
+    assert computing_dtype(1_412_000_000) == torch.float16
+    assert computing_dtype(1_000_000) == torch.float32
+    model, _, _, base = outputs(LoadZeroScope, model="text2video/tiny.safetensors")
+    mine, theirs = base.backbone.unet.state_dict(), model.model.diffusion_model.state_dict()
+    assert {tensor.dtype for tensor in mine.values()} == {torch.float16}
+    assert all(theirs[name].data_ptr() == tensor.data_ptr() for name, tensor in mine.items())
+    for part in (base.backbone.vae, base.backbone.text.model):
+        assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
 
 
 def test_zeroscope_node_lists_folders(model_folders: Path) -> None:
