@@ -19,8 +19,8 @@ INTRODUCTION = """\
 Nothing to download: the base that ships with the pack is a small video model of coloured shapes. \
 It has never seen a zigzag.
 
-**Press Run.** Training takes one to three minutes on a CPU, and seconds on a GPU. Then the video \
-on the right shows the clip's motion with another subject.
+**Press Run.** Training takes two to three minutes on a CPU. Then the video on the \
+right shows the clip's motion with another subject.
 
 **Then try**
 - another prompt in *Sample Motion Video*: `a green triangle zigzagging on a black background`. \
@@ -35,29 +35,25 @@ METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "motion-director": (
         "**MotionDirector** trains two LoRAs: one takes up how the clip *looks*, so that the other "
         "need only learn how it *moves*. Only the second is played. The usual first choice.",
-        {"steps": 200},
+        {},
     ),
     "motion-crafter": (
         "**MotionCrafter** tunes the temporal layers themselves, and holds the tuned network to "
         "the untouched one under prompts of many looks, so that it does not take the clip's. "
         "`parametrisation` = lora makes a small file instead of whole weights.",
-        {"steps": 150, "objective__motion": "zigzagging"},
+        {"objective__motion": "zigzagging"},
     ),
     "motion-inversion": (
         "**Motion Inversion** leaves all weights alone and learns *embeddings* that are added in "
-        "temporal attention; what is played is how they change from frame to frame.",
-        {"steps": 200},
+        "temporal attention. At full size, what is played is how they change from frame to frame; "
+        "on this small base, where that loses the motion, they are played as they were learned.",
+        {},
     ),
     "motrans": (
-        "**MoTrans** learns looks first (`appearance_steps`), under the longer description in "
-        "`recaptions`, then the motion, and ties it to the prompt's verb. The steps are of both "
-        "stages together.",
-        {
-            "steps": 220,
-            "objective__appearance_steps": 80,
-            "objective__recaptions": "a bright red circle on a checkered background "
-            "of light and dark brown",
-        },
+        "**MoTrans** learns looks first (`appearance_steps`), then the motion, and ties it to the "
+        "prompt's verb. The steps are of both stages together. At full size, say in `recaptions` "
+        "in detail how the clip looks: *Recaption Frames* writes it.",
+        {},
     ),
 }
 
@@ -89,7 +85,7 @@ def community_checkpoint(definitions: Mapping[str, Any]) -> Graph:
     steps = usual.sample_steps
     graph = Graph(definitions)
     graph.note(0, COMMUNITY, "What this does", height=520)
-    base, clip, train = learn(graph, 1, "animatediff", "motion-director", "zigzag", steps=200)
+    base, clip, train = learn(graph, 1, "animatediff", "motion-director", "zigzag")
     other = graph.node(
         "SampleMotionBase",
         4,
