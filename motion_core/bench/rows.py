@@ -91,7 +91,8 @@ def _terse(name: str, objective: str, **settings: object) -> Variant:
 
 
 def _director(name: str, **settings: object) -> Variant:
-    return _terse(name, "motion_director", **settings)
+    """A step without the LoRA for looks would leave them to the one for motion."""
+    return _terse(name, "motion_director", spatial_dropout_p=0.0, **settings)
 
 
 def _crafter(name: str, **settings: object) -> Variant:
