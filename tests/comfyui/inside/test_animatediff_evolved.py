@@ -1,8 +1,8 @@
 """The same motion module, motion and noise in AnimateDiff-Evolved and in this pack: one video.
 
 At full size, as AnimateDiff-Evolved knows no other, with random weights: an SD1.5 UNet and a v3
-motion module, 4 frames of 8x8 latents. Needs about 7 GB of memory, and AnimateDiff-Evolved's folder
-in COMFYUI_EVOLVED_PATH. Its motion LoRA loader is given a file that this pack has written.
+motion module, 4 frames of 8x8 latents. Needs about 13 GB of memory, and AnimateDiff-Evolved's
+folder in COMFYUI_EVOLVED_PATH. Its motion LoRA loader is given files that this pack has written.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import torch
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from diffusers import MotionAdapter
+from motion_adapters.nodes.adapter_forms import ConvertMotionAdapter
 from motion_adapters.nodes.apply import ApplyMotionToAnimateDiff, ApplyMotionToAnimateDiffEvolved
 from motion_adapters.nodes.folders import register_folders
 from motion_adapters.nodes.sockets import Motion
@@ -40,7 +41,15 @@ from motion_core.backbones.formats import motion_keys
 from motion_core.backbones.loading import build_empty, gather
 from motion_core.backbones.temporal import temporal_linear_names
 from motion_core.backbones.tensor_files import write_tensors
+from motion_core.clips import ClipSettings, clip_from_frames
+from motion_core.encoding import encode_clip
 from motion_core.errors import AdapterError
+from motion_core.objectives.motion_director import MotionDirector
+from motion_core.shape_world.renderer import reference_scene, render
+from motion_core.train_settings import TrainSettings
+from motion_core.trainer import train
+from tests.comfyui.inside.called import called
+from tests.test_fullsize import animatediff
 
 FRAMES, STEPS, SEED = 4, 2, 5
 MODULE, LORA = "random_v3.safetensors", "random_motion.safetensors"
@@ -87,6 +96,20 @@ def files(layers: MotionAdapter, comfy_base: Path) -> None:
 
 
 @pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Motion:
+    """MotionDirector's motion after two steps, at a rate at which they show, on a base of this size
+    and a clip of as many frames.
+    """
+    backbone = animatediff()
+    frames = torch.from_numpy(render(reference_scene("zigzag")))
+    size = ClipSettings(frames=FRAMES, width=64, height=64)
+    clip = encode_clip(backbone, clip_from_frames(frames, 8.0, "a red circle", size))
+    settings = TrainSettings(steps=2, learning_rate=0.02, precision="bf16", save_every=0)
+    result = train(backbone, [clip], MotionDirector(), settings, tmp_path_factory.mktemp("run"))
+    return a_motion({"temporal": result.adapters["temporal"]})
+
+
+@pytest.fixture(scope="module")
 def image() -> ModelPatcher:
     config = comfy.supported_models.SD15(
         {
@@ -106,10 +129,9 @@ def image() -> ModelPatcher:
             "use_temporal_resblock": False,
             "adm_in_channels": None,
             "legacy": False,
-            "dtype": torch.float16,
+            "dtype": torch.float32,
         }
     )
-    config.manual_cast_dtype = torch.float32
     model = BaseModel(config, device=torch.device("cpu"))
     randomise(model.diffusion_model, seed=0)
     return ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
@@ -249,18 +271,33 @@ def test_the_motion_module_is_theirs(image: ModelPatcher, without_motion: Tensor
     assert relative(sampled(image), without_motion) > 0.05
 
 
-def test_a_trained_file_by_their_loader_and_by_both_nodes(
+def saved_motion(request: pytest.FixtureRequest) -> tuple[str, Motion]:
+    """One of this pack's own files, which has AnimateDiff's names."""
+    path = folder_paths.get_full_path("animatediff_motion_lora", LORA)
+    info, adapters = load_adapter(Path(path))
+    return LORA, Motion(name="turn", info=info, adapters=adapters)
+
+
+def converted_motion(request: pytest.FixtureRequest) -> tuple[str, Motion]:
+    """What was trained, and Convert's file of it."""
+    motion = request.getfixturevalue("trained")
+    to = {"to": "AnimateDiff motion LoRA", "name": "trained", "replace": True}
+    file = called(ConvertMotionAdapter, motions=(motion,), to=to, rank=4).args[1]
+    return Path(file).name, motion
+
+
+@pytest.mark.parametrize("make", [saved_motion, converted_motion])
+def test_a_file_by_their_loader_and_by_both_nodes(
     evolved: ModuleType,
     image: ModelPatcher,
     theirs: ModelPatcher,
     without_motion: Tensor,
-    comfy_base: Path,
+    request: pytest.FixtureRequest,
+    make: Any,
 ) -> None:
     """Bit for bit in AnimateDiff-Evolved, as the weights are; the given MODEL stays as it was."""
-    loaded = sampled(in_evolved(evolved, image, LORA))
-    path = folder_paths.get_full_path("animatediff_motion_lora", LORA)
-    info, adapters = load_adapter(Path(path))
-    motion = Motion(name="turn", info=info, adapters=adapters)
+    file, motion = make(request)
+    loaded = sampled(in_evolved(evolved, image, file))
     assert torch.equal(sampled(in_evolved_by_us(theirs, motion)), loaded)
     assert relative(sampled(native(image, motion)), loaded) < 1e-3
     assert relative(loaded, without_motion) > 0.01
