@@ -69,13 +69,20 @@ class Tab:
         self.page.get_by_role("button", name="Run", exact=True).first.click()
 
     def add_node(self, title: str) -> None:
-        """Double-clicks where the graph is empty, types the title and takes what is found."""
+        """Double-clicks where the graph is empty, types the title, takes what is found and, where
+        it follows the pointer, puts it down.
+        """
         self.page.mouse.dblclick(*FREE_PLACE)
         self.page.wait_for_function("document.activeElement?.tagName === 'INPUT'")
         self.page.keyboard.type(title)
         self.page.wait_for_timeout(1500)  # for the search to have found it
         self.page.keyboard.press("Enter")
-        self.page.wait_for_function(f"{NODES}.some((n) => n.title === '{title}')")
+        found = f"{NODES}.find((n) => n.title === '{title}')"
+        self.page.wait_for_function(found)
+        if self.page.evaluate(f"{found}.flags.ghost === true"):
+            self.page.mouse.move(*FREE_PLACE, steps=5)
+            self.page.mouse.click(*FREE_PLACE)
+            self.page.wait_for_function(f"!{found}.flags.ghost")
 
     def offered(self, title: str, widget: str) -> list[str]:
         """What a list on a node would show, without opening it: an empty one does not open."""

@@ -14,11 +14,11 @@
  */
 import { LossChart } from './chart.js'
 import { element, setAttribute, setText } from './elements.js'
-import { clock, NONE, perStep, whole } from './format.js'
+import { RunHeader } from './header.js'
 import { staysInPanel } from './keyboard.js'
 import { news } from './news.js'
 import { SamplePlayer } from './player.js'
-import { ASKABLE, isActive, secondsLeft, stateKey } from './run_state.js'
+import { ASKABLE, isActive } from './run_state.js'
 import { statRows } from './stats.js'
 
 /** @type {[Command, string][]} */
@@ -43,6 +43,7 @@ export class TrainingPanel {
     /** @type {Shown} */
     this.shown = { run: null, others: [], other: null, loaded: false, error: null }
     this.view = { log: false, fixed: false, decay: 0.95 }
+    this.head = new RunHeader(translate, locale)
     this.chart = new LossChart(translate, locale)
     this.player = new SamplePlayer(translate, locale, url)
     this.build()
@@ -55,7 +56,7 @@ export class TrainingPanel {
     this.error = element('p', { class: 'error', role: 'alert', hidden: true })
     this.announced = element('div', { class: 'unseen', role: 'status', 'aria-live': 'polite' })
     this.body = element('div', { class: 'body' }, [
-      this.header(),
+      this.head.element,
       this.buttons(),
       this.ending(),
       element('div', { class: 'curves-part' }, [
@@ -77,21 +78,6 @@ export class TrainingPanel {
       },
       [this.announced, this.error, this.empty, this.body]
     )
-  }
-
-  header() {
-    const t = this.translate
-    this.state = element('strong', { class: 'state' })
-    this.doing = element('span', { class: 'doing' })
-    this.steps = element('span', { class: 'steps' })
-    this.times = element('span', { class: 'times' })
-    this.progress = element('progress', { max: '1', 'aria-label': t('panel.progress') })
-    this.message = element('p', { class: 'message', hidden: true })
-    return element('header', {}, [
-      element('div', { class: 'line' }, [this.state, this.doing, this.steps, this.times]),
-      this.progress,
-      this.message
-    ])
   }
 
   switches() {
@@ -194,7 +180,7 @@ export class TrainingPanel {
     setText(this.error, shown.error ? this.translate('panel.error', { reason: shown.error }) : '')
     if (run === null) return
     this.element.dataset.state = run.state
-    this.updateHeader(run)
+    this.head.update(run)
     this.updateOverlay(shown)
     this.chart.update(run, shown.other, this.view)
     this.updateStats(run)
@@ -206,25 +192,6 @@ export class TrainingPanel {
   emptyText({ starting, loaded }) {
     if (starting) return this.translate('panel.starting')
     return this.translate(loaded ? 'panel.empty' : 'panel.loading')
-  }
-
-  /** @param {Run} run */
-  updateHeader(run) {
-    const t = this.translate
-    setText(this.state, t(`state.${stateKey(run)}`))
-    setText(this.doing, run.doing ? t(`doing.${run.doing}`) : '')
-    const [step, total] = [whole(run.step, this.locale), whole(run.total, this.locale)]
-    setText(this.steps, run.total ? `${step} / ${total}` : NONE)
-    const left = secondsLeft(run)
-    const times = [
-      t('panel.elapsed', { time: clock(run.elapsed) }),
-      left === null ? '' : t('panel.left', { time: clock(left) }),
-      t('panel.perStep', { time: perStep(run.seconds_per_step) })
-    ]
-    setText(this.times, times.filter(Boolean).join(' · '))
-    this.progress.value = run.total ? run.step / run.total : 0
-    this.message.hidden = run.message === ''
-    setText(this.message, run.message)
   }
 
   /** @param {Shown} shown */

@@ -1,0 +1,55 @@
+/**
+ * The head of a panel: what the run does, how far it is, how long it took and takes, and why it
+ * failed.
+ *
+ * @typedef {import('./run_state.js').Run} Run
+ * @typedef {import('./texts.js').Translate} Translate
+ */
+import { element, setText } from './elements.js'
+import { clock, NONE, perStep, whole } from './format.js'
+import { secondsLeft, stateKey } from './run_state.js'
+
+export class RunHeader {
+  /**
+   * @param {Translate} translate
+   * @param {string} locale
+   */
+  constructor(translate, locale) {
+    this.translate = translate
+    this.locale = locale
+    this.build()
+  }
+
+  build() {
+    this.state = element('strong', { class: 'state' })
+    this.doing = element('span', { class: 'doing' })
+    this.steps = element('span', { class: 'steps' })
+    this.times = element('span', { class: 'times' })
+    this.progress = element('progress', { max: '1', 'aria-label': this.translate('panel.progress') })
+    this.message = element('p', { class: 'message', hidden: true })
+    this.element = element('header', {}, [
+      element('div', { class: 'line' }, [this.state, this.doing, this.steps, this.times]),
+      this.progress,
+      this.message
+    ])
+  }
+
+  /** @param {Run} run */
+  update(run) {
+    const t = this.translate
+    setText(this.state, t(`state.${stateKey(run)}`))
+    setText(this.doing, run.doing ? t(`doing.${run.doing}`) : '')
+    const [step, total] = [whole(run.step, this.locale), whole(run.total, this.locale)]
+    setText(this.steps, run.total ? `${step} / ${total}` : NONE)
+    const left = secondsLeft(run)
+    const times = [
+      t('panel.elapsed', { time: clock(run.elapsed) }),
+      left === null ? '' : t('panel.left', { time: clock(left) }),
+      t('panel.perStep', { time: perStep(run.seconds_per_step) })
+    ]
+    setText(this.times, times.filter(Boolean).join(' · '))
+    this.progress.value = run.total ? run.step / run.total : 0
+    this.message.hidden = run.message === ''
+    setText(this.message, run.message)
+  }
+}
