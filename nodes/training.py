@@ -21,12 +21,13 @@ from torch import Tensor
 
 from ..motion_core.adapters.base import Adapter
 from ..motion_core.backbones.temporal import check_frames
-from ..motion_core.encoding import encode_clips, release_encoders
+from ..motion_core.encoding import clip_digest, encode_clips, release_encoders
 from ..motion_core.events import Event, EventSink, Request, SampleMade, StepDone
 from ..motion_core.media import write_video
 from ..motion_core.objectives.base import Objective
 from ..motion_core.pipeline import generate
 from ..motion_core.run_records import loss_history, read_metrics, write_json
+from ..motion_core.run_registry.live_run import Doing
 from ..motion_core.run_results import Showing, Trained, viewing_scale, write_results
 from ..motion_core.sampler import SampleSettings
 from ..motion_core.settings import require, to_mapping
@@ -39,7 +40,7 @@ from .bridge import OnStep, on_accelerator, stop_if_cancelled
 from .folders import adapter_key, runs_folder, save_folder
 from .memory import activation_bytes, check_total, warning_of
 from .motion_files import load_motion
-from .run_choice import Resume, adapter_file, choose_run, note_saved
+from .run_choice import DESCRIPTION, Resume, RunChoice, adapter_file, choose_run, note_saved
 from .run_samples import keep_samples, last_samples
 from .sockets import Motion, MotionBase, played
 
@@ -47,9 +48,13 @@ logger = logging.getLogger(__name__)
 
 
 class WatchedRun(Protocol):
-    """A run as the registry sees it: an event sink that is told of the saved adapter."""
+    """A run as the registry sees it: an event sink that is told of what takes long and of the saved
+    adapter.
+    """
 
     def __call__(self, event: Event) -> Request | None: ...
+
+    def begins(self, doing: Doing) -> None: ...
 
     def adapter_saved(self, name: str) -> None: ...
 
@@ -109,20 +114,10 @@ def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> Tra
     backbone, settings = request.base.backbone, request.settings
     _check(request)
     device = management.get_torch_device()
-    needed = _needed(request, device)
-    with on_accelerator(backbone, settings.dtype_on(device), needed):
-        latents = _encoded(request)
-        if said := warning_of(needed, management.get_free_memory(device), "these clips"):
-            logger.warning("Motion Adapters: %s", said)
-        run = choose_run(
-            runs_folder(),
-            request.name,
-            describe(backbone, latents, request.objective, settings),
-            settings.steps,
-            request.resume,
-        )
+    with on_accelerator(backbone, settings.dtype_on(device), _needed(request, device)):
+        run = _chosen(request)
         with watch(run.folder) as watched:
-            path = run.adapter or _train(request, run.folder, latents, watched, on_step)
+            path = run.adapter or _train(request, run.folder, watched, on_step)
             watched.adapter_saved(path.name)
         motion = load_motion(path, path.stem)
         samples = last_samples(run.folder, _shown_prompt(request))
@@ -132,6 +127,29 @@ def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> Tra
     return TrainedMotion(
         motion=motion, path=path, samples=samples, losses=summed_losses(run.folder)
     )
+
+
+@dataclass(frozen=True)
+class _KnownClip:
+    """All that a run's description says of a clip; it need not be encoded for that."""
+
+    digest: str
+
+
+def _chosen(request: TrainingRequest) -> RunChoice:
+    """The run, chosen before the clips are encoded, so that the pages see it from the start on."""
+    description = describe(
+        request.base.backbone,
+        [_KnownClip(clip_digest(clip)) for clip in request.clips],
+        request.objective,
+        request.settings,
+    )
+    run = choose_run(
+        runs_folder(), request.name, description, request.settings.steps, request.resume
+    )
+    if run.adapter is None:  # a run that is cancelled before its first step is found again
+        write_json(run.folder / DESCRIPTION, description)
+    return run
 
 
 def summed_losses(run_folder: Path) -> list[float]:
@@ -154,21 +172,20 @@ def _encoded(request: TrainingRequest) -> list[LatentClip]:
     return latents
 
 
-def _train(
-    request: TrainingRequest,
-    folder: Path,
-    latents: Sequence[LatentClip],
-    watched: WatchedRun,
-    on_step: OnStep,
-) -> Path:
-    """Trains what is left and writes the results; returns the adapter file."""
+def _train(request: TrainingRequest, folder: Path, watched: WatchedRun, on_step: OnStep) -> Path:
+    """Encodes the clips, trains what is left and writes the results; returns the adapter file."""
+    watched.begins("encoding")
     _write_video(request, folder, "reference", request.clips[0].frames)
+    latents = _encoded(request)
+    _warn_of_memory(request)
 
     def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
+        watched.begins("sampling")
         frames = _sample(request, shown_adapters(adapters, request.objective), on_step)
         path = _write_video(request, folder, f"step-{step}", frames)
         return SampleMade(step=step, prompt=_shown_prompt(request), frames_path=path)
 
+    watched.begins("attaching")
     result = train(
         request.base.backbone,
         latents,
@@ -178,7 +195,7 @@ def _train(
         _sink(watched, on_step),
         make_sample=make_sample,
     )
-    return _write(request, folder, latents, result, on_step)
+    return _write(request, folder, latents, result, watched, on_step)
 
 
 def _write(
@@ -186,6 +203,7 @@ def _write(
     folder: Path,
     latents: Sequence[LatentClip],
     result: TrainResult,
+    watched: WatchedRun,
     on_step: OnStep,
 ) -> Path:
     """The adapter with what lies beside it, and the run's pictures; returns the adapter file."""
@@ -203,8 +221,13 @@ def _write(
         prompt=request.sample_prompt,
         inversion_steps=request.inversion_steps,
     )
+
+    def steps_shown(what: str) -> OnStep:
+        watched.begins("inverting" if what.startswith("inverting") else "sampling")
+        return on_step
+
     path = _adapter_path(request, result, folder)
-    samples = write_results(path, folder, trained, showing, lambda what: on_step)
+    samples = write_results(path, folder, trained, showing, steps_shown)
     keep_samples(folder, samples, _shown_prompt(request))
     write_json(path.with_suffix(".json"), request.document())
     note_saved(folder, path, result.steps)
@@ -273,6 +296,14 @@ def _check(request: TrainingRequest) -> None:
     total = int(backbone.scheduler.config["num_train_timesteps"])
     fits = steps == 0 or 2 <= steps <= total
     require(fits, "inversion_steps", steps, f"2 to {total}, or 0 for no noise file")
+
+
+def _warn_of_memory(request: TrainingRequest) -> None:
+    """Says in the log where a step may not fit beside what lies on the device now."""
+    device = management.get_torch_device()
+    free = management.get_free_memory(device)
+    if said := warning_of(_needed(request, device), free, "these clips"):
+        logger.warning("Motion Adapters: %s", said)
 
 
 def _needed(request: TrainingRequest, device: torch.device) -> int:

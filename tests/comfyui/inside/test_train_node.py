@@ -240,6 +240,20 @@ def test_cancel_while_sampling_keeps_the_run(
     assert (state["state"], state["step"]) == ("cancelled", 3)
 
 
+def test_cancel_while_the_clips_are_encoded_keeps_the_run(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path
+) -> None:
+    """The pages have seen it by then; queued again, it is the same run."""
+    management.interrupt_current_processing(True)
+    with pytest.raises(management.InterruptProcessingException):
+        trained(base, clips, name="early")
+    (run,) = runs_of(comfy_base, "early")
+    shown = run_registry().run(run.name)
+    assert (shown["state"], shown["step"], shown["reference"]) == ("cancelled", 0, "reference.mp4")
+    assert trained(base, clips, name="early").args[0][0].info.steps == 4
+    assert runs_of(comfy_base, "early") == [run]
+
+
 def test_stop_and_keep_returns_what_is_learned(
     base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path, hook: Any
 ) -> None:
