@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..media import contact_sheet, write_image
 from .results import RowResult
-from .rows import BASE, COUPLED, METHODS, TERSE_METHODS
+from .rows import BASE, COUPLED, COUPLED_CAPTIONED, METHODS, TERSE_METHODS
 from .run import Bench
 from .trainings import reference_clip
 
@@ -23,7 +23,8 @@ def write_pictures(bench: Bench, results: Mapping[str, RowResult], folder: Path)
     Below the reference clip stand, for each backbone, the base and the methods with the same prompt
     and noise.
     """
-    shown = {variant.name for variant in (BASE, *METHODS, COUPLED, *TERSE_METHODS)}
+    variants = (BASE, *METHODS, COUPLED_CAPTIONED, COUPLED, *TERSE_METHODS)
+    shown = {variant.name for variant in variants}
     rows = [r for r in bench.plan.rows if r.name in results and r.variant.name in shown]
     paths: dict[str, Path] = {}
     for motion in dict.fromkeys(row.motion for row in rows):

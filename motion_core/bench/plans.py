@@ -15,6 +15,7 @@ from .rows import (
     BASE,
     BASES,
     COUPLED,
+    COUPLED_CAPTIONED,
     METHODS,
     TERSE_METHODS,
     Backbone,
@@ -57,7 +58,7 @@ def full_plan() -> Plan:
 def _all_variants(*ablated: Backbone) -> tuple[Variant, ...]:
     """ablated: the backbones whose ablations are among them."""
     ablations = [variant for backbone in ablated for variant in ABLATIONS[backbone]]
-    return (BASE, *METHODS, COUPLED, *TERSE_METHODS, *ablations)
+    return (BASE, *METHODS, COUPLED_CAPTIONED, COUPLED, *TERSE_METHODS, *ablations)
 
 
 def chosen(rows: Sequence[Row], only: Sequence[str], objective: str | None) -> list[Row]:

@@ -119,6 +119,7 @@ TERSE_METHODS = (
     _motrans("motrans-terse"),
 )
 COUPLED = _terse("coupled", "coupled")
+COUPLED_CAPTIONED = Variant(name="coupled-captioned", objective="coupled")
 
 ABLATIONS: Mapping[Backbone, tuple[Variant, ...]] = {
     "animatediff": (

@@ -12,6 +12,7 @@ from motion_core.bench.results import FIDELITY
 from motion_core.bench.rows import (
     ABLATIONS,
     COUPLED,
+    COUPLED_CAPTIONED,
     METHODS,
     TERSE_METHODS,
     Variant,
@@ -27,6 +28,7 @@ from tests.bench.test_verdicts import HIGH, LOW
 VARIANTS = (
     *METHODS,
     COUPLED,
+    COUPLED_CAPTIONED,
     *TERSE_METHODS,
     *(variant for group in ABLATIONS.values() for variant in group),
 )
