@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -39,6 +39,7 @@ def record(
     return {
         "command": command,
         "seconds": seconds,
+        "work_seconds": _work_seconds(results.values()),
         "package_version": __version__,
         "versions": {name: version(name) for name in LIBRARIES},
         "python": platform.python_version(),
@@ -53,6 +54,16 @@ def record(
         "failures": dict(failures),
         "claims": [_plain_claim(one) for one in judged],
     }
+
+
+def _work_seconds(results: Iterable[RowResult]) -> float:
+    """Of all trainings and samples; a training that rows share counts once."""
+    trainings = {
+        (result.name.partition("/")[2], str(result.settings.get("objective")), result.train_seconds)
+        for result in results
+    }
+    trained = sum(seconds or 0.0 for _, _, seconds in trainings)
+    return trained + sum(result.sample_seconds for result in results)
 
 
 def page(
@@ -97,8 +108,9 @@ def _how(record: Record) -> Iterator[str]:
     yield ""
     yield (
         f"Took {record['seconds']:.0f} s with {record['threads']} threads on {record['cores']} "
-        f"cores, less what was kept from an earlier run; motion_core {record['package_version']}, "
-        f"Python {record['python']}, {versions}."
+        "cores, less what was kept from an earlier run (all rows together: "
+        f"{record['work_seconds'] / 60:.0f} minutes of training and sampling on one core each); "
+        f"motion_core {record['package_version']}, Python {record['python']}, {versions}."
     )
 
 

@@ -1,20 +1,23 @@
-"""Carries out a benchmark and writes its report. Without a GPU the backbones go side by side."""
+"""Carries out a benchmark and writes its report. Without a GPU trainings go side by side."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
+from ..bases import base_defaults
 from ..bench.claims import judge_claims
 from ..bench.notes import read_notes
 from ..bench.paper_claims import CLAIMS
 from ..bench.pictures import write_pictures
 from ..bench.plans import places_of
 from ..bench.report import page, record
-from ..bench.rows import Plan
+from ..bench.rows import BASES, Plan, Row
 from ..bench.run import Bench
 from ..events import Event, Started
 from ..files import replacing
@@ -25,6 +28,8 @@ from .run_folder import writable_folder
 from .side_by_side import side_by_side
 from .terminal import Terminal, say
 
+PROCESSES = 4
+"""At the most: each takes about 2 GB."""
 INTERRUPTED = 130
 FAILED = 2
 
@@ -63,21 +68,40 @@ def run_bench(plan: Plan, output: Path, cache: Path, *, device: str, command: st
 
 def _measure(plan: Plan, cache: Path, device: str, terminal: Terminal) -> dict[str, str]:
     """Measures all rows into the cache; returns the reason by name for those that failed."""
-    halves = [
-        dataclasses.replace(plan, rows=[row for row in plan.rows if row.backbone == backbone])
-        for backbone in dict.fromkeys(row.backbone for row in plan.rows)
-    ]
-    if chosen_device(device).type != "cpu" or len(halves) == 1:
+    shares = _shares(plan, min(torch.get_num_threads(), PROCESSES))
+    if chosen_device(device).type != "cpu" or len(shares) == 1:
         return _failures(plan, cache, device, terminal)
-    each = side_by_side(_failures, [(half, cache, device) for half in halves])
+    each = side_by_side(_failures, [(share, cache, device) for share in shares])
     return {name: reason for failures in each for name, reason in failures.items()}
+
+
+def _shares(plan: Plan, count: int) -> list[Plan]:
+    """The plan in at most `count` parts of about as many training steps; rows that may share a
+    training are together and in their order.
+    """
+    groups: dict[tuple[str, str, str | None], list[Row]] = {}
+    for row in plan.rows:
+        groups.setdefault((row.backbone, row.motion, row.variant.objective), []).append(row)
+    shares: list[list[Row]] = [[] for _ in range(min(count, len(groups)))]
+    for rows in sorted(groups.values(), key=_steps, reverse=True):
+        min(shares, key=_steps).extend(rows)
+    return [dataclasses.replace(plan, rows=rows) for rows in shares]
+
+
+def _steps(rows: Sequence[Row]) -> int:
+    """Of all trainings, if no row shares one."""
+    return sum(
+        int(base_defaults(BASES[row.backbone]).train_with(row.variant.objective)["steps"])  # type: ignore[call-overload]
+        for row in rows
+        if row.variant.objective
+    )
 
 
 def _failures(
     plan: Plan, cache: Path, device: str, terminal: Terminal | None = None
 ) -> dict[str, str]:
-    """terminal: None makes a labelled one, in a process of several."""
-    terminal = terminal or Terminal(label=plan.rows[0].backbone)
+    """terminal: None makes one that shares the screen, in a process of several."""
+    terminal = terminal or Terminal(label="bench")
     bench = Bench(plan, cache, chosen_device(device), terminal.line, _Progress(terminal))
     _, failures = bench.run()
     return failures

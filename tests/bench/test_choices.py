@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from motion_core.bench import code_digest as digests
 from motion_core.bench.code_digest import code_digest
 from motion_core.bench.plans import PROMPTS, chosen, default_plan
 from motion_core.bench.subjects import POOL, subjects_for
+from motion_core.cli.bench_run import _shares, _steps
 from motion_core.cli.demo_run import SUBJECTS
 from motion_core.errors import SettingsError
 from motion_core.shape_world.references import WORN
@@ -97,3 +99,20 @@ def test_the_digest_of_a_method_reaches_the_sampler_but_no_other_method() -> Non
     read = digests.modules_read(["motion_core.objectives.motion_director", "motion_core.trainer"])
     assert {"motion_core.noise", "motion_core.adapters.lora"} <= set(read)
     assert "motion_core.objectives.motion_inversion" not in read
+
+
+def test_shares_hold_every_row_once_and_keep_those_of_one_training_together() -> None:
+    plan = default_plan()
+    shares = _shares(plan, 2)
+    assert sorted(r.name for s in shares for r in s.rows) == sorted(r.name for r in plan.rows)
+    assert abs(_steps(shares[0].rows) - _steps(shares[1].rows)) < 420  # one training's, at the most
+    for share in shares:
+        groups = {(r.backbone, r.motion, r.variant.objective) for r in share.rows}
+        others = {
+            (r.backbone, r.motion, r.variant.objective)
+            for other in shares
+            if other is not share
+            for r in other.rows
+        }
+        assert not groups & others
+    assert [len(share.rows) for share in _shares(dataclasses.replace(plan, rows=()), 2)] == []
