@@ -1,4 +1,4 @@
-"""How much is measured: about five minutes on two cores, about fifty, or everything.
+"""How much is measured: about six minutes on two cores, about 55, or everything.
 
 Every plan has the base's row beside the rows of its backbone and motion.
 """

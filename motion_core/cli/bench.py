@@ -19,7 +19,7 @@ EXAMPLES = """examples:
 
 Trains each method on reference clips of shape world, samples other subjects, and reads from the
 pixels how well motion and looks came out: means with 95 % intervals, and beside each row what its
-paper claims and whether it holds here. About 50 minutes on two cores; 5 with --quick.
+paper claims and whether it holds here. About 55 minutes on two cores; 6 with --quick.
 It leaves results.json, results.md and results/MOTION.png. Finished rows and trainings are kept in
 --cache: a benchmark that was stopped goes on where it was, and what has changed since (settings,
 weights, code) is measured anew."""
