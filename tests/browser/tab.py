@@ -80,7 +80,7 @@ class Tab:
         found = f"{NODES}.find((n) => n.title === '{title}')"
         self.page.wait_for_function(found)
         if self.page.evaluate(f"{found}.flags.ghost === true"):
-            self.page.mouse.move(*FREE_PLACE, steps=5)
+            self.page.wait_for_function(CLEAR, arg=list(FREE_PLACE))
             self.page.mouse.click(*FREE_PLACE)
             self.page.wait_for_function(f"!{found}.flags.ghost")
 
@@ -116,9 +116,12 @@ class Tab:
         return number(self.text_of(".sample figcaption"))
 
     def points_drawn(self) -> int:
-        """Of the first curve's average: one for each step of a short run."""
-        path = self.panel.locator(".average").first.get_attribute("d") or ""
-        return path.count("M") + path.count("L")
+        """Of the longest curve: one for each step of a short run. MotionDirector leaves its spatial
+        term out in some steps.
+        """
+        curves = self.panel.locator(".average").all()
+        paths = [curve.get_attribute("d") or "" for curve in curves]
+        return max((path.count("M") + path.count("L") for path in paths), default=0)
 
     def said(self) -> list[str]:
         """All that the header has said since the page was loaded, in order."""
@@ -180,6 +183,9 @@ FIT = """() => {
 
 NODES = "window.app.canvas.graph.nodes"
 TRAIN = f"{NODES}.find((n) => n.type === 'TrainMotionAdapter')"
+
+# Whether a dialog that closes is out of the way.
+CLEAR = "([x, y]) => document.elementFromPoint(x, y).id === 'graph-canvas'"
 
 VALUES = """([title, name]) => {
   const node = window.app.canvas.graph.nodes.find((n) => n.title === title)
