@@ -144,6 +144,7 @@ def test_pause_lets_the_queue_go_first_and_goes_on(
     (run,) = [
         run for run in server.get("/motion_adapters/runs")["runs"] if run["title"] == "paused"
     ]
+    tab.until(lambda: run["prompt_id"] in server.get("/history"))
     history = list(server.get("/history"))
     assert history.index(between) < history.index(run["prompt_id"])
     assert run["part"] == 2
