@@ -57,9 +57,19 @@ def watched_run(
         title=title,
         memory_total=_memory_total(),
     )
-    kept = {"output": dict(prompt), "workflow": workflow} if prompt else None
+    kept = {"output": _queueable(prompt), "workflow": workflow} if prompt else None
     with run_registry().watch(folder, origin, kept) as run:
         yield run
+
+
+def _queueable(prompt: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The prompt as a page queues it: ComfyUI notes in it what a node's inputs were recognised by,
+    which for "new" is a number that JSON has not.
+    """
+    return {
+        node: {name: value for name, value in entry.items() if name != "is_changed"}
+        for node, entry in prompt.items()
+    }
 
 
 def workflow_id(extra_pnginfo: Mapping[str, Any] | None) -> str:

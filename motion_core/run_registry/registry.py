@@ -56,12 +56,12 @@ class RunRegistry:
         """
         run = LiveRun(folder, origin)
         run.feed = self._feed(run)
-        if prompt is not None:
-            write_json(folder / PROMPT, prompt)
         with self._lock:
             self._live[folder.name] = run
         run.feed.changed()
         try:
+            if prompt is not None:
+                write_json(folder / PROMPT, prompt)
             yield run
         except self.cancelling:
             run.over("cancelled")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.comfyui.server import Server
+from tests.comfyui.test_training import prompt
 
 RUNS = "/motion_adapters/runs"
 
@@ -48,3 +49,15 @@ def test_bad_input(server: Server, method: str, path: str, status: int) -> None:
     code, answer = refused(server, method, RUNS + path)
     assert (code, list(answer)) == (status, ["error"])
     assert answer["error"]
+
+
+@pytest.mark.timeout(900)
+def test_a_run_that_is_asked_for_anew_each_time_keeps_what_to_queue(server: Server) -> None:
+    """ComfyUI marks such a node's inputs with a number that JSON has not."""
+    for part in (1, 2):
+        assert server.run(prompt("anew", steps=1, resume="new"), 400.0).error is None, part
+    runs = [run for run in server.get(RUNS)["runs"] if run["title"] == "anew"]
+    assert [run["state"] for run in runs] == ["finished", "finished"]
+    kept = server.get(f"{RUNS}/{runs[0]['id']}/prompt")["output"]
+    assert kept["3"]["inputs"]["resume"] == "new"
+    assert all(set(node) <= {"class_type", "inputs", "_meta"} for node in kept.values())
