@@ -13,9 +13,11 @@ from pathlib import Path
 
 from motion_core.shape_world.references import DEMO_CLIP
 
-# By node type: the widget's place and the folder that its files lie in.
-FILES = {
+# By node type: the widget's place, or its name where a node keeps them by name, and the folder that
+# its files lie in.
+FILES: dict[str, tuple[int | str, str]] = {
     "LoadVideo": (0, "input"),
+    "VHS_LoadVideo": ("video", "input"),
     "LoadMotionAdapter": (0, "models/motion_adapters"),
     "LoadZeroScope": (0, "models"),
 }
