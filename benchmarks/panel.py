@@ -1,108 +1,136 @@
-"""What the training panel costs the training.
+"""What the training panel costs the training, in a real ComfyUI with its real page.
 
-`python -m benchmarks.panel` writes benchmarks/panel.json in a few minutes on two cores. CPU time,
-not the clock's, so that other work on the machine does not count. Training: MotionDirector on shape
-world's AnimateDiff form, at the size of the shipped workflows. Panel: all that the server does more
-for a page that follows: the event sink at every step, the messages, and for each message an answer
-to "this run since step S" and, every ten seconds, one to the list of runs.
+`python -m benchmarks.panel` writes benchmarks/panel.json in about a quarter of an hour on two
+cores; it needs what tests/browser needs (COMFYUI_PATH, COMFYUI_PYTHON, playwright, a Chromium).
+
+One training goes on all the time: MotionDirector on shape world's AnimateDiff form, the shipped
+workflow. The page with the panel is opened and closed in turn, so that each block of steps with it
+has a neighbour without it. The server has one core to itself and the browser the other, as training
+has on a GPU: what is left for the panel to cost is the messages, the answers to the page's
+questions, and the interpreter's lock that they share with the training.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+import statistics
 import tempfile
+import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import torch
+import numpy as np
+from playwright.sync_api import sync_playwright
 
-from motion_core.bases import load_base
-from motion_core.clips import ClipSettings, load_clips
-from motion_core.encoding import encode_clips, release_encoders
-from motion_core.events import Event, Request, Started, StepDone, ignore_events
-from motion_core.objectives.motion_director import MotionDirector
-from motion_core.run_registry.folder import RunOrigin
-from motion_core.run_registry.registry import SECONDS_BETWEEN_MESSAGES, RunRegistry
-from motion_core.shape_world import base as shape_world
-from motion_core.train_settings import TrainSettings
-from motion_core.trainer import train
+from motion_core.run_records import METRICS
+from tests.browser.conftest import launched
+from tests.browser.tab import Tab, workflow
+from tests.comfyui.place import place
+from tests.comfyui.server import Server, serve
 
-STEPS = 30
-HISTORY = 5000
-LIST_EVERY = 10.0
+SERVER_CORE, BROWSER_CORE = 0, 1
+PAIRS = 16
+BLOCK_SECONDS = 20.0
+SETTLE_SECONDS = 5.0  # after the page was opened or closed, not counted
+RESAMPLES = 10_000
+
+
+class StepTimes:
+    """When each step's line came into the run's metrics, to 5 ms: a thread that looks."""
+
+    def __init__(self, metrics: Path) -> None:
+        self.times: list[float] = []
+        self._metrics = metrics
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self) -> None:
+        with self._metrics.open("rb") as file:
+            while True:
+                new, now = file.read().count(b"\n"), time.monotonic()
+                self.times.extend([now] * new)
+                time.sleep(0.005)
+
+    def step_seconds(self, block_seconds: float) -> float:
+        """The mean of the steps in the time that follows now."""
+        first = len(self.times)
+        time.sleep(block_seconds)
+        times = self.times[first:]
+        return (times[-1] - times[0]) / (len(times) - 1)
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        step = training_seconds(Path(folder) / "plain")
-        sink, message, answer, listing = panel_seconds(Path(folder) / "runs")
-    # A step of this many CPU seconds takes about as long on the clock, on one thread.
-    messages = min(1.0, step / SECONDS_BETWEEN_MESSAGES)
-    more = sink + messages * (message + answer) + step / LIST_EVERY * listing
-    result = {
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        with on_core(SERVER_CORE), serve(place(os.environ), Path(folder)) as server:
+            with on_core(BROWSER_CORE):
+                browser = launched(playwright)
+                pairs = list(measured(Tab(browser, server), server, Path(folder)))
+                browser.close()
+    Path(__file__).with_suffix(".json").write_text(json.dumps(report(pairs), indent=2) + "\n")
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Processes that are started meanwhile, and this thread, run on this core alone."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def measured(tab: Tab, server: Server, folder: Path) -> Iterator[tuple[float, float]]:
+    """Pairs of seconds a step, without and with the page. Every other pair begins with the page."""
+    tab.drop(workflow(folder, "costs", steps=100_000, sample_every=0, save_every=0))
+    tab.run()
+    tab.until(lambda: tab.step() >= 2)
+    tab.button("Sample now").click()
+    tab.until(lambda: tab.sample() > 0)
+    (metrics,) = (server.output / "motion_training").glob(f"*/{METRICS}")
+    steps = StepTimes(metrics)
+    for number in range(PAIRS):
+        found = {shown: block(tab, steps, shown) for shown in in_turn(number)}
+        yield found[False], found[True]
+
+
+def in_turn(number: int) -> tuple[bool, bool]:
+    return (False, True) if number % 2 else (True, False)
+
+
+def block(tab: Tab, steps: StepTimes, shown: bool) -> float:
+    """Seconds a step with the page shown, or with none."""
+    if shown:
+        tab.load()
+        tab.look()
+        tab.until(lambda: tab.step() > 0 and tab.sample() > 0)
+    else:
+        tab.page.goto("about:blank")
+    time.sleep(SETTLE_SECONDS)
+    return steps.step_seconds(BLOCK_SECONDS)
+
+
+def report(pairs: Sequence[tuple[float, float]]) -> dict[str, object]:
+    """percent: how much longer steps are with the page: the median of the pairs, and an interval
+    that holds 95 % of the medians of pairs drawn again with replacement.
+    """
+    without, shown = np.array(pairs).T
+    percent = 100 * (shown / without - 1)
+    draws = np.random.default_rng(0).choice(percent, (RESAMPLES, len(percent)))
+    low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
+    return {
         "command": "python -m benchmarks.panel",
         "machine": platform.processor() or platform.machine(),
-        "step_ms": 1000 * step,
-        "sink_ms": 1000 * sink,
-        "message_ms": 1000 * message,
-        "answer_ms": 1000 * answer,
-        "list_ms": 1000 * listing,
-        "panel_percent": 100 * more / step,
+        "pairs": len(pairs),
+        "step_ms_without": 1000 * statistics.median(without),
+        "step_ms_with": 1000 * statistics.median(shown),
+        "percent": statistics.median(percent),
+        "percent_95": [low, high],
+        "percents": [round(value, 3) for value in percent],
     }
-    Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
-
-
-def training_seconds(folder: Path) -> float:
-    """CPU seconds of a step without a panel."""
-    backbone = load_base("shape-world-animatediff")
-    clip = Path(shape_world.__file__).parent / "clips" / "zigzag.mp4"
-    latents = encode_clips(backbone, load_clips(clip, ClipSettings(frames=16), None))
-    release_encoders(backbone)
-    settings = TrainSettings(steps=STEPS, save_every=0, checkpointing=False)
-    began = time.process_time()
-    train(backbone, latents, MotionDirector(), settings, folder, ignore_events)
-    return (time.process_time() - began) / STEPS
-
-
-def panel_seconds(root: Path) -> tuple[float, float, float, float]:
-    """CPU seconds of one step's event, one message, one answer, one list of 20 runs."""
-    sent: list[dict[str, Any]] = []
-    registry = RunRegistry(root, lambda shown: sent.append(json.loads(json.dumps(shown))))
-    for number in range(20):
-        with registry.watch(root / f"run-{number}", RunOrigin(node_id="1", prompt_id="")):
-            pass
-    with registry.watch(root / "live", RunOrigin(node_id="1", prompt_id="")) as run:
-        feed, run.feed = run.feed, None
-        run(Started(step=0, total=HISTORY, resumed=False, settings={}))
-        sink = cpu(lambda step: told(run, step), HISTORY)
-        assert feed is not None
-        message = cpu(lambda _: feed.send(), 200)
-        answer = cpu(lambda _: json.dumps(registry.run("live", HISTORY - 10)), 200)
-        listing = cpu(lambda _: json.dumps(registry.runs()), 20)
-    return sink, message, answer, listing
-
-
-def told(run: Any, step: int) -> Request | None:
-    event: Event = StepDone(
-        step=step + 1,
-        total=HISTORY,
-        losses={"spatial": 0.1, "temporal": 0.2},
-        learning_rate=1e-4,
-        grad_norm=1.0,
-        seconds=0.2,
-        memory_bytes=2**30,
-    )
-    return run(event)
-
-
-def cpu(act: Any, times: int) -> float:
-    began = time.process_time()
-    for number in range(times):
-        act(number)
-    return (time.process_time() - began) / times
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from .errors import FormatError
 from .events import StepDone
 from .files import replacing
 
+METRICS = "metrics.jsonl"  # in a run folder: a line for each step
+
 RunState = Literal["running", "finished", "cancelled", "failed"]
 
 
@@ -43,7 +45,7 @@ def append_metrics(run_folder: Path, done: StepDone) -> None:
         "seconds": done.seconds,
         "memory_bytes": done.memory_bytes,
     }
-    with (run_folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+    with (run_folder / METRICS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
 
 
@@ -53,7 +55,7 @@ def read_metrics(run_folder: Path, since: int = 0) -> list[dict[str, Any]]:
     A last line that was cut short by a kill is left out. Raises FormatError if another line is not
     JSON.
     """
-    path = run_folder / "metrics.jsonl"
+    path = run_folder / METRICS
     if not path.exists():
         return []
     whole_lines = path.read_text(encoding="utf-8").split("\n")[:-1]
@@ -68,7 +70,7 @@ def truncate_metrics(run_folder: Path, step: int) -> None:
     """Forgets the steps after `step`, which a resumed run does again."""
     rows = [row for row in read_metrics(run_folder) if row["step"] <= step]
     lines = (json.dumps(row, sort_keys=True, allow_nan=False) + "\n" for row in rows)
-    with replacing(run_folder / "metrics.jsonl") as partial:
+    with replacing(run_folder / METRICS) as partial:
         partial.write_text("".join(lines), encoding="utf-8")
 
 

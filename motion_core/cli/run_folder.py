@@ -14,10 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import MotionError
+from ..run_records import METRICS
 
 ADAPTER = "adapter.safetensors"
 SETTINGS = "adapter.json"
-RECORDS = ("state.json", "settings.json", "metrics.jsonl")
+RECORDS = ("state.json", "settings.json", METRICS)
 FOLDERS = ("checkpoints", "samples")
 
 

@@ -16,13 +16,14 @@ from typing import Any
 
 from ..errors import FormatError, MotionError
 from ..files import replacing
+from ..run_records import METRICS
 from .curves import Curves
 from .folder import read_object
 from .stats import Stats
 
 logger = logging.getLogger(__name__)
 
-METRICS, HISTORY = "metrics.jsonl", "history.json"
+HISTORY = "history.json"
 FORMAT = 1
 _LINES = 1000
 

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { CHAIN, placesRightOf, slotOf } from '../../web/lib/apply_nodes.js'
 import { movedIndex, staysInPanel } from '../../web/lib/keyboard.js'
 import { news } from '../../web/lib/news.js'
+import { locatorId, saidHeight, saidIn } from '../../web/lib/node_texts.js'
 import { executionIds, runOfNode } from '../../web/lib/node_ids.js'
 import { hasGraph, promptToGoOn } from '../../web/lib/prompts.js'
 import { sampleShown } from '../../web/lib/sample_choice.js'
@@ -138,4 +139,25 @@ test('every join of the apply nodes comes from a node before it', () => {
 test('a slot is found by its type', () => {
   assert.equal(slotOf([{ name: 'a', type: 'IMAGE' }, { name: 'b', type: 'MOTION_BASE' }], 'MOTION_BASE'), 1)
   assert.equal(slotOf(undefined, 'IMAGE'), -1)
+})
+
+test('a node says all texts of its output', () => {
+  assert.equal(saidIn({ text: ['one', 'two'] }), 'one\n\ntwo')
+  assert.equal(saidIn({ text: 'one' }), 'one')
+  assert.equal(saidIn({ images: [] }), '')
+  assert.equal(saidIn(undefined), '')
+})
+
+test('what a node says has the height of its wrapped lines, up to a most', () => {
+  assert.equal(saidHeight('', 400), 0)
+  // (400 - 54) / 7.25 = 47 characters a line.
+  assert.equal(saidHeight('x'.repeat(47), 400), 14 + 17)
+  assert.equal(saidHeight(`${'x'.repeat(48)}\n\ny`, 400), 14 + 4 * 17)
+  assert.equal(saidHeight('\n'.repeat(500), 400), 14 + 24 * 17)
+})
+
+test('outputs are kept by the subgraph that a node lies in', () => {
+  const root = { id: 'r', nodes: [] }
+  assert.equal(locatorId(root, root, 4), '4')
+  assert.equal(locatorId(root, { id: 'uuid', nodes: [] }, 4), 'uuid:4')
 })
