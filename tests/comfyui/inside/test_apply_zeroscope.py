@@ -7,7 +7,7 @@ The core merges what is here added to the layers' outputs, which rounds otherwis
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import comfy.model_management
@@ -16,132 +16,43 @@ import pytest
 import torch
 from comfy.model_management import InterruptProcessingException
 from comfy.model_patcher import ModelPatcher
-from motion_adapters.nodes.apply_zeroscope import ApplyMotionToZeroScope
 from motion_adapters.nodes.comfy_models.image_model import image_model
 from motion_adapters.nodes.comfy_models.native import sample_objects
 from motion_adapters.nodes.comfy_models.zeroscope import zeroscope_model
-from motion_adapters.nodes.sockets import Motion
 from torch import Tensor, nn
 
-from motion_core.adapter_file import AdapterInfo
-from motion_core.adapters.base import Adapter, Scope
-from motion_core.adapters.embedding_sites import embedding_sites
-from motion_core.adapters.embeddings import BlockEmbedding, EmbeddingAdapter
-from motion_core.adapters.injector import InjectorAdapter, injector_sites
+from motion_core.adapters.base import Adapter
 from motion_core.adapters.lora_adapter import LoraAdapter
 from motion_core.adapters.lora_keys import LoraPair, to_peft_keys
 from motion_core.adapters.verb import VerbAdapter
-from motion_core.adapters.weights import WeightsAdapter
-from motion_core.backbones.base import Family
-from motion_core.backbones.depth import (
-    spatial_attention_parameter_names,
-    temporal_parameter_names,
-)
 from motion_core.backbones.zeroscope import ZeroScope
 from motion_core.encoding import encode_prompts
 from motion_core.errors import AdapterError
-from motion_core.shape_world.base import ANIMATEDIFF, ZEROSCOPE, load_shape_world
-from tests.comfyui.inside.zeroscope_sampling import (
-    FRAMES,
+from motion_core.shape_world.base import ANIMATEDIFF, load_shape_world
+from tests.comfyui.inside.motions import (
+    a_lora,
+    an_embedding,
+    an_injector,
+    on_zeroscope,
+    whole_weights,
+)
+from tests.comfyui.inside.sampling import (
     PROMPT,
     core_sampled,
     distance,
-    load_base,
     sampled,
+    zeroscope_base,
 )
 
 
 @pytest.fixture(scope="module")
 def backbone() -> ZeroScope:
-    return load_base()
+    return zeroscope_base()
 
 
 @pytest.fixture
 def model(backbone: ZeroScope) -> ModelPatcher:
     return zeroscope_model(backbone)
-
-
-def applied(
-    model: ModelPatcher,
-    adapters: Mapping[str, Adapter],
-    temporal: float = 1.0,
-    spatial: float = 1.0,
-    end: float = 1.0,
-    clip: Any = None,
-    family: Family = "zeroscope",
-) -> Any:
-    """What the node gives: (MODEL, CLIP)."""
-    with torch.inference_mode():
-        output = ApplyMotionToZeroScope.execute(
-            model, (motion(adapters, family),), temporal, spatial, end, clip
-        )
-    return output.args
-
-
-def motion(adapters: Mapping[str, Adapter], family: Family) -> Motion:
-    info = AdapterInfo(
-        method="motion_director",
-        settings={},
-        parametrisation="lora",
-        family=family,
-        version=ZEROSCOPE if family == "zeroscope" else ANIMATEDIFF,
-        rank=2,
-        sites=(),
-        frames=FRAMES,
-        width=64,
-        height=64,
-        fps=8.0,
-        prompts=(PROMPT,),
-        steps=1,
-        reference_hash="",
-        licence="",
-        package_version="",
-        shown=tuple(adapters),
-    )
-    return Motion(name="zigzag", info=info, adapters=adapters)
-
-
-def a_lora(backbone: ZeroScope, scope: Scope = "temporal", seed: int = 0) -> LoraAdapter:
-    rng = torch.Generator().manual_seed(seed)
-    names = {"temporal": backbone.temporal_linears, "spatial": backbone.spatial_linears}[scope]()
-    pairs = {}
-    for name in names:
-        rows, columns = backbone.unet.get_submodule(name).weight.shape
-        down = torch.randn(2, columns, generator=rng) / columns**0.5
-        pairs[name] = LoraPair(down, 0.2 * torch.randn(rows, 2, generator=rng))
-    return LoraAdapter(scope=scope, family="zeroscope", pairs=pairs)
-
-
-def whole_weights(backbone: ZeroScope, scope: Scope) -> WeightsAdapter:
-    """Temporal transformers and convolutions, norms and biases too; or spatial self-attention."""
-    rng = torch.Generator().manual_seed(1)
-    find = temporal_parameter_names if scope == "temporal" else spatial_attention_parameter_names
-    deltas = {
-        name: 0.02 * torch.randn(backbone.unet.get_parameter(name).shape, generator=rng)
-        for name in find(backbone.unet)
-    }
-    return WeightsAdapter(scope=scope, family="zeroscope", deltas=deltas)
-
-
-def an_embedding(backbone: ZeroScope) -> EmbeddingAdapter:
-    rng = torch.Generator().manual_seed(2)
-    blocks = {}
-    for site in embedding_sites(backbone.unet):
-        height, width = site.positions(8, 8)
-        qk = torch.randn(1, 1, FRAMES, site.channels, generator=rng)
-        v1, v2 = 0.5 * torch.randn(2, height, width, FRAMES, site.channels, generator=rng)
-        blocks[site.name] = BlockEmbedding(qk, v1, v2)
-    return EmbeddingAdapter(family="zeroscope", blocks=blocks)
-
-
-def an_injector(backbone: ZeroScope) -> InjectorAdapter:
-    rng = torch.Generator().manual_seed(4)
-    weights = {
-        name: 0.2 * torch.randn(channels, 5, generator=rng)
-        for name, channels in injector_sites(backbone.unet).items()
-    }
-    adapter = InjectorAdapter(scope="temporal", injection="add", weights=weights)
-    return adapter.with_image(torch.randn(1, 5, generator=rng))
 
 
 def assert_untouched(model: ModelPatcher) -> None:
@@ -157,7 +68,7 @@ def test_a_motion_plays_as_in_the_core(
     model: ModelPatcher, backbone: ZeroScope, strength: float, end: float
 ) -> None:
     lora = a_lora(backbone)
-    patched, clip = applied(model, {"m": lora}, temporal=strength, end=end)
+    patched, clip = on_zeroscope(model, {"m": lora}, temporal=strength, end=end)
     core = core_sampled(backbone, [(lora, strength)], end=end)
     assert clip is None
     assert distance(sampled(patched, backbone), core) < 1e-3
@@ -179,7 +90,7 @@ def test_every_kind_of_adapter_plays_as_in_the_core(
     model: ModelPatcher, backbone: ZeroScope, make: Callable[[ZeroScope], Adapter]
 ) -> None:
     adapter = make(backbone)
-    patched, _ = applied(model, {"m": adapter}, temporal=0.8, spatial=0.8)
+    patched, _ = on_zeroscope(model, {"m": adapter}, temporal=0.8, spatial=0.8)
     core = core_sampled(backbone, [(adapter, 0.8)])
     assert distance(sampled(patched, backbone), core) < 1e-3
     assert distance(core_sampled(backbone), core) > 0.02
@@ -189,7 +100,7 @@ def test_every_kind_of_adapter_plays_as_in_the_core(
 def test_motions_add_up(model: ModelPatcher, backbone: ZeroScope) -> None:
     """A LoRA and an embedding on the same projections, and looks, in one stack."""
     moves, embedding, looks = a_lora(backbone), an_embedding(backbone), a_lora(backbone, "spatial")
-    patched, _ = applied(model, {"a": moves, "b": embedding, "c": looks}, spatial=0.5)
+    patched, _ = on_zeroscope(model, {"a": moves, "b": embedding, "c": looks}, spatial=0.5)
     core = core_sampled(backbone, [(moves, 1.0), (embedding, 1.0), (looks, 0.5)])
     assert distance(sampled(patched, backbone), core) < 1e-3
 
@@ -200,14 +111,14 @@ def test_strength_zero_is_no_motion_bit_for_bit(model: ModelPatcher, backbone: Z
         "b": a_lora(backbone, "spatial"),
         "c": an_embedding(backbone),
     }
-    off, _ = applied(model, adapters, temporal=0.0, spatial=0.0)
+    off, _ = on_zeroscope(model, adapters, temporal=0.0, spatial=0.0)
     assert torch.equal(sampled(off, backbone, steps=2), sampled(model, backbone, steps=2))
 
 
 def test_the_given_model_is_untouched(model: ModelPatcher, backbone: ZeroScope) -> None:
     plain = sampled(model, backbone, steps=2)
     weights = {name: tensor.clone() for name, tensor in model.model.state_dict().items()}
-    patched, _ = applied(model, {"m": a_lora(backbone), "e": an_embedding(backbone)})
+    patched, _ = on_zeroscope(model, {"m": a_lora(backbone), "e": an_embedding(backbone)})
     moving = sampled(patched, backbone, steps=2)
     assert not torch.equal(moving, plain)
     assert_untouched(patched)
@@ -227,7 +138,7 @@ def test_an_exception_leaves_nothing_behind(
     def fail(*given: Any) -> Any:
         raise error
 
-    patched, _ = applied(model, {"a": a_lora(backbone), "b": an_embedding(backbone)})
+    patched, _ = on_zeroscope(model, {"a": a_lora(backbone), "b": an_embedding(backbone)})
     inside, between = patched.clone(), patched.clone()
     inside.set_model_attn2_patch(fail)
     between.set_model_sampler_post_cfg_function(fail)
@@ -246,7 +157,7 @@ def test_partial_load_and_comfyuis_lora_go_with_it(
     lora = {f"diffusion_model.{k}": tensor for k, tensor in to_peft_keys(looks.pairs).items()}
     with_looks, _ = comfy.sd.load_lora_for_models(model, None, lora, 0.7, 0.0)
     assert len(with_looks.patches) == len(looks.pairs)
-    patched, _ = applied(with_looks, {"m": moves})
+    patched, _ = on_zeroscope(with_looks, {"m": moves})
     assert distance(sampled(patched, backbone), core) < 1e-3
     patched.unpatch_model(torch.device("cpu"))
     patched.patch_model(torch.device("cpu"), lowvram_model_memory=patched.model_size() // 3)
@@ -260,7 +171,9 @@ def test_partial_load_and_comfyuis_lora_go_with_it(
 def test_motions_on_weights_of_other_dtypes(backbone: ZeroScope, dtype: torch.dtype) -> None:
     """Hooks compute in the dtype of the activations, so a motion moves what its base makes."""
     model = zeroscope_model(backbone, dtype)
-    patched, _ = applied(model, {"m": a_lora(backbone), "w": whole_weights(backbone, "temporal")})
+    patched, _ = on_zeroscope(
+        model, {"m": a_lora(backbone), "w": whole_weights(backbone, "temporal")}
+    )
     moving = sampled(patched, backbone, steps=2)
     assert moving.isfinite().all()
     assert distance(moving, sampled(model, backbone, steps=2)) > 0.02
@@ -268,20 +181,20 @@ def test_motions_on_weights_of_other_dtypes(backbone: ZeroScope, dtype: torch.dt
 
 def test_a_motion_of_another_family_is_refused(model: ModelPatcher, backbone: ZeroScope) -> None:
     with pytest.raises(AdapterError, match="zigzag: The adapter was trained on animatediff"):
-        applied(model, {"m": a_lora(backbone)}, family="animatediff")
+        on_zeroscope(model, {"m": a_lora(backbone)}, family="animatediff")
 
 
 def test_another_model_is_refused(backbone: ZeroScope) -> None:
     other = image_model(load_shape_world(ANIMATEDIFF))  # type: ignore[arg-type]
     with pytest.raises(AdapterError, match=r"expected ZeroScope's\. Connect the MODEL of Load"):
-        applied(other, {"m": a_lora(backbone)})
+        on_zeroscope(other, {"m": a_lora(backbone)})
 
 
 def test_an_adapter_of_other_layers_is_refused(model: ModelPatcher, backbone: ZeroScope) -> None:
     pairs = {"down_blocks.7.nothing": LoraPair(torch.zeros(2, 4), torch.zeros(4, 2))}
     odd = LoraAdapter(scope="temporal", family="zeroscope", pairs=pairs)
     with pytest.raises(AdapterError, match=r"no layer down_blocks\.7\.nothing"):
-        applied(model, {"m": odd})
+        on_zeroscope(model, {"m": odd})
 
 
 def encoded(clip: Any, prompt: str) -> Tensor:
@@ -307,13 +220,13 @@ def test_a_verb_changes_the_clip(backbone: ZeroScope, caplog: pytest.LogCaptureF
     plain = encode_prompts(backbone, [PROMPT])
     with verb.applied(backbone, 0.5):
         core = encode_prompts(backbone, [PROMPT])
-    _, changed = applied(model, {"v": verb}, temporal=0.5, clip=clip)
+    _, changed = on_zeroscope(model, {"v": verb}, temporal=0.5, clip=clip)
     length = core.shape[1]
     assert distance(encoded(changed, PROMPT)[:, :length], core) < 1e-4
     assert distance(encoded(clip, PROMPT)[:, :length], plain) < 1e-4
     assert distance(core, plain) > 0.1
     with caplog.at_level(logging.WARNING):
-        assert applied(model, {"v": verb})[1] is None
+        assert on_zeroscope(model, {"v": verb})[1] is None
     assert "no CLIP is connected" in caplog.text
 
 

@@ -16,14 +16,14 @@ from torch import Tensor
 from motion_core.backbones.architecture import ZEROSCOPE_SCHEDULER
 from motion_core.backbones.components import load_scheduler
 from motion_core.backbones.zeroscope import ZeroScope
-from tests.comfyui.inside.test_apply_zeroscope import a_lora, applied
-from tests.comfyui.inside.zeroscope_sampling import (
+from tests.comfyui.inside.motions import a_lora, on_zeroscope
+from tests.comfyui.inside.sampling import (
     SEED,
     core_sampled,
     diffusers_sampled,
     distance,
-    load_base,
     sampled,
+    zeroscope_base,
 )
 
 SHORT: dict[str, Any] = {"frames": 4, "steps": 2}
@@ -47,7 +47,7 @@ def random_weights(unet: UNet3DConditionModel) -> UNet3DConditionModel:
 @pytest.fixture(scope="module")
 def backbone() -> ZeroScope:
     """Its timesteps are those of ComfyUI's scheduler "simple", and it ends at z_0."""
-    small = load_base()
+    small = zeroscope_base()
     with torch.device("meta"):
         unet = UNet3DConditionModel(cross_attention_dim=1024, attention_head_dim=64)
     changes = {"timestep_spacing": "trailing", "set_alpha_to_one": True}
@@ -88,7 +88,7 @@ def test_a_motion_plays_as_in_the_core(
     backbone: ZeroScope, prompts: dict[str, Any], embeds: Tensor, plain: Tensor
 ):
     lora = a_lora(backbone)
-    patched, _ = applied(zeroscope_model(backbone), {"m": lora}, temporal=0.8)
+    patched, _ = on_zeroscope(zeroscope_model(backbone), {"m": lora}, temporal=0.8)
     ours = sampled(patched, backbone, **SHORT, **prompts)
     core = core_sampled(backbone, [(lora, 0.8)], **SHORT, embeds=embeds)
     size = float(core.abs().max())

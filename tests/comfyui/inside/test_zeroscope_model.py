@@ -13,13 +13,6 @@ import comfy.sd
 import comfy_extras.nodes_freelunch
 import pytest
 import torch
-from comfy.context_windows import (
-    ContextFuseMethods,
-    ContextSchedules,
-    IndexListContextHandler,
-    get_matching_context_schedule,
-    get_matching_fuse_method,
-)
 from comfy.model_patcher import ModelPatcher
 from motion_adapters.nodes.comfy_models.zeroscope import zeroscope_model
 from torch import Tensor
@@ -27,8 +20,9 @@ from torch import Tensor
 from motion_core.backbones.zeroscope import ZeroScope
 from motion_core.encoding import encode_prompts
 from motion_core.errors import MotionError
-from tests.comfyui.inside import zeroscope_sampling
-from tests.comfyui.inside.zeroscope_sampling import (
+from tests.comfyui.inside import sampling
+from tests.comfyui.inside.motions import windows
+from tests.comfyui.inside.sampling import (
     FRAMES,
     NEGATIVE,
     PROMPT,
@@ -36,15 +30,15 @@ from tests.comfyui.inside.zeroscope_sampling import (
     core_sampled,
     diffusers_sampled,
     distance,
-    load_base,
     sampled,
+    zeroscope_base,
 )
 from tests.tiny import tiny_zeroscope
 
 
 @pytest.fixture(scope="module")
 def backbone() -> ZeroScope:
-    return load_base()
+    return zeroscope_base()
 
 
 @pytest.fixture
@@ -108,7 +102,7 @@ def test_apply_model_gives_the_clean_latents(prediction: str):
 
 @pytest.mark.parametrize("zero_terminal_snr", [False, True])
 def test_ksampler_is_the_cores_sampler_and_diffusers(zero_terminal_snr: bool):
-    base = load_base(zero_terminal_snr)
+    base = zeroscope_base(zero_terminal_snr)
     ours = sampled(zeroscope_model(base), base)
     assert distance(ours, core_sampled(base)) < 1e-3
     assert distance(ours, diffusers_sampled(base)) < 1e-3
@@ -120,7 +114,7 @@ def test_ksampler_starts_from_noise_alone(
 ):
     """Any noise: what the first step leaves of a large σ is no more than rounding."""
     assert float(backbone.scheduler.alphas_cumprod[-1]) == 0.0
-    monkeypatch.setattr(zeroscope_sampling, "SEED", seed)
+    monkeypatch.setattr(sampling, "SEED", seed)
     assert distance(sampled(model, backbone), core_sampled(backbone)) < 1e-4
 
 
@@ -281,16 +275,6 @@ def test_freeu_runs(model: ModelPatcher, backbone: ZeroScope):
     assert not torch.equal(sampled(halved, backbone, steps=1), plain)
 
 
-def context_windows(length: int, overlap: int) -> IndexListContextHandler:
-    return IndexListContextHandler(
-        context_schedule=get_matching_context_schedule(ContextSchedules.STATIC_STANDARD),
-        fuse_method=get_matching_fuse_method(ContextFuseMethods.PYRAMID),
-        context_length=length,
-        context_overlap=overlap,
-        dim=0,
-    )
-
-
 def test_context_windows(model: ModelPatcher, backbone: ZeroScope):
     """A window as long as the video is the video; of shorter ones the network never sees the whole
     (newer ComfyUI puts one frame before a window).
@@ -303,7 +287,7 @@ def test_context_windows(model: ModelPatcher, backbone: ZeroScope):
 
     windowed = model.clone()
     windowed.set_model_unet_function_wrapper(watch)
-    windowed.model_options["context_handler"] = context_windows(8, 4)
+    windowed.model_options["context_handler"] = windows(8, 4)
     assert torch.equal(sampled(windowed, backbone, steps=2), sampled(model, backbone, steps=2))
     lengths.clear()
     longer = sampled(windowed, backbone, frames=16, steps=2)

@@ -1,4 +1,4 @@
-"""One video, sampled by ComfyUI and by the core: shape world's UNet3D, the same noise, prompts and
+"""One video, sampled by ComfyUI and by the core: shape world's bases, the same noise, prompts and
 timesteps. Latents are (F, C, h, w), scaled as the core's.
 """
 
@@ -16,31 +16,44 @@ from torch import Tensor
 
 import nodes
 from motion_core.adapters.base import Adapter
+from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.zeroscope import ZeroScope
 from motion_core.encoding import encode_prompts
 from motion_core.pipeline import apply_adapters, taking_off
 from motion_core.sampler import SampleSettings, ddim_sample
-from motion_core.shape_world.base import ZEROSCOPE, load_shape_world
+from motion_core.shape_world.base import ANIMATEDIFF, ZEROSCOPE, load_shape_world
 
 FRAMES, STEPS, GUIDANCE, SEED = 8, 10, 4.0, 3
 PROMPT, NEGATIVE = "a red circle moving right on a blue background", ""
 
+Backbone = AnimateDiff | ZeroScope
 Conditioning = list[list[Any]]
 
 
-def load_base(zero_terminal_snr: bool = True) -> ZeroScope:
+def animatediff_base(zero_terminal_snr: bool = True) -> AnimateDiff:
+    """As `zeroscope_base`."""
+    base = load_shape_world(ANIMATEDIFF)
+    assert isinstance(base, AnimateDiff)
+    return _ending_at_zero(base, zero_terminal_snr)
+
+
+def zeroscope_base(zero_terminal_snr: bool = True) -> ZeroScope:
     """Its schedule ends at x_0, as ComfyUI's do, and not at the first ᾱ.
 
     zero_terminal_snr: as it was trained; without, both samplers start from the very same ᾱ.
     """
     base = load_shape_world(ZEROSCOPE)
     assert isinstance(base, ZeroScope)
+    return _ending_at_zero(base, zero_terminal_snr)
+
+
+def _ending_at_zero(base: Any, zero_terminal_snr: bool) -> Any:
     changes = {"set_alpha_to_one": True, "rescale_betas_zero_snr": zero_terminal_snr}
     base.scheduler = DDIMScheduler.from_config({**base.scheduler.config, **changes})
     return base
 
 
-def conditioning(backbone: ZeroScope, prompt: str) -> Conditioning:
+def conditioning(backbone: Backbone, prompt: str) -> Conditioning:
     return [[encode_prompts(backbone, [prompt]), {}]]
 
 
@@ -50,7 +63,7 @@ def empty_latent(frames: int = FRAMES) -> dict[str, Tensor]:
 
 def sampled(
     model: ModelPatcher,
-    backbone: ZeroScope,
+    backbone: Backbone,
     frames: int = FRAMES,
     steps: int = STEPS,
     positive: Conditioning | None = None,
@@ -68,7 +81,7 @@ def sampled(
 
 
 def core_sampled(
-    backbone: ZeroScope,
+    backbone: Backbone,
     adapters: Sequence[tuple[Adapter, float]] = (),
     steps: int = STEPS,
     end: float = 1.0,
@@ -110,7 +123,7 @@ def diffusers_sampled(
     return latents[0].transpose(0, 1)
 
 
-def prompt_embeds(backbone: ZeroScope) -> Tensor:
+def prompt_embeds(backbone: Backbone) -> Tensor:
     """Of the negative prompt and the positive one, (2, L, D)."""
     return encode_prompts(backbone, [NEGATIVE, PROMPT])
 
