@@ -108,7 +108,7 @@ def load_clips(path: Path, settings: ClipSettings, prompt: str | None = None) ->
             f"{path.name} is not of a kind that can be read here. Convert it to one of them: "
             f"{', '.join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)}."
         )
-    return _cut(video_source(path), settings, _find_prompt(path, prompt))
+    return cut_clips(video_source(path), settings, _find_prompt(path, prompt))
 
 
 @torch.inference_mode(False)
@@ -149,7 +149,7 @@ def clips_from_frames(
     """
     if not fps > 0:
         raise ClipError(f"{source}: fps is {fps}; expected the frames' rate, more than 0.")
-    return _cut(tensor_source(frames, source, fps), settings, _checked_prompt(prompt, source))
+    return cut_clips(tensor_source(frames, source, fps), settings, prompt)
 
 
 def clip_from_frames(
@@ -192,8 +192,13 @@ def _how_to_get_more(first: int, settings: ClipSettings) -> str:
     return lower + earlier + (", or raise fps" if settings.fps else "")
 
 
-def _cut(source: FrameSource, settings: ClipSettings, prompt: str) -> list[Clip]:
-    """All windows of one source, read one after the other."""
+@torch.inference_mode(False)
+def cut_clips(source: FrameSource, settings: ClipSettings, prompt: str) -> list[Clip]:
+    """All windows of one source, read one after the other; of the source, no other frame is kept.
+
+    Raises ClipError for settings that do not fit it, and for an empty prompt.
+    """
+    prompt = _checked_prompt(prompt, source.name)
     interval = source.interval
     if settings.frames == 1 and len(source.times) > 1:
         raise ClipError(
@@ -260,7 +265,7 @@ def _load_folder(folder: Path, settings: ClipSettings, prompt: str | None) -> li
         kinds = ", ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
         raise ClipError(f"{folder.name} holds no videos or images ({kinds}). Put some there.")
     source = image_source(images, folder.name, settings.fps or DEFAULT_FPS)
-    return _cut(source, settings, _find_prompt(folder, prompt))
+    return cut_clips(source, settings, _find_prompt(folder, prompt))
 
 
 def media_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:

@@ -70,10 +70,12 @@ class FrameSource:
         return after if nearer else after - 1
 
 
-def video_source(path: Path) -> FrameSource:
+def video_source(path: Path, start: float = 0.0, duration: float = 0.0) -> FrameSource:
     """The first video stream of a file, rotated as its metadata says.
 
-    Raises ClipError if ffmpeg cannot read the file, if it is cut off, or if it holds no video.
+    start, duration: seconds of it to take, up to its end where the duration is 0; a frame that is
+    shown a part of a tick of the file's clock before `start` belongs to it, as in ComfyUI. Raises
+    ClipError if ffmpeg cannot read the file, if it is cut off, or if it holds no video.
     """
     listing = run_ffmpeg(
         [
@@ -94,7 +96,7 @@ def video_source(path: Path) -> FrameSource:
             f"{path.name} cannot be read as a video: {complaint(listing.errors)}. It may be "
             "cut off, or be another kind of file; fetch it again or convert it to mp4."
         )
-    times = _shown_times(listing.output.decode("ascii", "replace"))
+    times, tick = _shown_times(listing.output.decode("ascii", "replace"))
     if cut_off := _CUT_OFF.search(listing.errors):
         raise ClipError(
             f"{path.name} is cut off ({cut_off.group()}): only {len(times)} frames are left of "
@@ -106,10 +108,19 @@ def video_source(path: Path) -> FrameSource:
             "to mp4, or give another file."
         )
 
-    def read(indices: Sequence[int]) -> Iterator[Tensor]:
-        return _decode(path, times, indices)
+    first, end = _between(times, tick, start, duration)
+    if first >= end:
+        until = f"{start + duration:g}" if duration else "the end"
+        raise ClipError(
+            f"{path.name} has no frames from second {start:g} to {until}; it ends at second "
+            f"{times[-1]:.2f}. Trim it less."
+        )
 
-    return FrameSource(name=path.name, times=[time - times[0] for time in times], read=read)
+    def read(indices: Sequence[int]) -> Iterator[Tensor]:
+        return _decode(path, times, [first + index for index in indices])
+
+    shown = [time - times[first] for time in times[first:end]]
+    return FrameSource(name=path.name, times=shown, read=read)
 
 
 def image_source(paths: Sequence[Path], name: str, fps: float = DEFAULT_FPS) -> FrameSource:
@@ -165,8 +176,21 @@ def _to_pixels(image: Tensor) -> Tensor:
     return image.permute(2, 0, 1).to(torch.float32) / 127.5 - 1
 
 
-def _shown_times(listing: str) -> list[float]:
-    """Times in seconds, in the order of showing, from ffmpeg's framecrc listing of the packets.
+def _between(
+    times: Sequence[float], tick: Fraction, start: float, duration: float
+) -> tuple[int, int]:
+    """The first of the frames from `start` on, and the one after the last before the end."""
+    half = float(tick) / 2  # times are whole ticks, but for the rounding of floats
+    begin, end = (float(int(seconds / tick) * tick) for seconds in (start, start + duration))
+    return (
+        bisect_left(times, begin - half) if start else 0,
+        bisect_left(times, end - half) if duration else len(times),
+    )
+
+
+def _shown_times(listing: str) -> tuple[list[float], Fraction]:
+    """Times in seconds, in the order of showing, from ffmpeg's framecrc listing of the packets; and
+    the tick of the file's clock.
 
     A line reads "stream, dts, pts, duration, size, checksum[, F=flags]". Where frames are
     reordered, AVI has no pts: the decoding times stand in, whose spacing is the same.
@@ -179,7 +203,7 @@ def _shown_times(listing: str) -> list[float]:
             rows.append([field.strip() for field in line.split(",")])
     rows = [row for row in rows if not any(_is_discarded(field) for field in row[6:])]
     column = 1 if any(int(row[2]) == _NO_TIME for row in rows) else 2
-    return sorted(float(int(row[column]) * base) for row in rows)
+    return sorted(float(int(row[column]) * base) for row in rows), base
 
 
 def _is_discarded(field: str) -> bool:

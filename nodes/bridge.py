@@ -8,17 +8,23 @@ it stops a run through a flag. The core knows none of that.
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import comfy.model_management as management
+import folder_paths
 import torch
 from comfy.utils import ProgressBar
+from comfy_api.latest import InputImpl
 from torch import Tensor, nn
 
 from ..motion_core.errors import MotionError
 from ..motion_core.events import CancelRun
+from ..motion_core.frame_sources import FrameSource, tensor_source, video_source
 from .environment import working_libraries
 
 if TYPE_CHECKING:
@@ -86,14 +92,56 @@ def pixels_from_image(image: Tensor) -> Tensor:
     return pixels.movedim(-1, 1).clamp(0, 1).contiguous() * 2 - 1
 
 
-def video_frames(video: Tensor | Input.Video) -> tuple[Tensor, float | None]:
-    """Frames (F, H, W, 3) in 0..1 of an IMAGE or a VIDEO, and their rate: None for an IMAGE, which
-    has none.
+@contextmanager
+def frame_source(video: Tensor | Input.Video, image_fps: float) -> Iterator[FrameSource]:
+    """The frames of an IMAGE, at `image_fps`, or of a VIDEO, at its own rate.
+
+    A VIDEO that is a file is read where frames are asked for: as a whole, ten seconds in full HD
+    are 7 GB. Raises ClipError for a file that is none of a video.
     """
     if isinstance(video, Tensor):
-        return video[..., :3], None
-    components = video.get_components()
-    return components.images[..., :3], float(components.frame_rate)
+        yield tensor_source(video[..., :3], _named(video), image_fps)
+        return
+    trim = _trim(video)
+    if trim is None:
+        components = video.get_components()
+        images, rate = components.images[..., :3], float(components.frame_rate)
+        yield tensor_source(images, _named(images), rate)
+        return
+    with _on_disk(video.get_stream_source()) as path:
+        yield video_source(path, *trim)
+
+
+def _trim(video: Input.Video) -> tuple[float, float] | None:
+    """From which second of its file a VIDEO is, and for how long (0: to the end); None for one that
+    is no file, or does not tell: versions of ComfyUI between 0.8 and 0.33 trim in secret.
+    """
+    if not isinstance(video, InputImpl.VideoFromFile):
+        return None
+    if hasattr(video, "get_active_trim_window"):
+        return video.get_active_trim_window()
+    return None if hasattr(video, "as_trimmed") else (0.0, 0.0)
+
+
+@contextmanager
+def _on_disk(file: str | BytesIO) -> Iterator[Path]:
+    """Where ffmpeg finds the file; one in memory, as a service sends it, is written for that."""
+    if isinstance(file, str):
+        yield Path(file)
+        return
+    temporary = Path(folder_paths.get_temp_directory())
+    temporary.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=temporary) as folder:
+        path = Path(folder) / "video"
+        path.write_bytes(file.getbuffer())
+        yield path
+
+
+def _named(frames: Tensor) -> str:
+    if frames.ndim != 4:
+        return "The video"
+    count, height, width = frames.shape[:3]
+    return f"The video ({count} frames of {width}x{height})"
 
 
 def fit_for_training(module: nn.Module) -> None:

@@ -14,12 +14,12 @@ from ..motion_core.clips import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     ClipSettings,
-    clips_from_frames,
+    cut_clips,
     load_clips,
     media_files,
 )
 from ..motion_core.errors import ClipError
-from .bridge import core_run, image_from_pixels, video_frames
+from .bridge import core_run, frame_source, image_from_pixels
 from .sockets import MotionClipsSocket
 
 if TYPE_CHECKING:
@@ -159,10 +159,9 @@ class MotionClip(io.ComfyNode):
         cls, video: Any, prompt: str, image_fps: float = 8.0, **choices: Any
     ) -> io.NodeOutput:
         with core_run():
-            frames, rate = video_frames(video)
-            settings = clip_settings(**_of_an_image(choices, len(frames)))
-            clips = clips_from_frames(frames, rate or image_fps, prompt, settings, _source(frames))
-            return _output(cls, clips)
+            with frame_source(video, image_fps) as source:
+                settings = clip_settings(**_of_an_image(choices, len(source.times)))
+                return _output(cls, cut_clips(source, settings, prompt))
 
 
 class MotionClipsFromFolder(io.ComfyNode):
@@ -287,11 +286,6 @@ def _images(path: Path) -> int:
 def _media_path(folder: str) -> Path:
     """The path as given, from ComfyUI's input folder if it is a relative one."""
     return Path(folder_paths.get_input_directory()) / folder.strip()
-
-
-def _source(frames: torch.Tensor) -> str:
-    count, height, width = frames.shape[:3]
-    return f"The video ({count} frames of {width}x{height})"
 
 
 def _output(cls: type[io.ComfyNode], clips: list[Clip]) -> io.NodeOutput:

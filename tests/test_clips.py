@@ -18,6 +18,7 @@ from motion_core.clips import (
     ClipSettings,
     clip_from_frames,
     clips_from_frames,
+    cut_clips,
     load_clips,
     load_image_clip,
     load_image_clips,
@@ -25,6 +26,7 @@ from motion_core.clips import (
 )
 from motion_core.errors import ClipError, SettingsError
 from motion_core.ffmpeg import run_ffmpeg
+from motion_core.frame_sources import video_source
 from motion_core.framing import fit_frame, target_size
 from motion_core.settings import from_mapping
 
@@ -84,6 +86,22 @@ def test_a_window_amid_a_file_is_the_same_as_in_the_whole(tmp_path: Path, suffix
     assert numbers(part.frames) == [33, 36, 39, 42]
     assert torch.equal(part.frames, whole.frames[33:45:3])
     assert part.fps == pytest.approx(10, rel=0.002)
+
+
+@pytest.mark.parametrize("suffix", LOSSLESS)
+def test_a_trimmed_video_begins_and_ends_where_it_is_cut(tmp_path: Path, suffix: str) -> None:
+    """1.1 s to 1.6 s at 30 fps: frame 33 at 1.1 is in it, frame 48 at 1.6 is not. Times start at 0
+    again, so that second 0.2 of it is frame 33 + 6.
+    """
+    path = make_video(tmp_path / f"clip{suffix}")
+    source = video_source(path, 1.1, 0.5)
+    assert numbers(torch.stack(list(source.read([0, 1, 14])))) == [33, 34, 47]
+    assert len(source.times) == 15 and source.times[0] == 0.0
+    (clip,) = cut_clips(source, ClipSettings(frames=3, stride=2, start_seconds=0.2), "grey")
+    assert numbers(clip.frames) == [39, 41, 43]
+    assert len(video_source(path, 1.1).times) == 27
+    with pytest.raises(ClipError, match=r"no frames from second 2\.5 to 3; it ends at second 1\.9"):
+        video_source(path, 2.5, 0.5)
 
 
 def test_windows_spread_from_start_to_the_very_end(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,20 +12,25 @@ import comfy.utils
 import folder_paths
 import pytest
 import torch
+from comfy_api.latest import InputImpl
 from motion_adapters.nodes import folders
 from motion_adapters.nodes.bridge import (
     core_run,
     fit_for_training,
+    frame_source,
     image_from_pixels,
     on_accelerator,
     pixels_from_image,
     steps_shown,
     weight_bytes,
 )
-from torch import nn
+from torch import Tensor, nn
 
+from motion_core import frame_sources
+from motion_core.clips import ClipSettings, cut_clips
 from motion_core.errors import MotionError
 from motion_core.events import CancelRun
+from motion_core.media import write_video
 from motion_core.shape_world.base import load_shape_world
 
 
@@ -66,6 +73,94 @@ def test_images_there_and_back() -> None:
     assert pixels_from_image(torch.rand(1, 4, 6, 4)).shape == (1, 3, 4, 6)
     with pytest.raises(MotionError, match=r"\(4, 6, 3\); expected"):
         pixels_from_image(image[0])
+
+
+@pytest.fixture
+def video_file(tmp_path: Path) -> Path:
+    """40 frames at 10 a second, ever brighter."""
+    frames = torch.linspace(-0.9, 0.9, 40)[:, None, None, None].expand(-1, 3, 32, 48)
+    write_video(tmp_path / "bright.mp4", frames.contiguous(), 10.0)
+    return tmp_path / "bright.mp4"
+
+
+def pixels(video: object, indices: list[int]) -> Tensor:
+    with frame_source(video, 8.0) as source:  # type: ignore[arg-type]
+        return torch.stack(list(source.read(indices)))
+
+
+def components_of(video: InputImpl.VideoFromFile) -> InputImpl.VideoFromComponents:
+    return InputImpl.VideoFromComponents(video.get_components())
+
+
+def test_a_videos_file_gives_the_frames_of_the_whole_video(video_file: Path) -> None:
+    """Up to the rounding of colours, which differ by 0.046 from frame to frame; from the disk and
+    from memory, as it comes from a service.
+    """
+    on_disk = InputImpl.VideoFromFile(str(video_file))
+    in_memory = InputImpl.VideoFromFile(io.BytesIO(video_file.read_bytes()))
+    expected = pixels(components_of(on_disk), [0, 7, 39])
+    for video in (on_disk, in_memory):
+        torch.testing.assert_close(pixels(video, [0, 7, 39]), expected, atol=0.015, rtol=0)
+        with frame_source(video, 8.0) as source:
+            assert len(source.times) == 40 and 1 / source.interval == pytest.approx(10)
+    with frame_source(on_disk, 8.0) as source:
+        assert source.name == "bright.mp4"
+
+
+def test_an_image_has_the_rate_that_is_given() -> None:
+    with frame_source(torch.rand(5, 8, 8, 4), 12.0) as source:
+        assert 1 / source.interval == pytest.approx(12)
+        assert source.name == "The video (5 frames of 8x8)"
+
+
+@pytest.mark.skipif(
+    not hasattr(InputImpl.VideoFromFile, "as_trimmed"), reason="this ComfyUI cannot trim videos"
+)
+@pytest.mark.parametrize("trim", [(0.5, 1.0), (0.51, 0.0), (-1.5, 0.0), (0.0, 0.7)])
+def test_a_trimmed_video_is_that_part_of_its_file(
+    video_file: Path, trim: tuple[float, float]
+) -> None:
+    video = InputImpl.VideoFromFile(str(video_file)).as_trimmed(*trim)
+    with frame_source(components_of(video), 8.0) as whole, frame_source(video, 8.0) as source:
+        last = len(whole.times) - 1
+        assert len(source.times) == last + 1
+    ends = pixels(components_of(video), [0, last])
+    torch.testing.assert_close(pixels(video, [0, last]), ends, atol=0.015, rtol=0)
+
+
+@pytest.mark.skipif(
+    hasattr(InputImpl.VideoFromFile, "get_active_trim_window"), reason="this ComfyUI tells"
+)
+def test_a_version_that_trims_in_secret_gives_its_own_frames(
+    video_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = InputImpl.VideoFromFile(str(video_file))
+    monkeypatch.setattr(InputImpl.VideoFromFile, "as_trimmed", None, raising=False)
+    with frame_source(video, 8.0) as source:
+        assert source.name == "The video (40 frames of 48x32)"
+
+
+def test_of_a_long_video_only_the_clips_frames_are_kept(
+    video_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is decoded at most two frames are in memory at once, and nothing is kept of it."""
+    decoded: list[weakref.ref[Tensor]] = []
+    alive: list[int] = []
+    read = frame_sources._read_ppm
+
+    def counted(stream: object) -> Tensor | None:
+        image = read(stream)  # type: ignore[arg-type]
+        if image is not None:
+            decoded.append(weakref.ref(image))
+        alive.append(sum(held() is not None for held in decoded))
+        return image
+
+    monkeypatch.setattr(frame_sources, "_read_ppm", counted)
+    with frame_source(InputImpl.VideoFromFile(str(video_file)), 8.0) as source:
+        settings = ClipSettings(frames=4, stride=3, start_seconds=2.0)
+        (clip,) = cut_clips(source, settings, "brighter")
+    assert len(clip.frames) == 4 and len(decoded) == 10  # frames 20, 23, 26, 29
+    assert max(alive) <= 2 and not any(held() is not None for held in decoded)
 
 
 def test_cancel_goes_through_the_core_as_its_own() -> None:
