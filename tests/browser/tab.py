@@ -20,8 +20,7 @@ WORKFLOW = REPOSITORY / "workflows" / "sample-base-motion-director.json"
 PICTURES = REPOSITORY / "docs"
 TRAIN_ID = "5"  # of the training node in the workflow
 LONG_MS = 240_000
-# Nothing lies there in the view that FIT makes of the workflow.
-FREE_PLACE = (900, 760)
+WINDOW = {"width": 1760, "height": 1100}
 WIDGETS = {"steps": 4, "sample_every": 10, "save_every": 11, "inversion_steps": 12, "name": 13}
 SETTINGS = {
     "Comfy.TutorialCompleted": True,
@@ -40,7 +39,7 @@ class Tab:
     def __init__(
         self, browser: Browser, server: Server, settings: Mapping[str, Any] | None = None
     ) -> None:
-        self.page: Page = browser.new_page(viewport={"width": 1600, "height": 1100})
+        self.page: Page = browser.new_page(viewport=WINDOW)
         self.page.set_default_timeout(LONG_MS)
         self.page.add_init_script(NOTE)
         self.faults: list[str] = []
@@ -54,25 +53,53 @@ class Tab:
         self.page.wait_for_function(STARTED)
 
     def drop(self, path: Path) -> None:
-        """Drags a file onto the graph and looks at its training node."""
-        self.page.evaluate(f"window.earlier = {TRAIN}")
-        self.page.evaluate(DROP, {"text": path.read_text(), "name": path.name})
-        self.page.wait_for_function(f"{TRAIN} && {TRAIN} !== window.earlier")
-        self.look()
+        """Drags a file onto the graph."""
+        self.page.evaluate(f"window.earlier = {NODES}[0]")
+        x, y = self.free_place()
+        drag = self.page.context.new_cdp_session(self.page)
+        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            drag.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+        drag.detach()
+        self.page.wait_for_function(f"{NODES}[0] && {NODES}[0] !== window.earlier")
 
     def look(self) -> None:
-        """Moves the view to the training node."""
+        """Drags the graph until the panel is in the window, if it is not."""
         self.panel.wait_for(state="attached")
-        self.page.evaluate(FIT)
+        box = self.panel.bounding_box()
+        assert box is not None
+        right, bottom = box["x"] + box["width"], box["y"] + box["height"]
+        if (
+            box["x"] > 60
+            and box["y"] > 60
+            and right < WINDOW["width"]
+            and bottom < WINDOW["height"]
+        ):
+            return
+        x, y = self.free_place()
+        self.page.mouse.move(x, y)
+        self.page.mouse.down(button="middle")
+        self.page.mouse.move(x + 900 - box["x"], y + 520 - box["y"], steps=10)
+        self.page.mouse.up(button="middle")
+
+    def free_place(self) -> list[float]:
+        """Where the graph is empty, with room for a node, once the page has come up."""
+        found = self.page.wait_for_function(FREE_PLACE, arg=list(WINDOW.values()))
+        return found.json_value()
 
     def run(self) -> None:
         self.page.get_by_role("button", name="Run", exact=True).first.click()
+
+    def title_of(self, node: str) -> list[float]:
+        """Where the title of a node is in the window. node: it, in the page's script."""
+        return self.page.evaluate(TITLE_PLACE.replace("NODE", node))
 
     def add_node(self, title: str) -> None:
         """Double-clicks where the graph is empty, types the title, takes what is found and, where
         it follows the pointer, puts it down.
         """
-        self.page.mouse.dblclick(*FREE_PLACE)
+        place = self.free_place()
+        self.page.mouse.dblclick(*place)
         self.page.wait_for_function("document.activeElement?.tagName === 'INPUT'")
         self.page.keyboard.type(title)
         self.page.wait_for_timeout(1500)  # for the search to have found it
@@ -80,8 +107,8 @@ class Tab:
         found = f"{NODES}.find((n) => n.title === '{title}')"
         self.page.wait_for_function(found)
         if self.page.evaluate(f"{found}.flags.ghost === true"):
-            self.page.wait_for_function(CLEAR, arg=list(FREE_PLACE))
-            self.page.mouse.click(*FREE_PLACE)
+            self.page.wait_for_function(CLEAR, arg=place)
+            self.page.mouse.click(*place)
             self.page.wait_for_function(f"!{found}.flags.ghost")
 
     def offered(self, title: str, widget: str) -> list[str]:
@@ -159,30 +186,22 @@ def workflow_id(name: str) -> str:
     return f"00000000-0000-4000-8000-{zlib.crc32(name.encode()):012d}"
 
 
-# What a person does with a file: drags it onto the graph.
-DROP = """({ text, name }) => {
-  const files = new DataTransfer()
-  files.items.add(new File([text], name, { type: 'application/json' }))
-  const canvas = document.querySelector('#graph-canvas')
-  const at = { dataTransfer: files, bubbles: true, cancelable: true, clientX: 600, clientY: 400 }
-  canvas.dispatchEvent(new DragEvent('dragover', at))
-  canvas.dispatchEvent(new DragEvent('drop', at))
-}"""
-
-# Brings the training node into view at a size at which all of it can be read.
-FIT = """() => {
-  const { nodes } = window.app.canvas.graph
-  const node = nodes.find((n) => n.type === 'TrainMotionAdapter')
-  const right = nodes.filter((n) => n.pos[0] > node.pos[0])
-  for (const other of right) other.pos = [other.pos[0] + 640 - node.size[0], other.pos[1]]
-  node.setSize([640, Math.max(node.size[1], 1120)])
-  window.app.canvas.ds.scale = 0.8
-  window.app.canvas.ds.offset = [140 - node.pos[0], 90 - node.pos[1]]
-  window.app.canvas.setDirty(true, true)
-}"""
-
 NODES = "window.app.canvas.graph.nodes"
-TRAIN = f"{NODES}.find((n) => n.type === 'TrainMotionAdapter')"
+
+# The first place, from the left and from below, around which there is nothing but the graph.
+FREE_PLACE = """([width, height]) => {
+  const { canvas } = window.app
+  const box = canvas.canvas.getBoundingClientRect()
+  const isFree = ([x, y]) => {
+    const [a, b] = canvas.ds.convertCanvasToOffset([x - box.left, y - box.top])
+    const over = document.elementFromPoint(x, y)
+    return over?.id === 'graph-canvas' && !canvas.graph.getNodeOnPos(a, b)
+  }
+  const around = ([x, y]) => [0, 130, 260].flatMap((dx) => [0, 60, 120].map((dy) => [x + dx, y + dy]))
+  for (let x = 120; x < width - 280; x += 40)
+    for (let y = height - 160; y > 120; y -= 40)
+      if (around([x, y]).every(isFree)) return [x, y]
+}"""  # noqa: E501
 
 # Whether a dialog that closes is out of the way.
 CLEAR = "([x, y]) => document.elementFromPoint(x, y).id === 'graph-canvas'"
@@ -191,6 +210,17 @@ VALUES = """([title, name]) => {
   const node = window.app.canvas.graph.nodes.find((n) => n.title === title)
   const { values } = node.widgets.find((w) => w.name === name).options
   return (typeof values === 'function' ? values() : values) ?? []
+}"""
+
+TRAIN = f"{NODES}.find((n) => n.type === 'TrainMotionAdapter')"
+SUBGRAPH = f"{NODES}.find((n) => n.isSubgraphNode?.())"
+
+TITLE_PLACE = """() => {
+  const { canvas } = window.app
+  const node = NODE
+  const [x, y] = canvas.ds.convertOffsetToCanvas([node.pos[0] + 90, node.pos[1] - 14])
+  const box = canvas.canvas.getBoundingClientRect()
+  return [box.left + x, box.top + y]
 }"""
 
 # Where a node's widget is in the window.
