@@ -35,6 +35,7 @@ class RecaptionFrames(io.ComfyNode):
             description="Expands the prompt of each clip by how everything in it looks, one line "
             "for each video: for MoTrans's recaptions, with which its first stage learns looks. By "
             "a model of yours that sees a random frame, or by your own words.",
+            is_output_node=True,
             hidden=[io.Hidden.unique_id],
             inputs=[
                 MotionClipsSocket.Input("clips", tooltip="What to describe, with its prompts."),
