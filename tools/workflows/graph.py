@@ -18,6 +18,7 @@ SEEDS = ("seed", "noise_seed")
 SAVED_BY_NAME = "VHS_"  # VideoHelperSuite's own way
 
 WIDTH, COLUMN_GAP, ROW_GAP = 330, 70, 60
+WIDER = {"TrainMotionAdapter": 460}  # for its panel
 TITLE, SLOT, WIDGET, TEXT = 34, 20, 26, 96  # heights in pixels
 GROUP_TITLE, GROUP_MARGIN = 44, 24
 
@@ -87,7 +88,7 @@ class Graph:
             KeyError: an input of that name does not exist.
         """
         definition = self.definitions[kind]
-        node = Node(len(self.nodes) + 1, kind, title, column)
+        node = Node(len(self.nodes) + 1, kind, title, column, width=WIDER.get(kind, WIDTH))
         node.properties = {"Node name for S&R": kind}
         if models:
             node.properties["models"] = list(models)
