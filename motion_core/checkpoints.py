@@ -140,14 +140,17 @@ def check_same_run(path: Path, description: Mapping[str, Any]) -> None:
         )
 
 
-def base_digest(unet: nn.Module) -> str:
+def base_digest(unet: nn.Module, dtype: torch.dtype | None = None) -> str:
     """A hash of the base's weights: names, shapes and the first 64 values of each tensor, as
-    float32.
+    float32. dtype: that floating ones would be in, None for theirs.
     """
     digest = hashlib.sha256()
     for name, tensor in unet.state_dict().items():
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
-        values = tensor.detach().flatten()[:64].to("cpu", torch.float32)
+        values = tensor.detach().flatten()[:64]
+        if dtype is not None and values.is_floating_point():
+            values = values.to(dtype)
+        values = values.to("cpu", torch.float32)
         digest.update(values.contiguous().numpy().tobytes())
     return digest.hexdigest()
 

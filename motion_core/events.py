@@ -46,8 +46,9 @@ class Started(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StepDone(Event):
-    """losses: by term name, mean over accumulation. memory_bytes: peak allocated (CUDA) or
-    resident (CPU)."""
+    """losses: by term name, mean over accumulation. memory_bytes: the training's peak so far,
+    allocated (CUDA) or resident (CPU); memory_now_bytes: after the step, 0 if it is not known.
+    """
 
     total: int
     losses: Mapping[str, float]
@@ -55,6 +56,7 @@ class StepDone(Event):
     grad_norm: float
     seconds: float
     memory_bytes: int
+    memory_now_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,8 +48,23 @@ def uninterrupted() -> Iterator[None]:
         signal.raise_signal(signal.SIGINT)
 
 
-def memory_bytes(device: torch.device) -> int:
-    """Peak bytes allocated on a CUDA device, else the process's resident bytes."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    return int(psutil.Process().memory_info().rss)
+class MemoryUse:
+    """What a training takes: bytes allocated on a CUDA device, else the process's resident bytes.
+    The peak is that since this was made, as a server's process has done other things before.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.peak = 0
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+
+    def measure(self) -> tuple[int, int]:
+        """Now, and at its highest. On the CPU the highest that was measured."""
+        if self.device.type == "cuda":
+            now = int(torch.cuda.memory_allocated(self.device))
+            self.peak = int(torch.cuda.max_memory_allocated(self.device))
+        else:
+            now = int(psutil.Process().memory_info().rss)
+            self.peak = max(self.peak, now)
+        return now, self.peak

@@ -7,16 +7,22 @@ Everything is JSON that any language reads: a number that is not finite is writt
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import FormatError
 from .events import StepDone
 from .files import replacing
 
-METRICS = "metrics.jsonl"  # in a run folder: a line for each step
+logger = logging.getLogger(__name__)
+
+# In a run folder: what decides what is learned, what the run is doing, a line for each step.
+SETTINGS, STATE, METRICS = "settings.json", "state.json", "metrics.jsonl"
+_LINES = 1000
+_NUMBERS = ("step", "learning_rate", "seconds", "memory_bytes")
 
 RunState = Literal["running", "finished", "cancelled", "failed"]
 
@@ -28,11 +34,22 @@ def write_json(path: Path, value: object) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; empty if the file is missing or damaged: a list of runs must not fail for one
+    of them.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def write_state(run_folder: Path, state: RunState, *, step: int, total: int) -> None:
     """state.json: what the run is doing. A killed run leaves "running"; `step` is the last saved
     one there.
     """
-    write_json(run_folder / "state.json", {"state": state, "step": step, "total": total})
+    write_json(run_folder / STATE, {"state": state, "step": step, "total": total})
 
 
 def append_metrics(run_folder: Path, done: StepDone) -> None:
@@ -44,26 +61,60 @@ def append_metrics(run_folder: Path, done: StepDone) -> None:
         "grad_norm": _finite(done.grad_norm),
         "seconds": done.seconds,
         "memory_bytes": done.memory_bytes,
+        "memory_now_bytes": done.memory_now_bytes,
     }
     with (run_folder / METRICS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read_metrics(run_folder: Path, since: int = 0) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl after step `since`, in order; none if nothing has been logged.
+    """The rows of metrics.jsonl after step `since`, in order; none if nothing has been logged."""
+    return [row for row in metric_rows(run_folder) if row["step"] > since]
 
-    A last line that was cut short by a kill is left out. Raises FormatError if another line is not
-    JSON.
+
+def metric_rows(run_folder: Path) -> Iterator[dict[str, Any]]:
+    """One row after the other. A line that is none, cut short by a kill or damaged, is left out:
+    the run is more than one of its steps.
     """
-    path = run_folder / METRICS
+    path, left_out = run_folder / METRICS, 0
     if not path.exists():
-        return []
-    whole_lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        while lines := list(islice(file, _LINES)):
+            if not lines[-1].endswith("\n"):
+                lines.pop()
+            for row in _parsed(lines):
+                if _is_row(row):
+                    yield row
+                else:
+                    left_out += 1
+    if left_out:
+        logger.warning("%s: %d damaged lines are left out.", path, left_out)
+
+
+def _parsed(lines: list[str]) -> list[Any]:
+    """All at once, which is faster than one by one, if all are whole."""
     try:
-        rows = [json.loads(line) for line in whole_lines]
-    except json.JSONDecodeError as error:
-        raise FormatError(f"{path} is damaged: {error}. Start a new run folder.") from error
-    return [row for row in rows if row["step"] > since]
+        rows = json.loads(f"[{','.join(lines)}]")
+    except ValueError:
+        rows = []
+    return rows if len(rows) == len(lines) else [_parsed_line(line) for line in lines]
+
+
+def _parsed_line(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _is_row(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(name), (int, float)) for name in _NUMBERS)
+        and isinstance(row.get("grad_norm", ""), (int, float, type(None)))
+        and isinstance(row.get("losses"), dict)
+    )
 
 
 def truncate_metrics(run_folder: Path, step: int) -> None:

@@ -68,12 +68,12 @@ def train(
     total = int(backbone.scheduler.config["num_train_timesteps"])
     require(settings.min_timestep < total, "min_timestep", settings.min_timestep, f"below {total}")
     _check_steps(objective, settings)
-    description = describe(backbone, clips, objective, settings)
+    description = describe(backbone, clips, objective, settings, dtype)
     checkpoint = latest_checkpoint(run_folder)
     if checkpoint is not None:
         check_same_run(checkpoint, description)
     run_folder.mkdir(parents=True, exist_ok=True)
-    run_records.write_json(run_folder / "settings.json", description)
+    run_records.write_json(run_folder / run_records.SETTINGS, description)
     rng = torch.Generator().manual_seed(settings.seed)
     with ExitStack() as stack:
         # ComfyUI runs nodes in inference mode, in which nothing can be trained.
@@ -94,12 +94,17 @@ def train(
 
 
 def describe(
-    backbone: Backbone, clips: Sequence[LatentClip], objective: Objective, settings: TrainSettings
+    backbone: Backbone,
+    clips: Sequence[LatentClip],
+    objective: Objective,
+    settings: TrainSettings,
+    dtype: torch.dtype,
 ) -> dict[str, Any]:
     """All that decides what a run learns, as plain values: a checkpoint is resumed only by a run of
     the same.
 
-    With a constant learning rate the number of steps does not belong to it: such a run may be made
+    dtype: that the base is trained in; its weights may still lie in another one. With a constant
+    learning rate the number of steps does not belong to the description: such a run may be made
     longer.
     """
     training = {k: v for k, v in to_mapping(settings).items() if k not in _FREE_SETTINGS}
@@ -112,7 +117,7 @@ def describe(
         "base": {
             "family": backbone.family,
             "version": backbone.version,
-            "weights": base_digest(backbone.unet),
+            "weights": base_digest(backbone.unet, dtype),
             "encoders": encoders_digest(backbone),  # latents may differ in the last bit
         },
     }

@@ -42,7 +42,7 @@ from .events import (
     StopRun,
 )
 from .objectives.base import Attached, LossTerm
-from .process import kept_global_rng, memory_bytes, uninterrupted
+from .process import MemoryUse, kept_global_rng, uninterrupted
 from .settings import to_mapping
 from .train_settings import TrainSettings, learning_rate_factor
 from .types import Batch, LatentClip
@@ -84,6 +84,7 @@ class TrainingRun:
         self.clips, self.attached, self.settings = clips, attached, settings
         self.run_folder, self.sink, self.make_sample = run_folder, sink, make_sample
         self.description, self.rng, self.device = description, rng, device
+        self.memory = MemoryUse(device)
         self.optimisers = {
             name: AdamW(
                 group.parameters,
@@ -112,8 +113,9 @@ class TrainingRun:
             self._loop(resumed=checkpoint is not None)
         except torch.cuda.OutOfMemoryError as error:
             message = (
-                f"The GPU's memory ran out in step {self.position.step + 1}. Turn on checkpointing "
-                "or bf16, or use fewer frames, a smaller size or fewer noise_draws."
+                f"The GPU's memory ran out in step {self.position.step + 1}. Use gradient "
+                "checkpointing (in ComfyUI: memory = low) or bf16, fewer frames, a smaller size or "
+                "fewer noise_draws."
             )
             self._keep()
             self._failed(message)
@@ -175,6 +177,7 @@ class TrainingRun:
             rate = self._step_optimisers(groups)
             self.position = self._stand(self.position.step + 1)
             self.is_whole = True
+            memory_now, memory_peak = self.memory.measure()
             done = StepDone(
                 step=self.position.step,
                 total=self.settings.steps,
@@ -182,7 +185,8 @@ class TrainingRun:
                 learning_rate=rate,
                 grad_norm=norm,
                 seconds=time.perf_counter() - start,
-                memory_bytes=memory_bytes(self.device),
+                memory_bytes=memory_peak,
+                memory_now_bytes=memory_now,
             )
             run_records.append_metrics(self.run_folder, done)
         return done

@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -42,7 +44,7 @@ from motion_core.objectives.motion_director import (
     MotionDirector,
     MotionDirectorSettings,
 )
-from motion_core.process import uninterrupted
+from motion_core.process import MemoryUse, uninterrupted
 from motion_core.run_records import read_metrics
 from motion_core.train_settings import TrainSettings
 from motion_core.trainer import TrainResult, train
@@ -336,7 +338,7 @@ def test_events_of_a_run(tmp_path: Path) -> None:
     ]
     last = events[4]
     assert isinstance(last, StepDone) and last.total == 3
-    assert last.seconds > 0 and last.memory_bytes > 1e6
+    assert last.seconds > 0 and last.memory_bytes >= last.memory_now_bytes > 1e6
     assert events[-1] == Finished(step=3, losses=last.losses)
     assert read_metrics(tmp_path, since=2) == [
         {
@@ -346,9 +348,47 @@ def test_events_of_a_run(tmp_path: Path) -> None:
             "grad_norm": last.grad_norm,
             "seconds": last.seconds,
             "memory_bytes": last.memory_bytes,
+            "memory_now_bytes": last.memory_now_bytes,
         }
     ]
     assert json.loads((tmp_path / "settings.json").read_text())["training"]["seed"] == 0
+
+
+def test_a_damaged_line_of_metrics_stops_no_run(tmp_path: Path) -> None:
+    """It is gone once the run has gone on, and its step is not trained again."""
+    settings, clips = TrainSettings(steps=3, save_every=1), [constant_clip(2.0)]
+    train(tiny_animatediff(), clips, LeastSquares(), settings, tmp_path)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    (tmp_path / "metrics.jsonl").write_text("\n".join([lines[0], "nonsense", lines[2], ""]))
+    longer = dataclasses.replace(settings, steps=4)
+    result = train(tiny_animatediff(), clips, LeastSquares(), longer, tmp_path)
+    assert [step for step, _ in result.losses["loss a"]] == [1, 3, 4]
+    assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").open()] == [1, 3, 4]
+
+
+def test_the_peak_is_that_of_this_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resident memory of 3, 5 and 2 bytes, and of 4 in the next training of the process."""
+    sizes = iter([3, 5, 2, 4])
+    monkeypatch.setattr(
+        psutil.Process, "memory_info", lambda self: SimpleNamespace(rss=next(sizes))
+    )
+    use = MemoryUse(torch.device("cpu"))
+    assert [use.measure() for _ in range(3)] == [(3, 3), (5, 5), (2, 5)]
+    assert MemoryUse(torch.device("cpu")).measure() == (4, 4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_peak_on_a_gpu_is_that_of_this_training() -> None:
+    """What was taken before and is free again does not count; what lies there does."""
+    device = torch.device("cuda")
+    large = torch.empty(2**26, dtype=torch.uint8, device=device)
+    del large
+    use = MemoryUse(device)
+    before, _ = use.measure()
+    small = torch.empty(2**20, dtype=torch.uint8, device=device)
+    assert use.measure() == (before + 2**20, before + 2**20)
+    del small
+    assert use.measure() == (before, before + 2**20)
 
 
 def test_stop_run_keeps_what_is_learned_and_may_go_on(tmp_path: Path) -> None:

@@ -47,6 +47,10 @@ class Curves:
             if value is not None:
                 self.by_name.setdefault(name, Curve()).add(step, value)
 
+    def newest(self) -> int:
+        """The last step that has a point, 0 without one."""
+        return max((curve.steps[-1] for curve in self.by_name.values()), default=0)
+
     def since(self, step: int, most: int = POINTS) -> dict[str, list[Point]]:
         """By name, the points after `step`; see `Curve.since`."""
         return {name: curve.since(step, most) for name, curve in self.by_name.items()}

@@ -1,25 +1,29 @@
 """A run folder as a panel sees it: what became of the run, its samples, its size on the disk.
 
 root/<run id>/ holds the trainer's settings.json, state.json, metrics.jsonl and checkpoints/,
-samples/step-N.mp4, and of the registry run.json (see `RunOrigin`), marks.jsonl (checkpoints and
+samples/step-N.mp4, and of the registry run.json (see `RunRecord`), marks.jsonl (checkpoints and
 resumptions as they came) and prompt.json (what to queue to do it again).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import MotionError
+from ..run_records import STATE
+from .record import RUN
 
 STOPPED = ("cancelled", "paused", "failed", "interrupted")
-RUN, MARKS, PROMPT, STATE = "run.json", "marks.jsonl", "prompt.json", "state.json"
-REFERENCE = "reference"
+MARKS, PROMPT = "marks.jsonl", "prompt.json"
+CHECKPOINTS, SAMPLES, REFERENCE = "checkpoints", "samples", "reference"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SAMPLE = re.compile(rf"(step-(?P<step>\d+)|{REFERENCE})\.(mp4|webm|webp|gif|png|jpg)")
 
@@ -56,13 +60,22 @@ def run_folder(root: Path, run_id: str) -> Path:
             f"{run_id!r} is not a run's id. Use letters, digits, '.', '_' and '-'.", 400
         )
     folder = root / run_id
-    if not folder.is_dir() or folder.is_symlink() or not is_run(folder):
+    if not is_run(folder):
         raise RunRequestError(f"There is no run {run_id!r}. Reload the list of runs.", 404)
     return folder
 
 
+def run_folders(root: Path) -> Iterator[Path]:
+    """Those of all runs that can be asked for by their id."""
+    for folder in root.iterdir() if root.is_dir() else ():
+        if _RUN_ID.fullmatch(folder.name) and is_run(folder):
+            yield folder
+
+
 def is_run(folder: Path) -> bool:
-    return (folder / RUN).is_file() or (folder / STATE).is_file()
+    """A link is none: what it leads to is not the registry's to show and delete."""
+    recorded = (folder / RUN).is_file() or (folder / STATE).is_file()
+    return recorded and not folder.is_symlink()
 
 
 def sample_file(folder: Path, name: str) -> Path:
@@ -73,7 +86,7 @@ def sample_file(folder: Path, name: str) -> Path:
         raise RunRequestError(
             f"{name!r} is not a sample. Samples are step-<number>.mp4 and reference.mp4.", 400
         )
-    path = folder / "samples" / name
+    path = folder / SAMPLES / name
     if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
         raise RunRequestError(f"Run {folder.name!r} has no sample {name!r}.", 404)
     return path
@@ -96,19 +109,35 @@ def reference_of(folder: Path) -> str | None:
 
 
 def _sample_paths(folder: Path) -> list[Path]:
-    samples = folder / "samples"
+    samples = folder / SAMPLES
     return sorted(samples.iterdir()) if samples.is_dir() else []
+
+
+def forget_samples(folder: Path, after: int) -> None:
+    """Removes the samples of later steps, which a resumed run does again."""
+    for sample in samples_of(folder):
+        if sample["step"] > after:
+            (folder / SAMPLES / sample["file"]).unlink(missing_ok=True)
 
 
 def disk_size(folder: Path) -> int:
     """Bytes of all files in it."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size if path.is_file() else 0
-        except OSError:  # a checkpoint that is being replaced
-            continue
+    for place, _, names in os.walk(folder):  # which goes on where a folder has just been replaced
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_size
+            except OSError:
+                continue
     return total
+
+
+def content_version(folder: Path) -> tuple[int, ...]:
+    """Changes with the files that a run over has: when something was last put into its folders, or
+    taken out.
+    """
+    places = (folder, folder / CHECKPOINTS, folder / SAMPLES)
+    return tuple(place.stat().st_mtime_ns for place in places if place.is_dir())
 
 
 def delete(folder: Path) -> None:
@@ -122,24 +151,16 @@ def delete(folder: Path) -> None:
         ) from error
 
 
-def can_resume(folder: Path, state: str) -> bool:
-    """Whether queueing the run's prompt again goes on from a checkpoint."""
-    return state in STOPPED and has_checkpoint(folder) and (folder / PROMPT).is_file()
+def can_resume(folder: Path, state: str, step: int, total: int) -> bool:
+    """Whether queueing the run's prompt again goes on from a checkpoint. A finished run that has
+    not done all its steps was stopped and kept.
+    """
+    unfinished = state in STOPPED or (state == "finished" and step < total)
+    return unfinished and has_checkpoint(folder) and (folder / PROMPT).is_file()
 
 
 def has_checkpoint(folder: Path) -> bool:
-    return any((folder / "checkpoints").glob("step-*"))
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; empty if the file is missing or damaged, as a list of runs must not fail for
-    one of them.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return any((folder / CHECKPOINTS).glob("step-*"))
 
 
 def append_mark(folder: Path, mark: Mapping[str, Any]) -> None:
@@ -148,13 +169,16 @@ def append_mark(folder: Path, mark: Mapping[str, Any]) -> None:
 
 
 def read_marks(folder: Path) -> dict[str, list[int]]:
-    """Steps of the "saved" and "resumed" marks, as they were left by what was done again later."""
+    """Steps of the "saved" and "resumed" marks, as they were left by what was done again later. A
+    damaged line is left out.
+    """
     path = folder / MARKS
     marks: dict[str, list[int]] = {"saved": [], "resumed": []}
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-    for line in lines:
-        mark = json.loads(line)
-        add_mark(marks, mark["kind"], mark["step"])
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    for line in text.split("\n")[:-1]:
+        with suppress(ValueError, TypeError, KeyError):
+            mark = json.loads(line)
+            add_mark(marks, mark["kind"], int(mark["step"]))
     return marks
 
 

@@ -9,66 +9,40 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import FormatError, MotionError
+from ..errors import MotionError
 from ..files import replacing
-from ..run_records import METRICS
+from ..run_records import METRICS, metric_rows, read_object
 from .curves import Curves
-from .folder import read_object
 from .stats import Stats
 
 logger = logging.getLogger(__name__)
 
 HISTORY = "history.json"
 FORMAT = 1
-_LINES = 1000
 
 Version = list[int]
 
 
 def read_history(folder: Path, last: float = float("inf")) -> tuple[Curves, Stats]:
-    """All steps up to `last`. A last line that was cut short by a kill is left out. Raises
-    FormatError if another line is not a row of metrics.
-    """
+    """All steps up to `last`."""
     curves, stats = Curves(), Stats()
-    path = folder / METRICS
-    try:
-        for row in _rows(path):
-            if row["step"] <= last:
-                curves.add(row["step"], row["losses"])
-                stats.add_row(row)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FormatError(f"{path} is damaged: {error}. Start a new run folder.") from error
+    for row in metric_rows(folder):
+        if row["step"] <= last:
+            curves.add(row["step"], row["losses"])
+            stats.add_row(row)
     return curves, stats
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """A thousand lines are parsed at once, which is faster than one by one and keeps few rows."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        while lines := list(islice(file, _LINES)):
-            if not lines[-1].endswith("\n"):
-                lines.pop()
-            yield from json.loads(f"[{','.join(lines)}]")
-
-
 def thin_history(folder: Path) -> dict[str, Any]:
-    """The last steps' figures, the thinned curves and the seconds in steps; a damaged file of
-    metrics gives none, and a message.
-    """
+    """The last steps' figures, the thinned curves and the seconds in steps."""
     version = version_of(folder)
     kept = read_object(folder / HISTORY)
     if kept.get("format") == FORMAT and kept.get("of") == version:
         return kept["history"]
-    try:
-        curves, stats = read_history(folder)
-    except FormatError as error:
-        return {**Stats().shown(), "curves": {}, "seconds": 0.0, "message": str(error)}
+    curves, stats = read_history(folder)
     history = {**stats.shown(), "curves": curves.since(0), "seconds": stats.seconds}
     if version != [0, 0]:
         _keep(folder / HISTORY, {"format": FORMAT, "of": version, "history": history})

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import asdict
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -24,28 +25,27 @@ from ..events import (
     StepDone,
     StopRun,
 )
-from ..run_records import write_json
-from .curves import Curves, Point, short
+from ..run_records import STATE, read_object, write_json
+from .curves import Point, short
 from .folder import (
     MARKS,
-    RUN,
-    STATE,
     RunOrigin,
     RunRequestError,
     add_mark,
     append_mark,
+    forget_samples,
     read_marks,
-    read_object,
     samples_of,
 )
 from .history import read_history
-from .stats import Stats
+from .record import RUN, RunRecord, read_record
 from .throttle import Throttle
 
 Command = Literal["stop", "save", "sample", "pause"]
 COMMANDS: tuple[str, ...] = get_args(Command)
 # What a run may be busy with for longer than a message's time, other than steps.
 Doing = Literal["encoding", "attaching", "first", "sampling", "inverting"]
+ENDING = {"stop", "pause"}
 ASKABLE = ("preparing", "running")
 ACTIVE = (*ASKABLE, "saving")
 
@@ -61,23 +61,28 @@ class LiveRun:
         self.folder, self.origin = folder, origin
         self.state, self.message = "preparing", ""
         self.doing: Doing | Literal[""] = ""
-        self.saved_as: list[str] = []
         self.feed: Throttle | None = None
         self._lock = threading.Lock()
         self._asked: set[str] = set()
         self._began = time.time()
-        earlier, saved = read_object(folder / RUN), read_object(folder / STATE)
-        self.step, self.total = int(saved.get("step", 0)), int(saved.get("total", 0))
+        earlier = read_record(folder) or RunRecord(part=0, began=self._began)
         own = [origin.node_id, origin.workflow_id]
-        self.nodes = [*(node for node in earlier.get("nodes", []) if node != own), own]
-        self.part = int(earlier.get("part", 0)) + 1
-        self.first_began = float(earlier.get("began", self._began))
-        self._earlier_seconds = float(earlier.get("elapsed", 0.0))
+        self.nodes = [*(list(node) for node in earlier.nodes if list(node) != own), own]
+        self.part = earlier.part + 1
+        self.saved_as = list(earlier.saved_as)
+        self.first_began = earlier.began
+        self._earlier_seconds = earlier.elapsed or 0.0
         self._ended: float | None = None
-        self.curves, self.stats = Curves(), Stats()
-        self.marks: dict[str, list[int]] = {"saved": [], "resumed": []}
-        self.samples: list[dict[str, Any]] = []
+        self._read_what_was_done()
         self.write()
+
+    def _read_what_was_done(self) -> None:
+        """So that the pages lose nothing of an earlier part while this one prepares."""
+        saved = read_object(self.folder / STATE)
+        self.step, self.total = int(saved.get("step", 0)), int(saved.get("total", 0))
+        self.curves, self.stats = read_history(self.folder)
+        self.samples = samples_of(self.folder)
+        self.marks = read_marks(self.folder)
 
     def __call__(self, event: Event) -> Request | None:
         """Raises StopRun or CancelRun where that was asked for."""
@@ -88,12 +93,21 @@ class LiveRun:
         return self._answer(event) if isinstance(event, (Started, StepDone)) else None
 
     def ask(self, command: str) -> None:
-        """Does it after the step that is going on. Raises RunRequestError if the run is over."""
+        """Does it after the step that is going on. Raises RunRequestError if the run is over, or is
+        to end already.
+        """
         with self._lock:
             if self.state not in ASKABLE:
                 raise RunRequestError(
                     f"Run {self.folder.name!r} is {self.state}; only a run that goes on can "
                     f"{command}.",
+                    409,
+                )
+            asked = ENDING & self._asked
+            if asked and command in ENDING:
+                raise RunRequestError(
+                    f"Run {self.folder.name!r} is asked to {asked.pop()} already. It does after "
+                    "this step.",
                     409,
                 )
             self._asked.add(command)
@@ -108,7 +122,7 @@ class LiveRun:
     def adapter_saved(self, name: str) -> None:
         """The finished adapter is in a loader's list under this name."""
         with self._lock:
-            self.saved_as.append(name)
+            self.saved_as = [*(other for other in self.saved_as if other != name), name]
         self._tell()
 
     def over(self, state: str, message: str = "") -> None:
@@ -130,24 +144,12 @@ class LiveRun:
         """What the header and the figures show, without history."""
         with self._lock:
             return {
+                **asdict(self.record()),
                 "id": self.folder.name,
-                "state": self.state,
                 "doing": self.doing,
                 "step": self.step,
                 "total": self.total,
-                "part": self.part,
-                "node_id": self.origin.node_id,
-                "workflow_id": self.origin.workflow_id,
-                "prompt_id": self.origin.prompt_id,
-                "title": self.origin.title,
-                "nodes": self.nodes,
-                "began": self.first_began,
-                "latest": self._began,
-                "elapsed": short(self.elapsed()),
                 "asked": sorted(self._asked),
-                "saved_as": list(self.saved_as),
-                "message": self.message,
-                "memory_total": self.origin.memory_total,
                 **self.stats.shown(),
             }
 
@@ -164,30 +166,23 @@ class LiveRun:
                 "resumes": list(self.marks["resumed"]),
             }
 
-    def elapsed(self) -> float:
-        """Seconds since the run's node began, with those of the parts before."""
-        return self._earlier_seconds + (self._ended or time.time()) - self._began
+    def record(self) -> RunRecord:
+        return RunRecord(
+            **asdict(self.origin),
+            state=self.state,
+            part=self.part,
+            nodes=self.nodes,
+            began=self.first_began,
+            latest=self._began,
+            elapsed=short(self._earlier_seconds + (self._ended or time.time()) - self._began),
+            saved_as=self.saved_as,
+            message=self.message,
+        )
 
     def write(self) -> None:
-        """run.json: what a restarted server cannot know from the trainer's records."""
-        origin = self.origin
-        record = {
-            "state": self.state,
-            "node_id": origin.node_id,
-            "workflow_id": origin.workflow_id,
-            "prompt_id": origin.prompt_id,
-            "title": origin.title,
-            "part": self.part,
-            "nodes": self.nodes,
-            "began": self.first_began,
-            "latest": self._began,
-            "elapsed": self.elapsed(),
-            "saved_as": self.saved_as,
-            "message": self.message,
-            "memory_total": origin.memory_total,
-        }
+        """run.json, for this server once the run is over and for a restarted one."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / RUN, record)
+        write_json(self.folder / RUN, asdict(self.record()))
 
     def _take(self, event: Event) -> None:
         self.doing = "first" if isinstance(event, Started) else ""
@@ -210,17 +205,20 @@ class LiveRun:
             self.state = "saving"
 
     def _start(self, event: Started) -> None:
-        """A run that begins anew forgets what the folder tells of an earlier one."""
+        """Forgets what comes after this step, as the trainer does; a run that begins anew forgets
+        all that the folder tells of an earlier one.
+        """
         self.state, self.step, self.total = "running", event.step, event.total
-        if not event.resumed:
-            (self.folder / MARKS).unlink(missing_ok=True)
+        if self.curves.newest() > event.step:
+            self.curves, self.stats = read_history(self.folder, event.step)
+        forget_samples(self.folder, after=event.step)
+        self.samples = samples_of(self.folder)
+        if event.resumed:
+            self._mark("resumed", event.step)
+        else:
             self._earlier_seconds = 0.0
-            self.write()
-            return
-        self.curves, self.stats = read_history(self.folder, event.step)
-        self.samples = [s for s in samples_of(self.folder) if s["step"] <= event.step]
-        self.marks = read_marks(self.folder)
-        self._mark("resumed", event.step)
+            (self.folder / MARKS).unlink(missing_ok=True)
+            self.marks = read_marks(self.folder)
         self.write()
 
     def _add_sample(self, event: SampleMade) -> None:
@@ -232,9 +230,10 @@ class LiveRun:
         append_mark(self.folder, {"kind": kind, "step": step})
 
     def _answer(self, event: Event) -> Request | None:
-        if "stop" in self._asked:
+        """Before the first step there is nothing to keep: a stop is a cancel there."""
+        if "stop" in self._asked and event.step > 0:
             raise StopRun
-        if "pause" in self._asked:
+        if ENDING & self._asked:
             raise CancelRun
         if not isinstance(event, StepDone):
             return None

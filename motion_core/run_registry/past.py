@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..run_records import STATE, read_object
 from .curves import Point
-from .folder import RUN, STATE, read_object
+from .record import RunRecord, read_record
 
 OVER = ("finished", "cancelled", "paused", "failed")
 
@@ -15,33 +17,26 @@ OVER = ("finished", "cancelled", "paused", "failed")
 def past_state(folder: Path) -> dict[str, Any]:
     """state, step and total. A run that is not over on the disk was interrupted by a crash or a
     restart.
+
+    run.json counts where there is one: the trainer's state.json is "finished" after the last step,
+    when samples and adapter are still to come.
     """
-    run, saved = read_object(folder / RUN), read_object(folder / STATE)
-    told = [record.get("state") for record in (run, saved)]
-    state = next((state for state in told if state in OVER), "interrupted")
+    run, saved = read_record(folder), read_object(folder / STATE)
+    told = saved.get("state") if run is None else run.state
+    state = told if told in OVER else "interrupted"
     return {"state": state, "step": saved.get("step", 0), "total": saved.get("total", 0)}
 
 
 def past_summary(folder: Path) -> dict[str, Any]:
     """As `LiveRun.summary`, without the figures of steps."""
-    run = read_object(folder / RUN)
+    made = folder.stat().st_mtime
+    record = read_record(folder) or RunRecord(began=made, latest=made)
     return {
-        "id": folder.name,
+        **asdict(record),
         **past_state(folder),
-        "part": run.get("part", 1),
-        "node_id": run.get("node_id", ""),
-        "workflow_id": run.get("workflow_id", ""),
-        "prompt_id": run.get("prompt_id", ""),
-        "title": run.get("title", ""),
-        "nodes": run.get("nodes", []),
-        "began": run.get("began", folder.stat().st_mtime),
-        "latest": run.get("latest", folder.stat().st_mtime),
-        "elapsed": run.get("elapsed"),
+        "id": folder.name,
         "asked": [],
         "doing": "",
-        "saved_as": run.get("saved_as", []),
-        "message": run.get("message", ""),
-        "memory_total": run.get("memory_total", 0),
     }
 
 

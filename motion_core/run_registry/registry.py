@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..events import CancelRun
-from ..run_records import write_json
+from ..run_records import SETTINGS, read_object, write_json
 from . import folder as folders
-from .folder import PROMPT, RunOrigin, RunRequestError, run_folder
+from .folder import PROMPT, RunOrigin, RunRequestError, run_folder, run_folders
 from .history import Version, thin_history, version_of
 from .live_run import COMMANDS, LiveRun
 from .messages import message
@@ -43,6 +43,7 @@ class RunRegistry:
         self.cancelling = (CancelRun, KeyboardInterrupt, *cancelling)
         self._live: dict[str, LiveRun] = {}
         self._past: dict[str, tuple[Version, dict[str, Any]]] = {}
+        self._sizes: dict[str, tuple[tuple[int, ...], int]] = {}
         self._lock = threading.Lock()
 
     @contextmanager
@@ -72,15 +73,21 @@ class RunRegistry:
         else:
             run.over("finished")
         finally:
-            thin_history(folder)  # kept, so that the first page after a restart need not wait
-            with self._lock:
-                self._live.pop(folder.name, None)
+            try:
+                thin_history(folder)  # kept, so that the first page after a restart need not wait
+            finally:
+                with self._lock:
+                    self._live.pop(folder.name, None)
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run's summary with its size on the disk, the last used first."""
-        found = [path for path in self._folders() if folders.is_run(path)]
-        runs = [{**self._summary(path), "size": folders.disk_size(path)} for path in found]
+        found = list(run_folders(self.root))
+        runs = [{**self._summary(path), "size": self._size(path)} for path in found]
         return sorted(runs, key=lambda run: run["latest"], reverse=True)
+
+    def summary(self, run_id: str) -> dict[str, Any]:
+        """One run's, without its history."""
+        return self._summary(run_folder(self.root, run_id))
 
     def run(self, run_id: str, since: int = 0) -> dict[str, Any]:
         """Summary, settings, samples, marks, and the loss curves after step `since`."""
@@ -90,15 +97,15 @@ class RunRegistry:
         return {
             **shown,
             "since": since,
-            "settings": folders.read_object(folder / "settings.json"),
+            "settings": read_object(folder / SETTINGS),
             "reference": folders.reference_of(folder),
             "has_prompt": (folder / PROMPT).is_file(),
-            "can_resume": folders.can_resume(folder, shown["state"]),
+            "can_resume": folders.can_resume(folder, shown["state"], shown["step"], shown["total"]),
         }
 
     def prompt(self, run_id: str) -> dict[str, Any]:
         """What `watch` was given; RunRequestError if nothing was."""
-        prompt = folders.read_object(run_folder(self.root, run_id) / PROMPT)
+        prompt = read_object(run_folder(self.root, run_id) / PROMPT)
         if not prompt:
             raise RunRequestError(f"Run {run_id!r} kept no workflow.", 404)
         return prompt
@@ -129,9 +136,6 @@ class RunRegistry:
         folders.delete(folder)
         self.announce({"id": run_id, "state": "deleted"})
 
-    def _folders(self) -> list[Path]:
-        return [p for p in self.root.iterdir() if p.is_dir()] if self.root.is_dir() else []
-
     def _feed(self, run: LiveRun) -> Throttle:
         told = 0
 
@@ -146,6 +150,17 @@ class RunRegistry:
     def _summary(self, folder: Path) -> dict[str, Any]:
         live = self._live.get(folder.name)
         return live.summary() if live else past_summary(folder)
+
+    def _size(self, folder: Path) -> int:
+        """Every poll of every page asks for it, and a long run has hundreds of files: of a run that
+        is over they are counted once.
+        """
+        if folder.name in self._live:
+            return folders.disk_size(folder)
+        version, known = folders.content_version(folder), self._sizes.get(folder.name)
+        if known is None or known[0] != version:
+            known = self._sizes[folder.name] = (version, folders.disk_size(folder))
+        return known[1]
 
     def _live_detail(self, run: LiveRun, since: int) -> dict[str, Any]:
         return {**run.summary(), **run.lists(), "curves": run.points(since)}

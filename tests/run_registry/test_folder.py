@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from motion_core.run_registry.folder import (
     append_mark,
     delete,
     disk_size,
+    forget_samples,
     read_marks,
     reference_of,
     run_folder,
+    run_folders,
     sample_file,
     samples_of,
 )
@@ -107,6 +110,58 @@ def test_a_mark_that_was_cut_short_by_a_kill_is_left_out(tmp_path: Path) -> None
     with (tmp_path / "marks.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"kind": "sav')
     assert read_marks(tmp_path)["saved"] == [2]
+
+
+@pytest.mark.parametrize("line", ["nonsense", "5", "{}", '{"kind": "eaten", "step": 1}', "\xff"])
+def test_a_damaged_mark_is_left_out(tmp_path: Path, line: str) -> None:
+    append_mark(tmp_path, {"kind": "saved", "step": 2})
+    with (tmp_path / "marks.jsonl").open("a", encoding="latin-1") as file:
+        file.write(line + "\n")
+    append_mark(tmp_path, {"kind": "saved", "step": 4})
+    assert read_marks(tmp_path)["saved"] == [2, 4]
+
+
+def test_later_samples_are_forgotten(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    for name in ("step-2.mp4", "step-4.mp4", "step-10.mp4", "reference.mp4"):
+        (folder / "samples" / name).touch()
+    forget_samples(folder, after=4)
+    left = {path.name for path in (folder / "samples").iterdir()}
+    assert left == {"step-2.mp4", "step-4.mp4", "reference.mp4"}
+
+
+def test_only_runs_that_can_be_asked_for_are_listed(tmp_path: Path) -> None:
+    outside = make_run(tmp_path / "outside")
+    root = tmp_path / "root"
+    for name in ("good", "with space", "ünïcode", ".hidden"):
+        make_run(root, name)
+    (root / "notes").mkdir()
+    (root / "link").symlink_to(outside)
+    assert [folder.name for folder in run_folders(root)] == ["good"]
+    assert list(run_folders(tmp_path / "none")) == []
+
+
+def test_a_folder_that_vanishes_while_it_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trainer removes a checkpoint between its being listed and looked into: here when the
+    listing of its parent has been read.
+    """
+    folder = make_run(tmp_path)
+    checkpoint = folder / "checkpoints" / "step-2"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "random.safetensors").write_bytes(b"x" * 1000)
+    left = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    listed = os.scandir
+
+    def scandir(path: str | os.PathLike[str]) -> object:
+        if Path(path) == checkpoint and checkpoint.exists():
+            checkpoint.rename(tmp_path / "replaced")
+        return listed(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", scandir)
+        assert disk_size(folder) == left
 
 
 def test_size_and_deleting(tmp_path: Path) -> None:

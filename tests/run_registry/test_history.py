@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from motion_core.errors import FormatError
 from motion_core.run_registry.curves import POINTS
 from motion_core.run_registry.history import HISTORY, METRICS, read_history, thin_history
 
@@ -56,12 +55,22 @@ def test_no_metrics_are_no_history(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["nonsense", "5", "{}", '{"step": 1, "losses": 3}', "\xff"])
-def test_damaged_metrics_are_told_and_not_kept(tmp_path: Path, line: str) -> None:
-    write(tmp_path, [row(1)], tail=line + "\n")
-    with pytest.raises(FormatError, match="damaged"):
-        read_history(tmp_path)
-    assert "damaged" in thin_history(tmp_path)["message"]
-    assert not (tmp_path / HISTORY).exists()
+def test_a_damaged_line_costs_its_own_step_alone(tmp_path: Path, line: str) -> None:
+    write(tmp_path, [row(1)], tail=f"{line}\n{json.dumps(row(3))}\n")
+    curves, stats = read_history(tmp_path)
+    assert list(curves.by_name["loss"].steps) == [1, 3]
+    assert stats.seconds == 2 * 0.25
+    assert thin_history(tmp_path)["curves"] == {"loss": [[1, 0.5], [3, 0.5]]}
+
+
+def test_memory_now_and_at_its_peak(tmp_path: Path) -> None:
+    """Rows of older versions have one number: now, and the highest of them the peak."""
+    write(tmp_path, [row(1), {**row(2), "memory_bytes": 2**19}])
+    shown = thin_history(tmp_path)
+    assert (shown["memory"], shown["memory_peak"]) == (2**19, 2**20)
+    write(tmp_path, [row(1), {**row(2), "memory_now_bytes": 2**18}])
+    shown = thin_history(tmp_path)
+    assert (shown["memory"], shown["memory_peak"]) == (2**18, 2**20)
 
 
 def test_the_second_reading_takes_the_thin_one(tmp_path: Path) -> None:

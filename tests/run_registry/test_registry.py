@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +14,8 @@ import pytest
 
 from motion_core.adapters.base import Adapter
 from motion_core.events import CancelRun, Event, Request, SampleMade, Saved, Started, StepDone
+from motion_core.run_registry import folder as folder_module
+from motion_core.run_registry import registry as registry_module
 from motion_core.run_registry.folder import RunOrigin, RunRequestError
 from motion_core.run_registry.live_run import LiveRun
 from motion_core.run_registry.messages import MESSAGE_BYTES, message
@@ -47,12 +50,19 @@ class Harness:
         steps: int = 6,
         at: int = 0,
         do: Callable[[LiveRun], None] | None = None,
+        first: Callable[[LiveRun], None] | None = None,
+        then: Callable[[LiveRun], None] | None = None,
         origin: RunOrigin = NODE,
         seen: list[Event] | None = None,
+        saved_as: str = "zigzag.safetensors",
     ) -> TrainResult:
-        """do: called with the run before its step `at` is told."""
+        """do: called with the run before its step `at` is told; first: before the training, then:
+        between it and the saving.
+        """
         folder = self.root / name
         with self.registry.watch(folder, origin, PROMPT) as run:
+            if first is not None:
+                first(run)
 
             def sink(event: Event) -> Request | None:
                 if seen is not None:
@@ -77,8 +87,23 @@ class Harness:
                 sink,
                 make_sample=sample,
             )
-            run.adapter_saved("zigzag.safetensors")
+            if then is not None:
+                then(run)
+            run.adapter_saved(saved_as)
         return result
+
+    def killed(self, name: str = "run", **when: Any) -> Harness:
+        """What a kill leaves: a copy of what is on the disk at that time. when: `do` or `then`
+        without its function, or `at` and `do`.
+        """
+        copy = self.root.parent / f"{self.root.name}-killed"
+
+        def keep(run: LiveRun) -> None:
+            shutil.copytree(self.root, copy)
+
+        moments = {moment: keep for moment in when.pop("moments")}
+        self.train(name, **moments, **when)
+        return Harness(copy)
 
     def asking(self, command: str) -> Callable[[LiveRun], None]:
         return lambda run: self.registry.ask(run.folder.name, command)
@@ -180,6 +205,44 @@ def test_stop_keeps_what_is_learned(harness: Harness) -> None:
     assert run["saved_as"] == ["zigzag.safetensors"]
 
 
+def test_a_stopped_run_that_was_kept_can_go_on(harness: Harness) -> None:
+    """What it saved before stays in the list, before what it saves then."""
+    harness.train(at=3, do=harness.asking("stop"), saved_as="kept.safetensors")
+    assert harness.restarted().run("run")["can_resume"]
+    harness.train(saved_as="whole.safetensors")
+    run = harness.registry.run("run")
+    assert (run["state"], run["step"], run["can_resume"]) == ("finished", 6, False)
+    assert run["saved_as"] == ["kept.safetensors", "whole.safetensors"]
+
+
+def test_stop_before_the_first_step_is_a_cancel(harness: Harness) -> None:
+    """There is nothing to keep yet; of a run that goes on there is."""
+    with pytest.raises(CancelRun):
+        harness.train(first=harness.asking("stop"))
+    run = harness.restarted().run("run")
+    assert (run["state"], run["step"], run["can_resume"]) == ("cancelled", 0, True)
+    with pytest.raises(CancelRun):
+        harness.train(at=3, do=harness.asking("pause"))
+    assert harness.train(first=harness.asking("stop")).steps == 3
+    assert harness.registry.run("run")["state"] == "finished"
+
+
+def test_what_is_asked_to_end_is_not_asked_again(harness: Harness) -> None:
+    statuses: list[int] = []
+
+    def ask_twice(run: LiveRun) -> None:
+        harness.asking("pause")(run)
+        for command in ("pause", "stop"):
+            with pytest.raises(RunRequestError, match="asked to pause already") as error:
+                harness.registry.ask("run", command)
+            statuses.append(error.value.status)
+
+    with pytest.raises(CancelRun):
+        harness.train(at=3, do=ask_twice)
+    assert statuses == [409, 409]
+    assert harness.registry.run("run")["state"] == "paused"
+
+
 def test_save_and_sample_once(harness: Harness) -> None:
     seen: list[Event] = []
 
@@ -258,25 +321,93 @@ def test_saving_the_adapter_can_fail_too(harness: Harness) -> None:
 
 
 def test_a_killed_run_is_interrupted_and_can_go_on(harness: Harness) -> None:
-    """A kill leaves what is on the disk at that time: here at the fifth step, with step 4 saved."""
-    copies: list[dict[str, bytes]] = []
-
-    def keep(run: LiveRun) -> None:
-        files = [path for path in harness.root.rglob("*") if path.is_file()]
-        copies.append({str(path.relative_to(harness.root)): path.read_bytes() for path in files})
-
-    harness.train(at=5, do=keep)
-    killed = harness.root.parent / f"{harness.root.name}-killed"
-    for name, content in copies[0].items():
-        (killed / name).parent.mkdir(parents=True, exist_ok=True)
-        (killed / name).write_bytes(content)
-    again = Harness(killed)
+    """Here at the fifth step, with step 4 saved."""
+    again = harness.killed(at=5, moments=["do"])
     run = again.registry.run("run")
     assert (run["state"], run["step"], run["can_resume"]) == ("interrupted", 4, True)
     assert steps_of(run) == list(range(1, 6))
     again.train()
     assert again.registry.run("run")["resumes"] == [4]
     assert steps_of(again.registry.run("run")) == list(range(1, 7))
+
+
+def test_a_run_that_was_killed_while_it_was_saved_can_go_on(harness: Harness) -> None:
+    """The trainer's own record says "finished" by then, and there is no adapter."""
+    again = harness.killed(moments=["then"])
+    assert json.loads((again.root / "run" / "state.json").read_text())["state"] == "finished"
+    run = again.registry.run("run")
+    assert (run["state"], run["step"], run["can_resume"]) == ("interrupted", 6, True)
+    assert again.train().steps == 6
+    assert again.registry.run("run")["state"] == "finished"
+
+
+def test_an_earlier_part_is_shown_while_the_next_one_prepares(harness: Harness) -> None:
+    with pytest.raises(CancelRun):
+        harness.train(at=4, do=ask_all(harness, "sample", "pause"))
+    shown: list[dict[str, Any]] = []
+    harness.train(first=lambda run: shown.append(harness.registry.run("run")))
+    assert (shown[0]["state"], shown[0]["step"]) == ("preparing", 4)
+    assert steps_of(shown[0]) == [1, 2, 3, 4]
+    assert shown[0]["checkpoints"] == [2, 4]
+    before = harness.registry.run("run")
+    with harness.registry.watch(harness.root / "run", NODE) as run:
+        reused = harness.registry.run("run")
+        assert json.loads((run.folder / "run.json").read_text())["saved_as"] == run.saved_as
+    for name in ("curves", "samples", "checkpoints", "resumes", "saved_as", "memory"):
+        assert reused[name] == before[name], name
+
+
+def test_samples_of_steps_that_are_done_again_are_gone_for_good(harness: Harness) -> None:
+    """Killed at step 5, where a sample was made, with step 4 saved: the samples of step 3 and of
+    what is made later are there, in this server and the next.
+    """
+
+    def sample_each(run: LiveRun) -> None:
+        for step in (3, 5):
+            path = run.folder / "samples" / f"step-{step}.mp4"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"video")
+
+    harness.train(at=1, do=sample_each)
+    again = harness.killed("other", at=5, moments=["do"])
+    shutil.copytree(harness.root / "run" / "samples", again.root / "other" / "samples")
+    assert [s["step"] for s in again.registry.run("other")["samples"]] == [3, 5]
+    while_it_goes_on: list[dict[str, Any]] = []
+    again.train("other", at=6, do=lambda run: while_it_goes_on.append(again.registry.run("other")))
+    for shown in (*while_it_goes_on, again.registry.run("other"), again.restarted().run("other")):
+        assert [s["step"] for s in shown["samples"]] == [3]
+
+
+def test_a_run_is_over_even_if_its_history_cannot_be_kept(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(folder: Path) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(registry_module, "thin_history", fails)
+    with pytest.raises(OSError, match="the disk is gone"):
+        harness.train()
+    harness.registry.delete("run")  # which is refused while a run goes on
+
+
+def test_the_size_of_a_run_that_is_over_is_counted_once(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until something is put into its folders."""
+    harness.train()
+    counted: list[Path] = []
+    measure = folder_module.disk_size
+
+    def disk_size(folder: Path) -> int:
+        counted.append(folder)
+        return measure(folder)
+
+    monkeypatch.setattr(folder_module, "disk_size", disk_size)
+    first, second = (harness.registry.runs()[0]["size"] for _ in range(2))
+    assert first == second == measure(harness.root / "run") and len(counted) == 1
+    (harness.root / "run" / "samples").mkdir()
+    (harness.root / "run" / "samples" / "step-1.mp4").write_bytes(b"x" * 1000)
+    assert harness.registry.runs()[0]["size"] == first + 1000
 
 
 def test_another_node_that_reuses_a_run_leaves_it_with_the_first(harness: Harness) -> None:
@@ -306,7 +437,7 @@ def test_one_damaged_run_does_not_hide_the_others(harness: Harness) -> None:
     (bad / "state.json").write_text("{")
     (bad / "metrics.jsonl").write_text("nonsense\n")
     assert {run["id"] for run in harness.registry.runs()} == {"good", "bad"}
-    assert "damaged" in harness.registry.run("bad")["message"]
+    assert harness.registry.run("bad")["curves"] == {}
 
 
 @pytest.mark.parametrize(
@@ -357,7 +488,7 @@ def test_messages_are_small_few_and_the_last_one_tells_the_end(harness: Harness)
     harness.registry.announce = announce
     harness.train(steps=200)
     assert done.wait(timeout=30)
-    assert all(len(json.dumps(shown)) <= MESSAGE_BYTES for shown in told)
+    assert all(sent_bytes(shown) <= MESSAGE_BYTES for shown in told)
     assert told[-1]["step"] == 200
     seconds = harness.registry.run("run")["elapsed"]
     assert len(told) <= 4 * seconds + 2
@@ -373,14 +504,15 @@ def test_a_message_has_the_steps_since_the_last_one_if_they_fit(tmp_path: Path) 
     assert crowded["step"] == 500
 
 
-def test_a_long_reason_does_not_make_a_message_long(tmp_path: Path) -> None:
-    origin = RunOrigin(node_id="1:2:3:4", prompt_id="p" * 36, workflow_id="w" * 36, title="t" * 500)
+@pytest.mark.parametrize("ids", ["p" * 36, "p" * 5000, "转" * 5000])
+def test_nothing_makes_a_message_long(tmp_path: Path, ids: str) -> None:
+    origin = RunOrigin(node_id="1:2:3:4", prompt_id=ids, workflow_id=ids, title="t" * 500)
     run = LiveRun(tmp_path / "run", origin)
-    for _ in range(30):
-        run.adapter_saved("a long name of an adapter.safetensors")
+    for number in range(30):
+        run.adapter_saved(f"a long name of an adapter-{number}.safetensors")
     run.over("failed", "reason " * 400)
     shown = message(run, 0)
-    assert len(json.dumps(shown)) <= MESSAGE_BYTES
+    assert sent_bytes(shown) <= MESSAGE_BYTES
     assert shown["state"] == "failed"
 
 
@@ -414,6 +546,19 @@ def test_asked_is_shown_until_it_is_done(harness: Harness) -> None:
         harness.train(at=2, do=ask)
     assert asked == [["save"]]
     assert harness.registry.run("run")["asked"] == []
+
+
+def ask_all(harness: Harness, *commands: str) -> Callable[[LiveRun], None]:
+    def ask(run: LiveRun) -> None:
+        for command in commands:
+            harness.asking(command)(run)
+
+    return ask
+
+
+def sent_bytes(shown: Mapping[str, Any]) -> int:
+    """As ComfyUI sends it."""
+    return len(json.dumps({"type": "motion_adapters.run", "data": shown}))
 
 
 def step_done(step: int, norm: float = 1.0) -> StepDone:
