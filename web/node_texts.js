@@ -1,12 +1,13 @@
 /**
  * Shows on a node the text that it says: reports, warnings, where a file was saved. ComfyUI's own
- * page shows the texts of its own nodes only.
+ * page shows the texts of its own nodes only. Beside extension.js the only file that imports from
+ * ComfyUI.
  */
 import { app } from '../../scripts/app.js'
 import { api } from '../../scripts/api.js'
 
-import { element } from './lib/elements.js'
-import { executionIds } from './lib/node_ids.js'
+import { addStyles, element } from './lib/elements.js'
+import { placedNodes } from './lib/node_ids.js'
 import { locatorId, saidIn, saidHeight } from './lib/node_texts.js'
 
 const NODES = [
@@ -19,31 +20,18 @@ const NODES = [
 ]
 const LEAST_WIDTH = 320
 
-/** The nodes that have said something or may do so. @type {Set<any>} */
-const speakers = new Set()
-
 app.registerExtension({
   name: 'MotionAdapters.NodeTexts',
 
   setup() {
+    addStyles(new URL('./node_texts.css', import.meta.url).href)
     api.addEventListener('executing', (/** @type {CustomEvent} */ { detail }) => {
-      for (const node of known(String(detail ?? ''))) say(node, '')
+      for (const node of speakers(String(detail ?? ''))) say(node, '')
     })
     api.addEventListener('executed', (/** @type {CustomEvent} */ { detail }) => {
       const id = String(detail.display_node ?? detail.node)
-      for (const node of known(id)) say(node, saidIn(detail.output))
+      for (const node of speakers(id)) say(node, saidIn(detail.output))
     })
-  },
-
-  /** @param {any} node */
-  nodeCreated(node) {
-    if (!NODES.includes(node.comfyClass ?? node.constructor.comfyClass)) return
-    speakers.add(node)
-    const { onRemoved } = node
-    node.onRemoved = function (...rest) {
-      onRemoved?.apply(this, rest)
-      speakers.delete(node)
-    }
   },
 
   /**
@@ -52,8 +40,8 @@ app.registerExtension({
    * @param {Record<string, any>} outputs
    */
   onNodeOutputsUpdated(outputs) {
-    for (const node of speakers) {
-      const output = node.graph && outputs[locatorId(rootGraph(), node.graph, node.id)]
+    for (const node of speakers()) {
+      const output = outputs[locatorId(rootGraph(), node.graph, node.id)]
       if (output) say(node, saidIn(output))
     }
   }
@@ -61,11 +49,20 @@ app.registerExtension({
 
 const rootGraph = () => app.rootGraph ?? app.graph
 
-/** @param {string} id */
-const known = (id) =>
-  [...speakers].filter(
-    (node) => node.graph && executionIds(rootGraph(), node.graph, node.id).includes(id)
-  )
+/**
+ * The nodes in the graph that may say something.
+ *
+ * @param {string} [id] those that the server knows by it
+ */
+function speakers(id) {
+  const placed = [...placedNodes(rootGraph())]
+  return placed
+    .filter(([node, ids]) => isSpeaker(node) && (id === undefined || ids.includes(id)))
+    .map(([node]) => node)
+}
+
+/** @param {any} node */
+const isSpeaker = (node) => NODES.includes(node.comfyClass ?? node.constructor.comfyClass)
 
 /**
  * @param {any} node

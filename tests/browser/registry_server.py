@@ -102,6 +102,8 @@ def _of_runs(registry: RunRegistry, method: str, parts: list[str], since: str) -
     if method == "POST":
         registry.ask(*parts)
         return {"asked": parts[1]}
+    if parts[1:] == ["prompt"]:
+        return registry.prompt(parts[0])
     if len(parts) == 3:
         return registry.sample(parts[0], parts[2])
     return registry.run(parts[0], parse_since(since))

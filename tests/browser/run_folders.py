@@ -22,9 +22,14 @@ def write_run(
     state: str = "finished",
     samples: Sequence[int] = (),
     seed: int = 0,
-    node: tuple[str, str] = ("3", ""),
+    node: tuple[str, str] | None = None,
+    save_every: int | None = None,
 ) -> Path:
-    """A run of two loss terms that fall with noise on them. node: its id and its graph's."""
+    """A run of two loss terms that fall with noise on them. node: its id and its graph's; by
+    default the run's name, in no graph. save_every: steps between checkpoints, by default half.
+    """
+    node = node or (name, "")
+    saved = range(save_every or steps // 2, steps + 1, save_every or steps // 2)
     folder = root / name
     folder.mkdir(parents=True)
     rng = random.Random(seed)
@@ -34,9 +39,10 @@ def write_run(
     _write(folder / "state.json", {"state": state, "step": steps, "total": total or steps})
     _write(folder / "run.json", _record(name, state, seed, node))
     _write(folder / "settings.json", {"objective": {"name": "motion_director"}, "training": {}})
-    _write(folder / "prompt.json", {"output": {"3": {"inputs": {}}}, "workflow": {"nodes": []}})
+    output = {node[0]: {"class_type": "TrainMotionAdapter", "inputs": {"resume": "new"}}}
+    _write(folder / "prompt.json", {"output": output, "workflow": {"nodes": []}})
     (folder / "checkpoints" / f"step-{steps}").mkdir(parents=True)
-    marks = [{"kind": "saved", "step": step} for step in (steps // 2, steps)]
+    marks = [{"kind": "saved", "step": step} for step in saved]
     marks.append({"kind": "resumed", "step": steps // 2})
     lines = [json.dumps(mark) + "\n" for mark in sorted(marks, key=lambda mark: mark["step"])]
     (folder / "marks.jsonl").write_text("".join(lines), encoding="utf-8")

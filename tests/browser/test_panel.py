@@ -5,6 +5,7 @@ with which keys, in which language, and how fast a long history is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -22,7 +23,7 @@ from .registry_server import served
 from .run_folders import write_run
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 LONG = 100_000
 PANEL = "#node .motion-adapters-panel"
@@ -70,6 +71,14 @@ def lines(page: Page) -> str:
     return page.locator(PANEL).inner_text()
 
 
+def marks_drawn(page: Page) -> dict[str, int]:
+    """How many marks of each kind; a kind is one path."""
+    return page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll('#node .marks *')].map((path) =>
+             [path.getAttribute('class'), path.getAttribute('d').split('M').length - 1]))"""
+    )
+
+
 def test_a_finished_run_is_shown_with_all_that_it_has(site: Site) -> None:
     page = site.open("run=zigzag")
     text = lines(page)
@@ -78,8 +87,7 @@ def test_a_finished_run_is_shown_with_all_that_it_has(site: Site) -> None:
     assert "Saved as zigzag.safetensors" in text
     panel = page.locator("#node")
     assert panel.locator(".average").count() == panel.locator(".raw").count() == 2
-    assert panel.locator(".checkpoint").count() == 2
-    assert panel.locator(".resumed").count() == 1
+    assert marks_drawn(page) == {"checkpoint": 2, "resumed": 1}
     assert panel.get_by_role("button", name="Add apply workflow").is_visible()
     assert not panel.get_by_role("button", name="Stop & keep").is_visible()
 
@@ -88,7 +96,9 @@ def test_a_run_that_a_restart_cut_short_offers_to_go_on(site: Site) -> None:
     page = site.open("run=killed")
     assert "Interrupted" in lines(page)
     page.locator("#node").get_by_role("button", name="Resume").click()
-    assert page.evaluate("window.page.asked") == [["resume", "killed", ""]]
+    page.wait_for_function("window.page.done.queued.length")
+    (prompt,) = page.evaluate("window.page.done.queued")
+    assert prompt["output"]["killed"]["inputs"] == {"resume": "continue", "resume_run": "killed"}
 
 
 def test_samples_loop_in_step_and_a_scrubber_goes_through_all(site: Site) -> None:
@@ -219,11 +229,40 @@ def test_the_runs_tab_lists_compares_and_deletes(site: Site, root: Path) -> None
     page.keyboard.press("Enter")
     tab.locator(".detail .average").first.wait_for(state="attached")
     assert "300 / 300" in tab.locator(".detail").inner_text()
+    tab.get_by_label("Lay another run over this one").select_option("older")
+    tab.locator("path.other").first.wait_for(state="attached")
+    assert "dashed: older" in tab.locator(".legend").inner_text()
     rows.first.click()
     page.wait_for_function("document.querySelector('#tab .steps').textContent === '20 / 20'")
+    said: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        said.append(dialog.message)
+        dialog.accept() if len(said) > 1 else dialog.dismiss()
+
+    page.on("dialog", answer)
+    tab.get_by_role("button", name="Delete").click()
+    page.wait_for_timeout(500)
+    assert (root / "spare").exists() and "spare" in said[0]
     tab.get_by_role("button", name="Delete").click()
     page.wait_for_function("document.querySelectorAll('#tab [role=option]').length === 4")
     assert not (root / "spare").exists()
+    assert rows.first.get_attribute("tabindex") == "0"
+
+
+def test_only_the_chosen_row_is_in_the_tab_order_or_else_the_first(site: Site) -> None:
+    page = site.open("")
+    in_order = "[...document.querySelectorAll('#tab [role=option]')].map((row) => row.tabIndex)"
+    assert page.evaluate(in_order) == [0, -1, -1, -1]
+    page.locator("#tab").get_by_role("option").nth(2).click()
+    page.wait_for_function(f"{in_order}.join() === '-1,-1,0,-1'")
+
+
+def test_settings_have_names(site: Site) -> None:
+    page = site.open("")
+    page.locator("#tab").get_by_role("option").first.click()
+    page.locator("#tab summary").click()
+    assert "Method · name" in page.locator("#tab .settings").inner_text()
 
 
 def test_markup_in_names_stays_text(site: Site, root: Path) -> None:
@@ -238,14 +277,14 @@ def test_markup_in_names_stays_text(site: Site, root: Path) -> None:
 
 
 def test_a_run_in_progress_grows_and_is_stopped(site: Site, root: Path) -> None:
-    origin = RunOrigin(node_id="3", prompt_id="p", title="live")
+    origin = RunOrigin(node_id="live", prompt_id="p", title="live")
     with site.registry.watch(root / "live", origin) as run:
         run(Started(step=0, total=50, resumed=False, settings={}))
         for step in range(1, 11):
             run(step_done(step))
         page = site.open("run=live&poll")
         assert "Training" in lines(page) and "10 / 50" in lines(page)
-        assert "0:10 left" in lines(page)  # 40 steps of 0.25 s
+        assert re.search("0:(10|09) left", lines(page))  # 40 steps of 0.25 s, less what passed
         for step in range(11, 21):
             run(step_done(step))
         page.wait_for_function("document.querySelector('#node .steps').textContent === '20 / 50'")

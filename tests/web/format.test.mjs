@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { bytes, clock, figure, flattened, moment, NONE, perStep, whole } from '../../web/lib/format.js'
+import { bytes, clock, figure, flattened, moment, NONE, whole } from '../../web/lib/format.js'
 import { memory, statRows } from '../../web/lib/stats.js'
 
 test('times', () => {
@@ -25,12 +25,27 @@ test('bytes', () => {
 test('whole numbers in the way of the language', () => {
   assert.equal(whole(12345, 'en'), '12,345')
   assert.equal(whole(undefined), NONE)
-  assert.equal(perStep(0.25), '0.25 s')
 })
 
 test('a moment in the way of the language', () => {
   assert.match(moment(0, 'en', 'UTC'), /Jan 1, 1970/)
   assert.match(moment(0, 'zh', 'UTC'), /1970年1月1日/)
+})
+
+test('moments and numbers of one language share their formatters', () => {
+  const { DateTimeFormat, NumberFormat } = Intl
+  let made = 0
+  const counted = (Format) => function (...args) {
+    made += 1
+    return new Format(...args)
+  }
+  Object.assign(Intl, { DateTimeFormat: counted(DateTimeFormat), NumberFormat: counted(NumberFormat) })
+  try {
+    for (let i = 0; i < 500; i += 1) [moment(i, 'de'), whole(12345 + i, 'de')]
+  } finally {
+    Object.assign(Intl, { DateTimeFormat, NumberFormat })
+  }
+  assert.equal(made, 2)
 })
 
 test('settings become a flat list without empty values', () => {

@@ -2,29 +2,31 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { CHAIN, placesRightOf, slotOf } from '../../web/lib/apply_nodes.js'
+import { CHAIN, freeRow, slotOf } from '../../web/lib/apply_nodes.js'
 import { movedIndex, staysInPanel } from '../../web/lib/keyboard.js'
 import { news } from '../../web/lib/news.js'
 import { locatorId, saidHeight, saidIn } from '../../web/lib/node_texts.js'
-import { executionIds, runOfNode } from '../../web/lib/node_ids.js'
+import { placedNodes, runOfNode } from '../../web/lib/node_ids.js'
 import { hasGraph, promptToGoOn } from '../../web/lib/prompts.js'
 import { sampleShown } from '../../web/lib/sample_choice.js'
-import { readings } from '../../web/lib/chart_values.js'
+import { marksNear, readings } from '../../web/lib/chart_values.js'
+import { reasonOf } from '../../web/lib/reasons.js'
 
 const inner = { nodes: [{ id: 3 }] }
 const middle = { nodes: [{ id: 8, subgraph: inner }] }
 const root = { nodes: [{ id: 1 }, { id: 12, subgraph: inner }, { id: 20, subgraph: middle }] }
 
 test('a node of the graph itself has its own id', () => {
-  assert.deepEqual(executionIds(root, root, 1), ['1'])
+  assert.deepEqual(placedNodes(root).get(root.nodes[0]), ['1'])
 })
 
 test('a node in a subgraph has an id for every way to it', () => {
-  assert.deepEqual(executionIds(root, inner, 3), ['12:3', '20:8:3'])
+  assert.deepEqual(placedNodes(root).get(inner.nodes[0]), ['12:3', '20:8:3'])
 })
 
-test('a node of a graph that is not shown has none', () => {
-  assert.deepEqual(executionIds(root, { nodes: [] }, 3), [])
+test('a node of a graph that is not shown has no place', () => {
+  assert.equal(placedNodes(root).has({ id: 3 }), false)
+  assert.equal(placedNodes(undefined).size, 0)
 })
 
 const run = (id, node_id, change = {}) => ({
@@ -60,16 +62,19 @@ test('a run that a copy reuses stays on the first node too', () => {
   assert.equal(runOfNode([shared], ['2'], 'w').id, 'a')
 })
 
-test('what is queued to go on does not begin anew', () => {
-  const prompt = { output: { '12:3': { class_type: 'T', inputs: { resume: 'new', steps: 5 } } }, workflow: {} }
-  const next = promptToGoOn(prompt, '12:3')
-  assert.deepEqual(next.output['12:3'].inputs, { resume: 'continue', steps: 5 })
-  assert.equal(prompt.output['12:3'].inputs.resume, 'new')
+test('what is queued to go on names its run and does not begin anew', () => {
+  for (const resume of ['new', 'continue', 'reuse']) {
+    const inputs = { resume, steps: 5 }
+    const prompt = { output: { '12:3': { class_type: 'T', inputs }, 9: { inputs: {} } }, workflow: {} }
+    const next = promptToGoOn(prompt, '12:3', 'zigzag-1')
+    assert.deepEqual(next.output['12:3'].inputs, { resume: 'continue', steps: 5, resume_run: 'zigzag-1' })
+    assert.deepEqual(next.output[9], { inputs: {} })
+    assert.deepEqual(inputs, { resume, steps: 5 })
+  }
 })
 
-test('another choice stays', () => {
-  const prompt = { output: { 1: { class_type: 'T', inputs: { resume: 'reuse' } } }, workflow: {} }
-  assert.equal(promptToGoOn(prompt, '1'), prompt)
+test('a prompt without the node of its run cannot go on', () => {
+  assert.throws(() => promptToGoOn({ output: {}, workflow: {} }, '1', 'a'), /node 1/)
 })
 
 test('a prompt from a script has no graph', () => {
@@ -120,14 +125,61 @@ test('another run on the panel is no news', () => {
 test('what the chart says of a step: value and average of every curve', () => {
   const curves = { a: [[1, 1], [2, 3]], b: [[2, 5]] }
   assert.deepEqual(readings({ curves }, 2, 0.5), [
-    { name: 'a', step: 2, value: 3, average: 3.5 / 1.5 },
-    { name: 'b', step: 2, value: 5, average: 5 }
+    { name: 'a', value: 3, average: 3.5 / 1.5 },
+    { name: 'b', value: 5, average: 5 }
   ])
   assert.deepEqual(readings(null, 2, 0.5), [])
 })
 
-test('new nodes stand in a row', () => {
-  assert.deepEqual(placesRightOf([10, 20], [100, 50], [200, 30], 40), [[150, 20], [390, 20]])
+test('a curve without the step says nothing of it: left out, not there yet, or over', () => {
+  const curves = { a: [[1, 1], [3, 3]], b: [[2, 5]] }
+  const names = (step) => readings({ curves }, step, 0).map(({ name }) => name)
+  assert.deepEqual([1, 2, 3, 4].map(names), [['a'], ['b'], ['a'], []])
+})
+
+test('a bucket speaks for the steps that it joins', () => {
+  const curves = { a: [[10, 1, 1, 1, 10], [20, 2, 2, 2, 10]] }
+  const values = (step) => readings({ curves }, step, 0).map(({ value }) => value)
+  assert.deepEqual([0, 1, 10, 11, 20, 21].map(values), [[], [1], [1], [2], [2], []])
+})
+
+test('the marks that lie under the pointer, of each kind the nearest', () => {
+  const run = { checkpoints: [50, 100, 150], resumes: [100] }
+  const near = (step) => marksNear(run, step, 5)
+  assert.deepEqual(near(103), [['checkpoint', 100], ['resumed', 100]])
+  assert.deepEqual(near(145), [['checkpoint', 150]])
+  assert.deepEqual(near(130), [])
+  assert.deepEqual(marksNear(null, 1, 5), [])
+})
+
+// Titles are 30 high and stand above a node's position.
+const box = (x, y, width, height) => ({ pos: [x, y], size: [width, height] })
+
+test('new nodes stand in a row to the right', () => {
+  const sizes = [[200, 80], [30, 90]]
+  assert.deepEqual(freeRow(box(10, 20, 100, 50), sizes, [], 40), [[150, 20], [390, 20]])
+})
+
+test('where something lies, they stand below it, and below what lies there', () => {
+  const train = box(0, 0, 100, 50)
+  const others = [train, box(500, 0, 100, 60), box(160, 150, 100, 100), box(0, 900, 50, 50)]
+  // Below 60 comes 60 + 40 + 30 = 130, which meets 150 … 250, so 250 + 70 = 320.
+  assert.deepEqual(freeRow(train, [[200, 80], [400, 90]], others, 40), [[140, 320], [380, 320]])
+})
+
+test('what a prompt is refused for is told', () => {
+  const response = {
+    error: { message: 'Prompt outputs failed validation', details: '' },
+    node_errors: { 5: { class_type: 'TrainMotionAdapter', errors: [{ message: 'Value not in list', details: "checkpoint: 'x'" }] } }
+  }
+  const error = Object.assign(new Error('Prompt execution failed'), { response })
+  assert.equal(
+    reasonOf(error),
+    "Prompt outputs failed validation\nTrainMotionAdapter: Value not in list: checkpoint: 'x'"
+  )
+  assert.equal(reasonOf(Object.assign(new Error('x'), { response: { error: 'No.' } })), 'No.')
+  assert.equal(reasonOf(new Error('It is over.')), 'It is over.')
+  assert.equal(reasonOf('text'), 'text')
 })
 
 test('every join of the apply nodes comes from a node before it', () => {
@@ -151,9 +203,9 @@ test('a node says all texts of its output', () => {
 test('what a node says has the height of its wrapped lines, up to a most', () => {
   assert.equal(saidHeight('', 400), 0)
   // (400 - 54) / 7.25 = 47 characters a line.
-  assert.equal(saidHeight('x'.repeat(47), 400), 14 + 17)
-  assert.equal(saidHeight(`${'x'.repeat(48)}\n\ny`, 400), 14 + 4 * 17)
-  assert.equal(saidHeight('\n'.repeat(500), 400), 14 + 24 * 17)
+  assert.equal(saidHeight('x'.repeat(47), 400), 34 + 17)
+  assert.equal(saidHeight(`${'x'.repeat(48)}\n\ny`, 400), 34 + 4 * 17)
+  assert.equal(saidHeight('\n'.repeat(500), 400), 34 + 24 * 17)
 })
 
 test('outputs are kept by the subgraph that a node lies in', () => {

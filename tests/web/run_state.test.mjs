@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { secondsLeft, stateKey, withAnswer, withMessage } from '../../web/lib/run_state.js'
+import { stateKey, withAnswer, withMessage } from '../../web/lib/run_state.js'
 
 const RUN = Object.freeze({
   id: 'a',
@@ -84,12 +84,6 @@ test('the end is asked for, as it decides what can be done next', () => {
 test('another part, or fewer steps, needs everything again', () => {
   assert.equal(withMessage(RUN, message({ part: 2, step: 5 })).missing, 'all')
   assert.equal(withMessage(RUN, message({ step: 1 })).missing, 'all')
-})
-
-test('8 steps of 2 s are left', () => {
-  assert.equal(secondsLeft(RUN), 16)
-  assert.equal(secondsLeft({ ...RUN, state: 'paused' }), null)
-  assert.equal(secondsLeft({ ...RUN, seconds_per_step: null }), null)
 })
 
 test('a finished run that did not do all its steps was stopped', () => {

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import {
   linePath,
   lossDomain,
+  marksPath,
   place,
   rawPath,
   stepDomain,
@@ -99,4 +100,9 @@ test('a line goes through its points', () => {
 test('a bucket is drawn from its lowest to its highest value', () => {
   const y = { domain: [0, 1], range: [100, 0], log: false }
   assert.equal(rawPath([[0, 0.5], [10, 0.5, 0, 1, 4]], LINEAR, y), 'M100 50L200 100L200 0')
+})
+
+test('marks are one path, and those of one pixel one mark', () => {
+  assert.equal(marksPath([0, 5, 10], LINEAR, 90, 80), 'M100 90V80M150 90V80M200 90V80')
+  assert.equal(marksPath([5, 5.01, 5.02], LINEAR, 90, 80), 'M150 90V80')
 })

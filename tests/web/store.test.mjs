@@ -173,6 +173,83 @@ test('many messages of an unknown run read the list once', async () => {
   assert.equal(lists, 1)
 })
 
+test('a list that was asked for before a run was deleted does not bring it back', async () => {
+  const server = new Server(3)
+  const store = new RunStore(server)
+  await store.refresh()
+  const { runs } = server
+  let answer
+  server.runs = () => new Promise((resolve) => (answer = resolve))
+  const poll = store.refresh()
+  const before = await runs.call(server)
+  server.runs = async () => ({ runs: [] })
+  store.receive({ id: 'a', state: 'deleted' })
+  answer(before)
+  await poll
+  assert.deepEqual(store.list(), [])
+})
+
+test('who asks for the list while an older request goes on gets a newer one', async () => {
+  const server = new Server(3)
+  const store = new RunStore(server)
+  const { runs } = server
+  let answer
+  server.runs = () => new Promise((resolve) => (answer = resolve))
+  const poll = store.refresh()
+  server.runs = runs
+  const before = await server.runs()
+  server.step = 9
+  const asked = store.refresh()
+  answer(before)
+  await Promise.all([poll, asked])
+  assert.equal(store.list()[0].step, 9)
+})
+
+test('a run that cannot be read is an error of its own, not of the server', async () => {
+  const server = new Server(3)
+  const { run } = server
+  const store = new RunStore(server)
+  await store.refresh()
+  server.run = async () => {
+    throw new Error("There is no run 'a'.")
+  }
+  await store.open('a')
+  assert.equal(store.error, null)
+  assert.equal(store.errorOf('a'), "There is no run 'a'.")
+  assert.equal(store.errorOf('b'), null)
+  server.run = run
+  await store.update('a')
+  assert.equal(store.errorOf('a'), null)
+})
+
+test('the histories that are shown are kept, and four more, the last shown first', async () => {
+  const server = new Server(3)
+  server.run = async (id) => ({ ...server.summary(), id, since: 0, curves: {}, samples: [], checkpoints: [], resumes: [] })
+  const store = new RunStore(server)
+  for (const id of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) await store.open(id)
+  store.keep(new Set(['a']))
+  assert.deepEqual([...store.histories.keys()], ['d', 'e', 'f', 'g', 'a'])
+  store.keep(new Set(['b', 'none']))
+  assert.deepEqual([...store.histories.keys()], ['e', 'f', 'g', 'a'])
+})
+
+test('what a person asks for is marked at once', async () => {
+  const server = new Server(3)
+  const answer = server.run
+  server.run = async (...args) => ({ ...(await answer.apply(server, args)), asked: [] })
+  const store = new RunStore(server)
+  await store.open('a')
+  store.noteAsked('a', 'pause')
+  assert.deepEqual(store.history('a').asked, ['pause'])
+})
+
+test('a history has the second at which it came', async () => {
+  const server = new Server(3)
+  const store = new RunStore(server, () => 42)
+  await store.open('a')
+  assert.equal(store.history('a').told, 42)
+})
+
 test('listeners are called until they end it', async () => {
   const store = new RunStore(new Server(3))
   let calls = 0

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
-import { translator } from '../../web/lib/texts.js'
+import { settingName, termName, translator } from '../../web/lib/texts.js'
 
 const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const locales = Object.fromEntries(
@@ -50,11 +50,22 @@ test('every text that the code asks for is there, and none is left over', () => 
   const asked = [...code.matchAll(/(?:translate|\bt)\(\s*'([\w.]+)'/g)].map((match) => match[1])
   for (const key of asked) assert.ok(Object.hasOwn(english, key), key)
   // Keys that the code puts together from a name.
-  const made = /^(state|doing|commands)\.|^(panel|tab)\.(apply|resume|load|delete|refresh)(Hint)?$|^panel\.(checkpoint|resumed)$/
+  const made = /^(state|doing|commands|terms|settings)\.|^(panel|tab)\.(apply|resume|load|delete|refresh)(Hint)?$|^panel\.(checkpoint|resumed)$/
   const unused = Object.keys(english).filter(
     (key) => !asked.includes(key) && !made.test(key) && !code.includes(`'${key}'`)
   )
   assert.deepEqual(unused, [])
+})
+
+test('Chinese texts have full-width punctuation', () => {
+  for (const [key, text] of Object.entries(chinese)) assert.doesNotMatch(text, /[,:;?!()]/, key)
+})
+
+test('a term or a setting that is known has a name, another one is its own', () => {
+  const t = translator(locales, 'zh')
+  assert.deepEqual([termName(t, 'spatial'), termName(t, 'new_term')], ['空间', 'new_term'])
+  assert.equal(settingName(t, 'objective.settings.rank'), '方法 · 设置 · 秩')
+  assert.equal(settingName(t, 'clips.0'), '片段 · 0')
 })
 
 test('every state of a run has a name', () => {

@@ -3,29 +3,30 @@
  * on.
  *
  * @typedef {(id: string) => any} CreateNode ComfyUI's; null for a node that is not installed
+ * @typedef {[string, Record<string, string>]} Problem a text's key and values
  */
-import { BASE_TYPE, CHAIN, placesRightOf, slotOf } from './apply_nodes.js'
+import { BASE_TYPE, CHAIN, freeRow, slotOf } from './apply_nodes.js'
 
 /**
- * Adds the nodes of CHAIN to the right of the node that trained.
+ * Adds the nodes of CHAIN to the right of the node that trained, where nothing lies.
  *
  * @param {any} train
  * @param {string} adapter its name in the loader's list
  * @param {CreateNode} create
- * @returns {string[]} the nodes that are missing; if there are any, nothing is added
+ * @returns {Problem | null} why nothing is added
  */
 export function addApplyNodes(train, adapter, create) {
   const made = CHAIN.map(({ id }) => create(id))
   const missing = CHAIN.filter((_, index) => !made[index]).map(({ id }) => id)
-  if (missing.length) return missing
-  const places = placesRightOf(train.pos, train.size, made.map((node) => node.size[0]))
+  if (missing.length) return ['panel.noNodes', { names: missing.join(', ') }]
+  if (!setAdapter(made[0], adapter)) return ['panel.notListed', { name: adapter }]
+  const places = freeRow(train, made.map((node) => node.size), train.graph.nodes)
   made.forEach((node, index) => {
     node.pos = places[index]
     train.graph.add(node)
   })
   joinNodes(made, train)
-  setAdapter(made[0], adapter)
-  return []
+  return null
 }
 
 /**
@@ -38,25 +39,42 @@ function joinNodes(made, train) {
       const source = made[CHAIN.findIndex(({ id }) => id === from)]
       source.connect(slotOf(source.outputs, type), made[index], slotOf(made[index].inputs, type))
     }
-    const into = slotOf(made[index].inputs, BASE_TYPE)
-    const own = slotOf(train.inputs, BASE_TYPE)
-    const link = own < 0 ? null : train.graph.getLink?.(train.inputs[own].link)
-    if (into < 0 || !link) return
-    train.graph.getNodeById(link.origin_id)?.connect(link.origin_slot, made[index], into)
+    joinBase(made[index], train)
   })
 }
 
 /**
+ * To what the training gets its base from: a node or, in a subgraph, one of the subgraph's inputs.
+ *
+ * @param {any} node
+ * @param {any} train
+ */
+function joinBase(node, train) {
+  const { graph } = train
+  const [into, own] = [slotOf(node.inputs, BASE_TYPE), slotOf(train.inputs, BASE_TYPE)]
+  const link = own < 0 ? null : graph.getLink?.(train.inputs[own].link)
+  if (into < 0 || !link) return
+  if (graph.inputNode && link.origin_id === graph.inputNode.id) {
+    graph.inputs[link.origin_slot].connect(node.inputs[into], node)
+  } else {
+    graph.getNodeById(link.origin_id)?.connect(link.origin_slot, node, into)
+  }
+}
+
+/**
+ * Whether one of the loader's lists has the name; it is chosen there.
+ *
  * @param {any} loader
  * @param {string} name
  */
 function setAdapter(loader, name) {
-  for (const widget of loader.widgets ?? []) {
-    const values = widget.options?.values
-    const known = typeof values === 'function' ? values(widget, loader) : values
-    if (Array.isArray(known) && known.includes(name)) {
-      widget.value = name
-      widget.callback?.(name)
-    }
-  }
+  const widget = (loader.widgets ?? []).find((/** @type {any} */ each) => {
+    const values = each.options?.values
+    const known = typeof values === 'function' ? values(each, loader) : values
+    return Array.isArray(known) && known.includes(name)
+  })
+  if (!widget) return false
+  widget.value = name
+  widget.callback?.(name)
+  return true
 }

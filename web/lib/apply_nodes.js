@@ -26,20 +26,36 @@ export const BASE_TYPE = BASE
  */
 export const slotOf = (slots, type) => (slots ?? []).findIndex((slot) => slot.type === type)
 
+/** @typedef {{pos: ArrayLike<number>, size: ArrayLike<number>}} Box */
+
+/** A node's title stands above its position. */
+const TITLE = 30
+
 /**
- * Where a row of nodes goes to the right of another: x and y of each.
+ * Where a row of nodes goes to the right of another: x and y of each. Where it would cover other
+ * nodes, it goes below them.
  *
- * @param {[number, number]} position of the node that they follow
- * @param {[number, number]} size
- * @param {number[]} widths of the new nodes
+ * @param {Box} train the node that they follow
+ * @param {[number, number][]} sizes of the new nodes
+ * @param {Box[]} others what lies in the graph
  * @param {number} [gap]
  * @returns {[number, number][]}
  */
-export function placesRightOf(position, size, widths, gap = 40) {
-  let x = position[0] + size[0] + gap
-  return widths.map((width) => {
-    const place = /** @type {[number, number]} */ ([x, position[1]])
-    x += width + gap
+export function freeRow(train, sizes, others, gap = 40) {
+  const left = train.pos[0] + train.size[0] + gap
+  const width = sizes.reduce((sum, [wide]) => sum + wide + gap, -gap)
+  const height = Math.max(...sizes.map(([, high]) => high))
+  const across = others.filter(({ pos, size }) => pos[0] < left + width && pos[0] + size[0] > left)
+  across.sort((a, b) => a.pos[1] - b.pos[1])
+  let top = train.pos[1]
+  for (const { pos, size } of across) {
+    const [above, below] = [pos[1] - TITLE, pos[1] + size[1]]
+    if (above < top + height && below > top - TITLE) top = below + gap + TITLE
+  }
+  let x = left
+  return sizes.map(([wide]) => {
+    const place = /** @type {[number, number]} */ ([x, top])
+    x += wide + gap
     return place
   })
 }

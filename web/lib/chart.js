@@ -1,22 +1,37 @@
 /**
  * The loss chart: raw values faint, their moving averages bold, one colour a term; marks of
- * checkpoints and resumptions; another run's averages dashed; values under the pointer or, with the
- * arrow keys, under the cursor.
+ * checkpoints and resumptions; another run's averages dashed; values and marks under the pointer or,
+ * with the arrow keys, under the cursor.
  *
  * @typedef {import('./points.js').Point} Point
  * @typedef {import('./run_state.js').Run} Run
  * @typedef {import('./texts.js').Translate} Translate
  * @typedef {{log: boolean, fixed: boolean, decay: number}} View
  */
-import { readings, readingsText } from './chart_values.js'
-import { element, setAttribute, setText, svgElement } from './elements.js'
+import { marksNear, readings, readingsText } from './chart_values.js'
+import { element, setAttribute, svgElement } from './elements.js'
 import { figure, whole } from './format.js'
 import { movedIndex } from './keyboard.js'
 import { nearest, smoothed } from './points.js'
-import { linePath, lossDomain, place, rawPath, stepDomain, stepTicks, ticks, valueAt } from './scales.js'
+import {
+  linePath,
+  lossDomain,
+  marksPath,
+  place,
+  rawPath,
+  stepDomain,
+  stepTicks,
+  ticks,
+  valueAt
+} from './scales.js'
+import { termName } from './texts.js'
 
 const MARGIN = { left: 46, right: 10, top: 8, bottom: 18 }
 const COLOURS = 6
+/** How high a checkpoint's mark is, and how far from the cursor it is still named, in pixels. */
+const MARK = { height: 8, reach: 4 }
+/** @type {View} */
+export const START_VIEW = Object.freeze({ log: false, fixed: false, decay: 0.95 })
 
 export class LossChart {
   /**
@@ -30,8 +45,7 @@ export class LossChart {
     this.run = null
     /** @type {Run | null} */
     this.other = null
-    /** @type {View} */
-    this.view = { log: false, fixed: false, decay: 0.95 }
+    this.view = START_VIEW
     /** @type {number | null} */
     this.cursor = null
     this.size = { width: 400, height: 160 }
@@ -60,6 +74,7 @@ export class LossChart {
         'aria-label': this.translate('panel.chart'),
         onpointermove: (/** @type {PointerEvent} */ event) => this.pointed(event),
         onpointerleave: () => this.setCursor(null),
+        onfocus: () => this.drawCursor(),
         onblur: () => this.setCursor(null),
         onkeydown: (/** @type {KeyboardEvent} */ event) => this.pressed(event)
       },
@@ -135,25 +150,17 @@ export class LossChart {
     this.axes.replaceChildren(...parts)
   }
 
+  /** One path a kind, however many there are: a long run has thousands of checkpoints. */
   drawMarks() {
-    const parts = []
-    for (const step of this.run?.checkpoints ?? []) parts.push(this.mark('checkpoint', step))
-    for (const step of this.run?.resumes ?? []) parts.push(this.mark('resumed', step))
-    this.marks.replaceChildren(...parts)
-  }
-
-  /**
-   * @param {string} kind
-   * @param {number} step
-   */
-  mark(kind, step) {
-    const x = place(this.x, step)
     const [bottom, top] = this.y.range
-    const title = this.translate(`panel.${kind}`, { step: whole(step, this.locale) })
-    return svgElement('g', { class: kind }, [
-      svgElement('line', { x1: x, x2: x, y1: bottom, y2: kind === 'resumed' ? top : bottom - 8 }),
-      svgElement('title', { text: title })
+    const kinds = /** @type {const} */ ([
+      ['checkpoint', this.run?.checkpoints ?? [], bottom - MARK.height],
+      ['resumed', this.run?.resumes ?? [], top]
     ])
+    const paths = kinds.filter(([, steps]) => steps.length).map(([kind, steps, end]) =>
+      svgElement('path', { class: kind, d: marksPath(steps, this.x, bottom, end) })
+    )
+    this.marks.replaceChildren(...paths)
   }
 
   drawCurves() {
@@ -188,7 +195,9 @@ export class LossChart {
     this.legendShows = wanted
     const entry = (/** @type {string} */ look, /** @type {string} */ text) =>
       element('li', {}, [element('span', { class: `swatch ${look}` }), text])
-    const entries = this.names().map((name, index) => entry(`colour-${index % COLOURS}`, name))
+    const entries = this.names().map((name, index) => 
+      entry(`colour-${index % COLOURS}`, termName(this.translate, name))
+    )
     if (this.other) {
       const run = this.other.title || this.other.id
       entries.push(entry('dashed', this.translate('panel.overlaid', { run })))
@@ -239,23 +248,32 @@ export class LossChart {
     const x = place(this.x, step)
     const [bottom, top] = this.y.range
     this.pointer.replaceChildren(svgElement('line', { x1: x, x2: x, y1: top, y2: bottom }))
+    const [title, ...lines] = this.lines(step)
     this.tip.replaceChildren(
-      element('strong', { text: this.translate('panel.step', { step: whole(step, this.locale) }) }),
-      ...this.lines(step).map((text) => element('div', { text }))
+      element('strong', { text: title }),
+      ...lines.map((text) => element('div', { text }))
     )
     this.tip.classList.toggle('left', x > this.size.width / 2)
     this.tip.style.setProperty('--x', `${(100 * x) / this.size.width}%`)
   }
 
-  /** @param {number} step */
+  /**
+   * The step, what is marked there, and the values of this run and of the other.
+   *
+   * @param {number} step
+   */
   lines(step) {
+    const t = this.translate
+    const at = (/** @type {number} */ step) => ({ step: whole(step, this.locale) })
+    const reach = Math.abs(valueAt(this.x, MARK.reach) - valueAt(this.x, 0))
     const own = readings(this.run, step, this.view.decay)
     const others = readings(this.other, step, this.view.decay)
-    const shown = [
-      ...own.map((reading) => readingsText(this.translate, reading)),
-      ...others.map((reading) => `≈ ${readingsText(this.translate, reading)}`)
+    return [
+      t('panel.step', at(step)),
+      ...marksNear(this.run, step, reach).map(([kind, mark]) => t(`panel.${kind}`, at(mark))),
+      ...own.map((reading) => readingsText(t, reading)),
+      ...others.map((reading) => `≈ ${readingsText(t, reading)}`)
     ]
-    return shown
   }
 
   /**
@@ -268,12 +286,10 @@ export class LossChart {
     setAttribute(this.element, 'aria-valuemax', this.run?.total ?? 0)
     setAttribute(this.element, 'aria-valuenow', step)
     if (document.activeElement !== this.element) return
-    const lines = [this.translate('panel.step', { step }), ...this.lines(step)]
-    setAttribute(this.element, 'aria-valuetext', lines.join('; '))
+    setAttribute(this.element, 'aria-valuetext', this.lines(step).join('; '))
   }
 
   destroy() {
     this.observer.disconnect()
-    setText(this.tip, '')
   }
 }

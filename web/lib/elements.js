@@ -42,6 +42,23 @@ function filled(made, attributes, children) {
 }
 
 /**
+ * A button with a hint.
+ *
+ * @param {string} name its class
+ * @param {string} text
+ * @param {string} title
+ * @param {() => void} onclick
+ * @returns {HTMLButtonElement}
+ */
+export const button = (name, text, title, onclick) =>
+  element('button', { type: 'button', class: name, title, text, onclick })
+
+/** @param {string} href of a stylesheet for the page */
+export function addStyles(href) {
+  document.head.append(element('link', { rel: 'stylesheet', href }))
+}
+
+/**
  * Sets a text only where it changes, so that a selection and a screen reader's place stay.
  *
  * @param {Node} node

@@ -6,8 +6,9 @@
  * @typedef {import('./texts.js').Translate} Translate
  */
 import { element, setText } from './elements.js'
-import { clock, NONE, perStep, whole } from './format.js'
-import { secondsLeft, stateKey } from './run_state.js'
+import { clock, figure, NONE, whole } from './format.js'
+import { timesOf } from './pace.js'
+import { stateKey } from './run_state.js'
 
 export class RunHeader {
   /**
@@ -34,18 +35,21 @@ export class RunHeader {
     ])
   }
 
-  /** @param {Run} run */
-  update(run) {
+  /**
+   * @param {Run} run
+   * @param {number} now on the page's clock
+   */
+  update(run, now) {
     const t = this.translate
     setText(this.state, t(`state.${stateKey(run)}`))
     setText(this.doing, run.doing ? t(`doing.${run.doing}`) : '')
     const [step, total] = [whole(run.step, this.locale), whole(run.total, this.locale)]
     setText(this.steps, run.total ? `${step} / ${total}` : NONE)
-    const left = secondsLeft(run)
+    const { elapsed, left } = timesOf(run, now)
     const times = [
-      t('panel.elapsed', { time: clock(run.elapsed) }),
+      t('panel.elapsed', { time: clock(elapsed) }),
       left === null ? '' : t('panel.left', { time: clock(left) }),
-      t('panel.perStep', { time: perStep(run.seconds_per_step) })
+      t('panel.perStep', { seconds: figure(run.seconds_per_step) })
     ]
     setText(this.times, times.filter(Boolean).join(' · '))
     this.progress.value = run.total ? run.step / run.total : 0

@@ -36,3 +36,8 @@ export function staysInPanel(event) {
   if (!event.ctrlKey && !event.metaKey) return true
   return ['a', 'c', 'v', 'x'].includes(event.key.toLowerCase())
 }
+
+/** @param {KeyboardEvent} event */
+export function keptInPanel(event) {
+  if (staysInPanel(event)) event.stopPropagation()
+}

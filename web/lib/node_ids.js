@@ -1,28 +1,28 @@
 /**
- * Which run belongs to a node of the graph that is shown.
+ * Which nodes are in the graph, by which ids the server knows them, and which run is theirs.
  *
  * The server knows a node in a subgraph by the way to it: "12:3" is node 3 in the subgraph of node
  * 12. One subgraph may be used by several nodes, so a node can have several such ids.
  *
- * @typedef {{id: string | number, subgraph?: Graph, isSubgraphNode?: () => boolean}} GraphNode
+ * @typedef {{id: string | number, subgraph?: Graph}} GraphNode
  * @typedef {{nodes: GraphNode[]}} Graph
  */
 import { isActive } from './run_state.js'
 
 /**
- * Every id by which the server may know node `id` of `graph`, seen from `root`.
+ * Every node that can be reached from `root`, with its ids. What was copied to a clipboard, or was
+ * in a graph before it, is not among them, whether the page tells of its end or not.
  *
- * @param {Graph} root
- * @param {Graph} graph
- * @param {string | number} id
- * @returns {string[]}
+ * @param {Graph | null | undefined} root
+ * @param {string} [way] to root
+ * @param {Map<any, string[]>} [found]
+ * @returns {Map<any, string[]>}
  */
-export function executionIds(root, graph, id) {
-  if (graph === root) return [String(id)]
-  const found = []
-  for (const node of root.nodes) {
-    if (!node.subgraph) continue
-    for (const inner of executionIds(node.subgraph, graph, id)) found.push(`${node.id}:${inner}`)
+export function placedNodes(root, way = '', found = new Map()) {
+  for (const node of root?.nodes ?? []) {
+    const id = `${way}${node.id}`
+    found.set(node, [...(found.get(node) ?? []), id])
+    if (node.subgraph) placedNodes(node.subgraph, `${id}:`, found)
   }
   return found
 }

@@ -3,10 +3,10 @@
  *
  * @typedef {import('./node_ids.js').Graph & {id?: string}} Graph
  */
-// As node_texts.css has them; a node's own margins are in SIDES.
+// As node_texts.css has them; PADDING and SIDES hold a classic node's own margins too.
 const LINE = 17
 const CHARACTER = 7.25
-const PADDING = 14
+const PADDING = 34
 const SIDES = 54
 const MOST_LINES = 24
 

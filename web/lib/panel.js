@@ -9,16 +9,17 @@
  *   ask: (run: Run, command: Command) => void, resume: (run: Run) => void,
  *   apply: (run: Run) => void, overlay: (id: string) => void
  * }} Actions
- * @typedef {{run: Run | null, others: Summary[], other: Run | null, loaded: boolean,
- *   error: string | null, starting?: boolean}} Shown starting: its node works, on no run yet
+ * @typedef {{run: Run | null, others: Summary[], other: Run | null, loaded: boolean, now: number,
+ *   error: string | null, starting?: boolean}} Shown now: on the page's clock. error: a text.
+ *   starting: its node works, on no run yet
  */
-import { LossChart } from './chart.js'
-import { element, setAttribute, setText } from './elements.js'
+import { LossChart, START_VIEW } from './chart.js'
+import { button, element, setAttribute, setText } from './elements.js'
 import { RunHeader } from './header.js'
-import { staysInPanel } from './keyboard.js'
+import { keptInPanel } from './keyboard.js'
 import { news } from './news.js'
 import { SamplePlayer } from './player.js'
-import { ASKABLE, isActive } from './run_state.js'
+import { ASKABLE, isActive, stateKey } from './run_state.js'
 import { statRows } from './stats.js'
 
 /** @type {[Command, string][]} */
@@ -41,8 +42,8 @@ export class TrainingPanel {
     this.locale = locale
     this.actions = actions
     /** @type {Shown} */
-    this.shown = { run: null, others: [], other: null, loaded: false, error: null }
-    this.view = { log: false, fixed: false, decay: 0.95 }
+    this.shown = { run: null, others: [], other: null, loaded: false, now: 0, error: null }
+    this.view = START_VIEW
     this.head = new RunHeader(translate, locale)
     this.chart = new LossChart(translate, locale)
     this.player = new SamplePlayer(translate, locale, url)
@@ -71,9 +72,7 @@ export class TrainingPanel {
       {
         class: 'motion-adapters-panel',
         'aria-label': t('panel.title'),
-        onkeydown: (/** @type {KeyboardEvent} */ event) => {
-          if (staysInPanel(event)) event.stopPropagation()
-        },
+        onkeydown: keptInPanel,
         onwheel: (/** @type {WheelEvent} */ event) => this.scrolled(event)
       },
       [this.announced, this.error, this.empty, this.body]
@@ -121,38 +120,27 @@ export class TrainingPanel {
     /** @type {Map<Command, HTMLButtonElement>} */
     this.commands = new Map()
     for (const [command, kind] of COMMANDS) {
-      const button = element('button', {
-        type: 'button',
-        class: `${command} ${kind}`.trim(),
-        title: t(`commands.${command}Hint`),
-        text: t(`commands.${command}`),
-        onclick: () => this.shown.run && this.actions.ask(this.shown.run, command)
-      })
-      this.commands.set(command, button)
+      const ask = () => this.shown.run && this.actions.ask(this.shown.run, command)
+      const texts = [t(`commands.${command}`), t(`commands.${command}Hint`)]
+      this.commands.set(command, button(`${command} ${kind}`.trim(), ...texts, ask))
     }
-    this.working = element('div', { class: 'buttons', role: 'group' }, [...this.commands.values()])
-    this.working.setAttribute('aria-label', t('panel.group'))
+    const group = { class: 'buttons', role: 'group', 'aria-label': t('panel.group') }
+    this.working = element('div', group, [...this.commands.values()])
     return this.working
   }
 
   ending() {
     const t = this.translate
+    const made = (/** @type {'apply' | 'resume'} */ name) =>
+      button(name, t(`panel.${name}`), t(`panel.${name}Hint`), () => {
+        if (this.shown.run) this.actions[name](this.shown.run)
+      })
     this.saved = element('span', { class: 'saved' })
-    this.apply = this.button('apply', () => this.shown.run && this.actions.apply(this.shown.run))
-    this.resume = this.button('resume', () => this.shown.run && this.actions.resume(this.shown.run))
-    this.end = element('div', { class: 'end', hidden: true }, [this.saved, this.apply, this.resume])
-    this.end.setAttribute('aria-label', t('panel.end'))
+    this.apply = made('apply')
+    this.resume = made('resume')
+    const group = { class: 'end', role: 'group', 'aria-label': t('panel.end'), hidden: true }
+    this.end = element('div', group, [this.saved, this.apply, this.resume])
     return this.end
-  }
-
-  /**
-   * @param {string} name
-   * @param {() => void} onclick
-   */
-  button(name, onclick) {
-    const title = this.translate(`panel.${name}Hint`)
-    const text = this.translate(`panel.${name}`)
-    return element('button', { type: 'button', class: name, title, text, onclick })
   }
 
   /** @param {Partial<import('./chart.js').View>} change */
@@ -174,17 +162,17 @@ export class TrainingPanel {
     this.shown = shown
     const { run } = shown
     this.body.hidden = run === null
-    this.empty.hidden = run !== null && !shown.starting
+    this.empty.hidden = (run !== null && !shown.starting) || (shown.error !== null && !shown.loaded)
     setText(this.empty, this.emptyText(shown))
     this.error.hidden = shown.error === null
-    setText(this.error, shown.error ? this.translate('panel.error', { reason: shown.error }) : '')
+    setText(this.error, shown.error ?? '')
+    this.player.update(run)
     if (run === null) return
     this.element.dataset.state = run.state
-    this.head.update(run)
+    this.head.update(run, shown.now)
     this.updateOverlay(shown)
     this.chart.update(run, shown.other, this.view)
     this.updateStats(run)
-    this.player.update(run)
     this.updateButtons(run)
   }
 
@@ -238,11 +226,15 @@ export class TrainingPanel {
     this.saved.hidden = names === ''
     this.apply.hidden = names === '' || active
     this.resume.hidden = !run.can_resume || active
+    this.resume.disabled = run.asked.includes('resume')
+    const hint = stateKey(run) === 'stopped' ? 'panel.resumeKeptHint' : 'panel.resumeHint'
+    setAttribute(this.resume, 'title', this.translate(hint))
     this.end.hidden = this.saved.hidden && this.resume.hidden
   }
 
   destroy() {
     this.chart.destroy()
+    this.player.destroy()
     this.element.remove()
   }
 }

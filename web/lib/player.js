@@ -11,6 +11,8 @@ import { sampleShown } from './sample_choice.js'
 
 /** Seconds by which two videos may be apart before one is set right. */
 const DRIFT = 0.08
+/** What browsers play at; outside they throw. */
+const RATES = { slowest: 1 / 16, fastest: 16 }
 
 export class SamplePlayer {
   /**
@@ -42,17 +44,20 @@ export class SamplePlayer {
     this.still = element('button', {
       type: 'button',
       class: 'still',
-      'aria-pressed': 'false',
+      'aria-pressed': String(matchMedia('(prefers-reduced-motion: reduce)').matches),
+      text: this.translate('panel.hold'),
       onclick: () => this.toggle()
     })
-    this.still.textContent = this.translate('panel.hold')
     this.element = element('div', { class: 'player', hidden: true }, [
       element('div', { class: 'pair' }, [this.reference.figure, this.sample.figure]),
       element('div', { class: 'scrub' }, [this.still, this.scrubber])
     ])
-    if (matchMedia('(prefers-reduced-motion: reduce)').matches) this.toggle()
     this.sample.video.addEventListener('timeupdate', () => this.follow())
-    this.reference.video.addEventListener('seeked', () => this.follow())
+    // While both play, the next timeupdate comes soon; to seek after every seek would never end.
+    this.reference.video.addEventListener('seeked', () => this.sample.video.paused && this.follow())
+    // A browser stops a video that leaves the page, and does not go on when it is there again.
+    this.observer = new ResizeObserver(() => this.goOn())
+    this.observer.observe(this.element)
   }
 
   /**
@@ -60,7 +65,7 @@ export class SamplePlayer {
    * @param {string} label
    */
   figure(kind, label) {
-    const video = element('video', { muted: true, loop: true, playsinline: true, autoplay: true })
+    const video = element('video', { muted: true, loop: true, playsinline: true })
     video.muted = true
     const image = element('img', { alt: label, hidden: true })
     const caption = element('figcaption', { text: label })
@@ -72,25 +77,25 @@ export class SamplePlayer {
     if (run?.id !== this.run?.id) this.chosen = null
     this.run = run
     const shown = run ? sampleShown(run.samples, this.chosen) : null
-    this.element.hidden = run === null || (shown === null && run.reference === null)
-    if (run === null) return
-    this.show(this.reference, run.reference, this.translate('panel.reference'))
-    this.reference.figure.hidden = run.reference === null
-    this.showSample(run, shown)
+    const reference = run?.reference ?? null
+    this.element.hidden = shown === null && reference === null
+    this.show(this.reference, reference, this.translate('panel.reference'))
+    this.reference.figure.hidden = reference === null
+    this.showSample(run?.samples ?? [], shown)
   }
 
   /**
-   * @param {Run} run
+   * @param {import('./run_state.js').Sample[]} samples
    * @param {{index: number, step: number, file: string} | null} shown
    */
-  showSample(run, shown) {
+  showSample(samples, shown) {
     const step = shown ? whole(shown.step, this.locale) : ''
     const caption = shown
       ? this.translate('panel.sampleAt', { step })
       : this.translate('panel.noSample')
     this.show(this.sample, shown?.file ?? null, caption)
     this.scrubber.parentElement.hidden = shown === null
-    setAttribute(this.scrubber, 'max', Math.max(0, run.samples.length - 1))
+    setAttribute(this.scrubber, 'max', Math.max(0, samples.length - 1))
     this.scrubber.value = String(shown?.index ?? 0)
     setAttribute(this.scrubber, 'aria-valuetext', caption)
   }
@@ -110,8 +115,8 @@ export class SamplePlayer {
     part.image.hidden = isVideo || !url
     part.image.alt = caption
     part.video.setAttribute('aria-label', caption)
-    setSource(part.video, isVideo ? url : '')
     part.video.autoplay = !this.held()
+    setSource(part.video, isVideo ? url : '')
     setSource(part.image, isVideo ? '' : url)
   }
 
@@ -128,22 +133,33 @@ export class SamplePlayer {
 
   /** Stops both, or lets both go on. */
   toggle() {
-    const held = !this.held()
-    this.still.setAttribute('aria-pressed', String(held))
+    this.still.setAttribute('aria-pressed', String(!this.held()))
+    for (const { video } of [this.reference, this.sample]) video.pause()
+    this.goOn()
+  }
+
+  goOn() {
+    if (this.held() || !this.element.isConnected) return
     for (const { video } of [this.reference, this.sample]) {
-      if (held) video.pause()
-      else video.play()?.catch(() => {})
+      if (video.paused && video.hasAttribute('src')) video.play().catch(() => {})
     }
   }
 
   /** Sets the reference to the part of its length at which the sample is. */
   follow() {
     const [sample, reference] = [this.sample.video, this.reference.video]
-    if (!(sample.duration > 0) || !(reference.duration > 0)) return
+    if (!(sample.duration > 0) || !(reference.duration > 0) || reference.seeking) return
     const wanted = (sample.currentTime / sample.duration) * reference.duration
-    reference.playbackRate = reference.duration / sample.duration
+    const rate = reference.duration / sample.duration
+    reference.playbackRate = Math.min(RATES.fastest, Math.max(RATES.slowest, rate))
     const apart = Math.abs(reference.currentTime - wanted)
     if (Math.min(apart, reference.duration - apart) > DRIFT) reference.currentTime = wanted
+  }
+
+  /** Without a source a video holds neither memory nor a connection. */
+  destroy() {
+    this.observer.disconnect()
+    this.update(null)
   }
 }
 

@@ -119,6 +119,21 @@ export function nearest(points, step) {
 }
 
 /**
+ * Index of the point that speaks for a step: its own, or the bucket that it was joined into; -1 if
+ * the curve has no value there.
+ *
+ * @param {Point[]} points
+ * @param {number} step
+ */
+export function covering(points, step) {
+  const index = points.findIndex((point) => point[0] >= step)
+  const point = points[index]
+  if (!point || point[0] === step) return index
+  const first = index ? points[index - 1][0] + 1 : point[0] - countOf(point) + 1
+  return countOf(point) > 1 && step >= first ? index : -1
+}
+
+/**
  * The last step of all curves, 0 without points.
  *
  * @param {Record<string, Point[]>} curves

@@ -6,16 +6,19 @@
  */
 
 /**
- * The prompt that made the run, with its node set to continue: with "new" it would begin again.
+ * The prompt that made the run, with its node set to continue just this run: with "new" it would
+ * begin again, with "reuse" be content with what is there, and other runs may have the same
+ * settings.
  *
  * @param {Prompt} prompt
  * @param {string} nodeId
+ * @param {string} runId
  * @returns {Prompt}
  */
-export function promptToGoOn(prompt, nodeId) {
+export function promptToGoOn(prompt, nodeId, runId) {
   const node = prompt.output[nodeId]
-  if (node?.inputs?.resume !== 'new') return prompt
-  const inputs = { ...node.inputs, resume: 'continue' }
+  if (!node) throw new Error(`The kept workflow of run ${runId} has no node ${nodeId}.`)
+  const inputs = { ...node.inputs, resume: 'continue', resume_run: runId }
   return { ...prompt, output: { ...prompt.output, [nodeId]: { ...node, inputs } } }
 }
 

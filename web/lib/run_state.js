@@ -5,8 +5,9 @@
  * @typedef {import('./points.js').Point} Point
  * @typedef {{step: number, file: string}} Sample
  * @typedef {{
- *   id: string, state: string, doing?: string, step: number, total: number, part: number, node_id: string,
- *   workflow_id: string, nodes?: [string, string][], title: string, began: number, latest: number, elapsed: number | null, asked: string[],
+ *   id: string, state: string, doing?: string, step: number, total: number, part: number,
+ *   node_id: string, workflow_id: string, nodes?: [string, string][], title: string, began: number,
+ *   latest: number, part_began?: number | null, elapsed: number | null, asked: string[],
  *   saved_as: string[], message: string, size?: number, memory_total: number, memory?: number,
  *   memory_peak?: number, losses?: Record<string, number>, learning_rate?: number | null,
  *   grad_norm?: number | null, skipped?: number, seconds_per_step?: number | null
@@ -14,8 +15,9 @@
  * @typedef {Summary & {
  *   curves: Record<string, Point[]>, samples: Sample[], checkpoints: number[], resumes: number[],
  *   settings: object, reference: string | null, has_prompt: boolean, can_resume: boolean,
- *   since: number
- * }} Run
+ *   since: number, told?: number, start?: import('./pace.js').Reached | null,
+ *   last?: import('./pace.js').Reached
+ * }} Run told, start, last: see pace.js
  * @typedef {Partial<Summary> & {
  *   id: string, state: string, since?: number, points?: Record<string, Point[]>,
  *   counts?: {samples: number, checkpoints: number, resumes: number}
@@ -87,16 +89,6 @@ function sameCounts(run, counts) {
     run.checkpoints.length === counts.checkpoints &&
     run.resumes.length === counts.resumes
   )
-}
-
-/**
- * Seconds that are left; null where nothing can be said.
- *
- * @param {Run} run
- */
-export function secondsLeft(run) {
-  if (run.state !== 'running' || run.seconds_per_step == null) return null
-  return Math.max(0, run.total - run.step) * run.seconds_per_step
 }
 
 /**

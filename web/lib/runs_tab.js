@@ -9,11 +9,12 @@
  * @typedef {{choose: (id: string) => void, load: (run: Run) => void,
  *   delete: (run: Run) => void, refresh: () => void}} TabActions
  */
-import { element, setText } from './elements.js'
+import { button, element, setAttribute, setText } from './elements.js'
 import { bytes, flattened, moment, whole } from './format.js'
-import { movedIndex, staysInPanel } from './keyboard.js'
+import { keptInPanel, movedIndex } from './keyboard.js'
 import { TrainingPanel } from './panel.js'
 import { isActive, stateKey } from './run_state.js'
+import { settingName } from './texts.js'
 
 export class RunsTab {
   /**
@@ -30,7 +31,7 @@ export class RunsTab {
     this.panel = new TrainingPanel(translate, locale, actions, url)
     /** @type {Run | null} */
     this.run = null
-    /** @type {Map<string, HTMLElement>} */
+    /** By run, with what each shows. @type {Map<string, {row: HTMLElement, run: Summary | null}>} */
     this.rows = new Map()
     this.build()
   }
@@ -46,37 +47,27 @@ export class RunsTab {
     this.settings = element('dl', { class: 'settings' })
     this.load = this.button('load', () => this.run && this.tabActions.load(this.run))
     this.remove = this.button('delete', () => this.run && this.tabActions.delete(this.run))
-    this.detail = element('div', { class: 'detail', hidden: true }, [
-      this.panel.element,
+    this.about = element('div', { class: 'about' }, [
       element('div', { class: 'buttons' }, [this.load, this.remove]),
       element('details', {}, [element('summary', { text: t('tab.settings') }), this.settings])
     ])
+    this.detail = element('div', { class: 'detail', hidden: true }, [this.panel.element, this.about])
     this.empty = element('p', { class: 'empty', text: t('tab.empty') })
     const refresh = this.button('refresh', () => this.tabActions.refresh())
-    this.element = element(
-      'div',
-      {
-        class: 'motion-adapters-runs',
-        onkeydown: (/** @type {KeyboardEvent} */ event) => {
-          if (staysInPanel(event)) event.stopPropagation()
-        }
-      },
-      [
-        element('header', {}, [element('h2', { text: t('tab.title') }), refresh]),
-        this.empty,
-        this.list,
-        this.detail
-      ]
-    )
+    this.element = element('div', { class: 'motion-adapters-runs', onkeydown: keptInPanel }, [
+      element('header', {}, [element('h2', { text: t('tab.title') }), refresh]),
+      this.empty,
+      this.list,
+      this.detail
+    ])
   }
 
   /**
-   * @param {string} name
+   * @param {'load' | 'delete' | 'refresh'} name
    * @param {() => void} onclick
    */
   button(name, onclick) {
-    const title = this.translate(`tab.${name}Hint`)
-    return element('button', { type: 'button', class: name, title, text: this.translate(`tab.${name}`), onclick })
+    return button(name, this.translate(`tab.${name}`), this.translate(`tab.${name}Hint`), onclick)
   }
 
   /**
@@ -84,30 +75,42 @@ export class RunsTab {
    * @param {Shown} shown the chosen run
    */
   update(runs, shown) {
-    this.empty.hidden = runs.length > 0 || !shown.loaded
-    const ids = runs.map((run) => run.id)
-    for (const [id, row] of this.rows) {
-      if (!ids.includes(id)) {
-        row.remove()
-        this.rows.delete(id)
-      }
-    }
-    runs.forEach((run, index) => this.updateRow(run, index, run.id === shown.run?.id))
     this.run = shown.run
-    this.detail.hidden = shown.run === null
-    if (shown.run) this.updateDetail(shown.run, shown)
+    this.empty.hidden = runs.length > 0 || !shown.loaded
+    this.updateRows(runs)
+    this.detail.hidden = shown.run === null && shown.error === null
+    this.about.hidden = shown.run === null
+    this.panel.update(shown)
+    if (shown.run) this.updateDetail(shown.run)
+  }
+
+  /** @param {Summary[]} runs */
+  updateRows(runs) {
+    const ids = new Set(runs.map((run) => run.id))
+    for (const [id, { row }] of this.rows) {
+      if (ids.has(id)) continue
+      row.remove()
+      this.rows.delete(id)
+    }
+    const reached = this.run && ids.has(this.run.id) ? this.run.id : runs[0]?.id
+    runs.forEach((run, index) => {
+      const shown = this.rows.get(run.id) ?? this.newRow(run.id)
+      const { row } = shown
+      if (this.list.children[index] !== row) {
+        this.list.insertBefore(row, this.list.children[index] ?? null)
+      }
+      setAttribute(row, 'aria-selected', String(run.id === this.run?.id))
+      setAttribute(row, 'tabindex', run.id === reached ? 0 : -1)
+      if (shown.run !== run) this.fillRow(row, run)
+      shown.run = run
+    })
   }
 
   /**
+   * @param {HTMLElement} row
    * @param {Summary} run
-   * @param {number} index
-   * @param {boolean} chosen
    */
-  updateRow(run, index, chosen) {
-    const row = this.rows.get(run.id) ?? this.newRow(run.id)
-    if (this.list.children[index] !== row) this.list.insertBefore(row, this.list.children[index] ?? null)
-    row.setAttribute('aria-selected', String(chosen))
-    row.tabIndex = chosen || (index === 0 && this.run === null) ? 0 : -1
+  fillRow(row, run) {
     row.dataset.state = run.state
     const steps = `${whole(run.step, this.locale)} / ${whole(run.total, this.locale)}`
     setText(row.children[0], run.title || run.id)
@@ -120,10 +123,10 @@ export class RunsTab {
   newRow(id) {
     const parts = ['title', 'state', 'facts'].map((name) => element('span', { class: name }))
     const onclick = () => this.tabActions.choose(id)
-    const row = element('li', { role: 'option', onclick }, parts)
-    row.dataset.run = id
-    this.rows.set(id, row)
-    return row
+    const row = element('li', { role: 'option', 'data-run': id, onclick }, parts)
+    const shown = { row, run: null }
+    this.rows.set(id, shown)
+    return shown
   }
 
   /** @param {KeyboardEvent} event */
@@ -142,12 +145,8 @@ export class RunsTab {
     rows[index].focus()
   }
 
-  /**
-   * @param {Run} run
-   * @param {Shown} shown
-   */
-  updateDetail(run, shown) {
-    this.panel.update(shown)
+  /** @param {Run} run */
+  updateDetail(run) {
     this.load.hidden = !run.has_prompt
     this.remove.disabled = isActive(run)
     const settings = flattened(run.settings)
@@ -155,7 +154,10 @@ export class RunsTab {
     if (this.settings.dataset.shows === wanted) return
     this.settings.dataset.shows = wanted
     const pairs = settings.map(([name, value]) =>
-      element('div', {}, [element('dt', { text: name }), element('dd', { text: value })])
+      element('div', {}, [
+        element('dt', { text: settingName(this.translate, name) }),
+        element('dd', { text: value })
+      ])
     )
     this.settings.replaceChildren(...pairs)
   }

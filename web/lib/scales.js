@@ -189,5 +189,18 @@ export function rawPath(points, x, y) {
   return path
 }
 
+/**
+ * Path data of upright marks at steps, one a pixel at most.
+ *
+ * @param {number[]} steps rising
+ * @param {Scale} x
+ * @param {number} from
+ * @param {number} to
+ */
+export function marksPath(steps, x, from, to) {
+  const pixels = new Set(steps.map((step) => Math.round(place(x, step))))
+  return [...pixels].map((pixel) => `M${pixel} ${spot(from)}V${spot(to)}`).join('')
+}
+
 /** @param {number} pixel */
 const spot = (pixel) => Math.round(pixel * 10) / 10

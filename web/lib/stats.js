@@ -1,5 +1,6 @@
 /** The figures under the chart, as names and values. */
 import { bytes, figure, NONE, whole } from './format.js'
+import { termName } from './texts.js'
 
 /**
  * @param {import('./texts.js').Translate} translate
@@ -9,7 +10,10 @@ import { bytes, figure, NONE, whole } from './format.js'
  */
 export function statRows(translate, locale, run) {
   /** @type {[string, string][]} */
-  const losses = Object.entries(run.losses ?? {}).map(([name, value]) => [name, figure(value)])
+  const losses = Object.entries(run.losses ?? {}).map(([name, value]) => [
+    termName(translate, name),
+    figure(value)
+  ])
   return [
     ...losses,
     [translate('stats.learningRate'), figure(run.learning_rate)],

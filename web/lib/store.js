@@ -12,20 +12,33 @@
  *   run: (id: string, since: number) => Promise<Run>
  * }} Client
  */
+import { timed } from './pace.js'
 import { newestStep } from './points.js'
+import { reasonOf } from './reasons.js'
 import { isActive, withAnswer, withMessage } from './run_state.js'
 
+/** What a summary leaves out. */
+const HISTORY = new Set(
+  'curves points since counts samples checkpoints resumes settings told start last'.split(' ')
+)
+/** Histories that are kept beside those that are shown. */
+const SPARE = 4
+
 export class RunStore {
-  /** @param {Client} client */
-  constructor(client) {
+  /**
+   * @param {Client} client
+   * @param {() => number} [now] the page's clock, in seconds
+   */
+  constructor(client, now = pageSeconds) {
     this.client = client
+    this.now = now
     /** @type {Map<string, Summary>} */
     this.summaries = new Map()
-    /** @type {Map<string, Run>} */
+    /** By when they were shown last, the latest at the end. @type {Map<string, Run>} */
     this.histories = new Map()
     /** Whether the list has been read; before that no run means nothing. */
     this.loaded = false
-    /** @type {string | null} */
+    /** Why the list cannot be read. @type {string | null} */
     this.error = null
     /** @type {Set<() => void>} */
     this.listeners = new Set()
@@ -33,11 +46,13 @@ export class RunStore {
     this.asking = new Map()
     /** @type {Set<string>} */
     this.askAgain = new Set()
-    /** Histories that could not be had; not asked for again before the list is there again.
-     * @type {Set<string>} */
-    this.lacking = new Set()
+    /** Why histories could not be had; not asked for again before the list is there again.
+     * @type {Map<string, string>} */
+    this.lacking = new Map()
     /** @type {Promise<void> | null} */
     this.refreshing = null
+    /** Whether what the server is being asked may be answered with what is no longer so. */
+    this.outdated = false
   }
 
   /**
@@ -59,10 +74,27 @@ export class RunStore {
     return this.histories.get(id) ?? null
   }
 
+  /**
+   * Why a run's history could not be had, null if it was.
+   *
+   * @param {string} id
+   */
+  errorOf(id) {
+    return this.lacking.get(id) ?? null
+  }
+
   /** Reads the list again, and what is new of the histories that are open. */
   refresh() {
-    this.refreshing ??= this.readList().finally(() => (this.refreshing = null))
+    this.outdated = true
+    this.refreshing ??= this.readLists().finally(() => (this.refreshing = null))
     return this.refreshing
+  }
+
+  async readLists() {
+    do {
+      this.outdated = false
+      await this.readList()
+    } while (this.outdated && this.error === null)
   }
 
   async readList() {
@@ -74,7 +106,7 @@ export class RunStore {
       this.loaded = true
       this.error = null
     } catch (error) {
-      this.error = reason(error)
+      this.error = reasonOf(error)
     }
     this.tell()
     if (this.error !== null) return
@@ -141,12 +173,11 @@ export class RunStore {
         whole = known !== null && answer.part !== known.part
         if (whole) this.askAgain.add(id)
         else this.take(withAnswer(known, answer))
-        this.error = null
+        this.lacking.delete(id)
       } catch (error) {
-        this.error = reason(error)
-        this.lacking.add(id)
+        this.lacking.set(id, reasonOf(error))
       }
-    } while (this.askAgain.has(id) && this.error === null)
+    } while (this.askAgain.has(id) && !this.lacking.has(id))
     this.tell()
   }
 
@@ -160,6 +191,7 @@ export class RunStore {
     if (message.state === 'deleted') {
       this.summaries.delete(id)
       this.histories.delete(id)
+      this.outdated = true
       this.tell()
       return
     }
@@ -167,7 +199,7 @@ export class RunStore {
     if (history === null) {
       const known = this.summaries.get(id)
       if (known) this.summaries.set(id, { ...known, ...figuresOf(message) })
-      else this.refresh()
+      else if (!this.refreshing) this.refresh()
       this.tell()
       return
     }
@@ -179,9 +211,39 @@ export class RunStore {
 
   /** @param {Run} run */
   take(run) {
-    this.histories.set(run.id, run)
+    this.histories.set(run.id, timed(this.history(run.id), run, this.now()))
     const known = this.summaries.get(run.id)
     this.summaries.set(run.id, { ...known, ...figuresOf(run) })
+  }
+
+  /**
+   * Marks what a person asks a run for, until the server tells of it.
+   *
+   * @param {string} id
+   * @param {string} command
+   */
+  noteAsked(id, command) {
+    const run = this.history(id)
+    if (run) this.histories.set(id, { ...run, asked: [...run.asked, command] })
+    this.tell()
+  }
+
+  /**
+   * Lets go of histories other than those that are shown and the few that were shown last.
+   *
+   * @param {Set<string>} shown ids
+   */
+  keep(shown) {
+    const kept = [...shown].filter((id) => this.histories.has(id))
+    for (const id of kept) {
+      const run = this.histories.get(id)
+      this.histories.delete(id)
+      this.histories.set(id, run)
+    }
+    const ids = [...this.histories.keys()]
+    for (const id of ids.slice(0, Math.max(0, ids.length - kept.length - SPARE))) {
+      this.histories.delete(id)
+    }
   }
 
   tell() {
@@ -196,9 +258,7 @@ export class RunStore {
  * @returns {Summary}
  */
 function figuresOf(run) {
-  const { curves, points, since, counts, samples, checkpoints, resumes, settings, ...rest } = run
-  return rest
+  return Object.fromEntries(Object.entries(run).filter(([name]) => !HISTORY.has(name)))
 }
 
-/** @param {unknown} error */
-const reason = (error) => (error instanceof Error ? error.message : String(error))
+const pageSeconds = () => performance.now() / 1000

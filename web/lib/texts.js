@@ -26,6 +26,36 @@ export function translator(locales, locale) {
 }
 
 /**
+ * A name of the code's as people call it, such as that of a setting; itself where it has no text.
+ *
+ * @param {Translate} translate
+ * @param {string} group
+ * @param {string} name
+ */
+function named(translate, group, name) {
+  const key = `${group}.${name}`
+  const text = translate(key)
+  return text === key ? name : text
+}
+
+/**
+ * A loss term.
+ *
+ * @param {Translate} translate
+ * @param {string} name
+ */
+export const termName = (translate, name) => named(translate, 'terms', name)
+
+/**
+ * "Training · Steps" for the setting "training.steps".
+ *
+ * @param {Translate} translate
+ * @param {string} path
+ */
+export const settingName = (translate, path) =>
+  path.split('.').map((name) => named(translate, 'settings', name)).join(' · ')
+
+/**
  * @param {any} texts
  * @param {string} key
  * @returns {string | undefined}
