@@ -20,6 +20,8 @@ import folder_paths
 import torch
 from comfy.utils import ProgressBar
 from comfy_api.latest import InputImpl
+from comfy_execution.utils import get_executing_context
+from server import PromptServer
 from torch import Tensor, nn
 
 from ..motion_core.errors import MotionError
@@ -72,6 +74,13 @@ def steps_shown(node_id: str | None) -> OnStep:
             raise CancelRun("Cancelled in ComfyUI.") from None
 
     return on_step
+
+
+def say_on_node(text: str) -> None:
+    """Writes a text on the node that runs now, below its widgets; nothing outside of a prompt."""
+    context, server = get_executing_context(), getattr(PromptServer, "instance", None)
+    if context is not None and server is not None:
+        server.send_progress_text(text, context.node_id)
 
 
 def image_from_pixels(frames: Tensor) -> Tensor:

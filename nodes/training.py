@@ -8,6 +8,7 @@ bar, cancel and run registry are brought to it.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -36,9 +37,9 @@ from ..motion_core.train_settings import TrainSettings
 from ..motion_core.trainer import describe, train
 from ..motion_core.training_run import TrainResult
 from ..motion_core.types import Clip, LatentClip
-from .bridge import OnStep, on_accelerator, stop_if_cancelled
+from .bridge import OnStep, on_accelerator, say_on_node, stop_if_cancelled
 from .folders import adapter_key, runs_folder, save_folder
-from .memory import activation_bytes, check_total, warning_of
+from .memory import MemoryNeed, check_certain, disk_warning_of, memory_need, warning_of
 from .motion_files import load_motion
 from .run_choice import DESCRIPTION, Resume, RunChoice, adapter_file, choose_run, note_saved
 from .run_samples import keep_samples, last_samples
@@ -299,24 +300,30 @@ def _check(request: TrainingRequest) -> None:
 
 
 def _warn_of_memory(request: TrainingRequest) -> None:
-    """Says in the log where a step may not fit beside what lies on the device now."""
-    device = management.get_torch_device()
-    free = management.get_free_memory(device)
-    if said := warning_of(_needed(request, device), free, "these clips"):
-        logger.warning("Motion Adapters: %s", said)
+    """Says where a step may not fit beside what lies on the device now, or its states on the
+    disk.
+    """
+    device, need = management.get_torch_device(), _need(request)
+    said = [disk_warning_of(need, shutil.disk_usage(runs_folder()).free)]
+    if device.type != "cpu":
+        said.append(warning_of(need, management.get_free_memory(device)))
+    if warnings := [warning for warning in said if warning]:
+        logger.warning("Motion Adapters: %s", " ".join(warnings))
+        say_on_node(" ".join(warnings))
 
 
 def _needed(request: TrainingRequest, device: torch.device) -> int:
     """Bytes that a step will take beside the weights; MotionError where the device is too small."""
     if device.type == "cpu":
         return 0
-    settings, unet = request.settings, request.base.backbone.unet
-    frames, _, height, width = max((clip.frames for clip in request.clips), key=Tensor.numel).shape
-    needed = activation_bytes(
-        frames * (height // 8) * (width // 8) * settings.noise_draws,
-        int(unet.config["block_out_channels"][0]),  # type: ignore[index]
-        settings.dtype_on(device).itemsize,
-        checkpointing=settings.checkpointing,
+    need = _need(request)
+    check_certain(need, management.get_total_memory(device))
+    return need.beside_weights
+
+
+def _need(request: TrainingRequest) -> MemoryNeed:
+    largest = max((clip.frames for clip in request.clips), key=Tensor.numel)
+    dtype = request.settings.dtype_on(management.get_torch_device())
+    return memory_need(
+        request.base.backbone, request.objective, request.settings, largest.shape, dtype
     )
-    check_total(needed, management.get_total_memory(device), f"{frames} frames of {width}x{height}")
-    return needed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import weakref
 from pathlib import Path
@@ -13,6 +14,7 @@ import folder_paths
 import pytest
 import torch
 from comfy_api.latest import InputImpl
+from comfy_execution.utils import CurrentNodeContext
 from motion_adapters.nodes import folders
 from motion_adapters.nodes.bridge import (
     core_run,
@@ -21,9 +23,11 @@ from motion_adapters.nodes.bridge import (
     image_from_pixels,
     on_accelerator,
     pixels_from_image,
+    say_on_node,
     steps_shown,
     weight_bytes,
 )
+from server import BinaryEventTypes, PromptServer
 from torch import Tensor, nn
 
 from motion_core import frame_sources
@@ -202,3 +206,15 @@ def test_where_an_adapter_belongs(version: str, kind: str, scope: str, key: str)
     info = SimpleNamespace(version=version)
     adapters = {"one": SimpleNamespace(kind=kind, scope=scope)}
     assert folders.adapter_key(info, adapters) == key  # type: ignore[arg-type]
+
+
+def test_a_text_is_written_on_the_node_that_runs() -> None:
+    """As ComfyUI's binary message: the length of the node's id, the id, the text."""
+    server = PromptServer.instance
+    say_on_node("nobody runs")
+    with CurrentNodeContext("prompt", "7"):
+        say_on_node("too little memory")
+    server.loop.run_until_complete(asyncio.sleep(0))
+    kind, message, _ = server.messages.get_nowait()
+    assert (kind, message) == (BinaryEventTypes.TEXT, b"\0\0\0\x017too little memory")
+    assert server.messages.empty()
