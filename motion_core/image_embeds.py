@@ -1,9 +1,10 @@
 """ψ: what an image looks like, as a vector.
 
-In: frames (F, 3, H, W) in [-1, 1]. Out: embeddings (F, V) of unit length by the image tower of an
-open_clip model. MoTrans (ACM MM 2024), Sec. 4.1, takes OpenCLIP ViT-H/14's, V = 1024; shape world's
-bases have their own, V = 64. The paper does not say whether the embeddings are normalised; here
-they are, so that one learning rate does for every encoder.
+In: frames (F, 3, H, W) in [-1, 1]. Out: embeddings (F, V) of unit length by the image tower of a
+CLIP, from a file in open_clip's names or in those of transformers. MoTrans (ACM MM 2024), Sec. 4.1,
+takes OpenCLIP ViT-H/14's, V = 1024; shape world's bases have their own, V = 64. The paper does not
+say whether the embeddings are normalised; here they are, so that one learning rate does for every
+encoder.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .backbones.formats import same_keys, with_prefix
 from .backbones.loading import Section, build_empty, fill
 from .backbones.tensor_files import open_tensors
 from .errors import FormatError, SettingsError
+from .image_tower_names import in_open_clips_names
 
 DEFAULT_MODEL = "ViT-H-14"
 FRAMES_AT_ONCE = 8
@@ -80,35 +82,57 @@ def image_encoder_for(
         from .shape_world.clip_model import image_encoder  # not needed for any other base
 
         return image_encoder()
-    raise SettingsError(
+    raise _none_of_its_own(backbone)
+
+
+def check_image_encoder(backbone: Backbone, path: str | None) -> None:
+    """Raises as `image_encoder_for` does, without reading any weight: before work begins."""
+    if path:
+        _section(Path(path), _empty_tower(DEFAULT_MODEL)[0], DEFAULT_MODEL)
+    elif not backbone.version.startswith(_OWN_BASES):
+        raise _none_of_its_own(backbone)
+
+
+def _none_of_its_own(backbone: Backbone) -> SettingsError:
+    return SettingsError(
         f"{backbone.version} has no image encoder of its own. Give image_encoder, the path of an "
-        f"open_clip {DEFAULT_MODEL} file (open_clip_pytorch_model.bin or .safetensors)."
+        f"open_clip {DEFAULT_MODEL} file (open_clip_pytorch_model.bin or .safetensors; in ComfyUI, "
+        "a file of models/clip_vision such as CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors)."
     )
 
 
 def load_image_encoder(
     path: Path, model: str = DEFAULT_MODEL, device: torch.device | str = "cpu"
 ) -> ImageEncoder:
-    """The image tower of an open_clip file, float32; what the file has besides is left out.
+    """The image tower of a CLIP file, float32; what the file has besides is left out.
 
     model: open_clip's name of its architecture. Raises FormatError for a file of another one.
     """
+    tower, size = _empty_tower(model)
+    section = _section(path, tower, model)
+    filled = fill(tower, [section], torch.float32, device)
+    return ImageEncoder(tower=filled, size=size, mean=OPENAI_DATASET_MEAN, std=OPENAI_DATASET_STD)
+
+
+def _empty_tower(model: str) -> tuple[nn.Module, int]:
+    """The tower of the whole model without memory, of which only it is filled; and its size."""
     config = open_clip.get_model_config(model)
     if config is None:
         raise SettingsError(f"open_clip has no model {model!r}. Name one of its list_models().")
-    file = open_tensors(path)
-    if not any(key.startswith(_TOWER) for key in file.shapes):
-        raise FormatError(f"{file.name} has no image tower. Give an open_clip {model} file.")
-    # The whole model without memory, of which only the image tower is filled.
     clip = build_empty(lambda: open_clip.CLIP(**_built_of(config)), f"open_clip's {model}")
-    tower: nn.Module = clip.visual
+    return clip.visual, int(config["vision_cfg"]["image_size"])
+
+
+def _section(path: Path, tower: nn.Module, model: str) -> Section:
+    """Where the tower's tensors are in the file. Raises FormatError for a file of another one."""
+    file = in_open_clips_names(open_tensors(path))
+    if not any(key.startswith(_TOWER) for key in file.shapes):
+        raise FormatError(
+            f"{file.name} has no image tower. Give a CLIP {model} file, open_clip's or the image "
+            "encoder of transformers."
+        )
     keys = with_prefix(same_keys(tower.state_dict()), _TOWER)
-    section = Section(
-        file=file, keys=keys, part=f"{model}'s image tower", prefix=_TOWER, ignored=None
-    )
-    tower = fill(tower, [section], torch.float32, device)
-    size = int(config["vision_cfg"]["image_size"])
-    return ImageEncoder(tower=tower, size=size, mean=OPENAI_DATASET_MEAN, std=OPENAI_DATASET_STD)
+    return Section(file=file, keys=keys, part=f"{model}'s image tower", prefix=_TOWER)
 
 
 def _built_of(config: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..motion_core.errors import SettingsError
+
+OWN_ENCODER = "the base's own"
 Kind = Literal["bool", "int", "float", "text", "lines", "words", "numbers"]
 
 
@@ -21,8 +24,9 @@ class Field:
 
     default: of the settings class, as the widget has it. kind "lines": texts, one a line; "words",
     "numbers": a list with commas. choices: a menu. low, high, step: of a number. none: the widget's
-    value that stands for the class's None. main: on the training node itself, not only among the
-    advanced settings.
+    value that stands for the class's None. folder: the menu is the files of this folder of
+    ComfyUI's, below `none`. main: on the training node itself, not only among the advanced
+    settings.
     """
 
     name: str
@@ -34,18 +38,31 @@ class Field:
     high: float = 1
     step: float = 1
     none: int | float | str | None = None
+    folder: str = ""
     main: bool = False
 
     def value(self, widget: bool | int | float | str) -> object:
         """What the settings class takes, from what the widget holds."""
         if self.none is not None and widget == self.none:
             return None
+        if self.folder:
+            return path_of(self.folder, str(widget))
         if self.kind == "lines":
             return tuple(line.strip() for line in str(widget).splitlines() if line.strip())
         if self.kind in ("words", "numbers"):
             words = [word.strip() for word in str(widget).split(",") if word.strip()]
             return tuple(map(int, words)) if self.kind == "numbers" else tuple(words)
         return widget.strip() if isinstance(widget, str) else widget
+
+
+def path_of(folder: str, name: str) -> str:
+    """Where a file of a folder of ComfyUI's models is; SettingsError if it is gone."""
+    import folder_paths  # ComfyUI's, which the tables themselves do without
+
+    path = folder_paths.get_full_path(folder, name)
+    if path is None:
+        raise SettingsError(f"There is no {name} in models/{folder}. Choose another file.")
+    return path
 
 
 def rank(what: str, *, main: bool = False) -> Field:
@@ -170,7 +187,7 @@ _MOTION_CRAFTER = (
         tooltip="full: whole weights, as in the paper, a large file. lora: a small file that other "
         "programs can load; a deviation from the paper.",
     ),
-    rank("the LoRA, where parametrisation is lora"),
+    rank("the LoRA; used where parametrisation is lora", main=True),
     Field(
         name="timestep_bias",
         kind="text",
@@ -311,10 +328,12 @@ _MOTRANS = (
     Field(
         name="image_encoder",
         kind="text",
-        default="",
-        none="",
-        tooltip="File of an open_clip ViT-H-14, in ComfyUI's clip_vision folder or as a whole "
-        "path; empty takes the base's own, which only the sample base has.",
+        default=OWN_ENCODER,
+        none=OWN_ENCODER,
+        folder="clip_vision",
+        main=True,
+        tooltip="What sees the clip's looks: a CLIP ViT-H/14 file in models/clip_vision, such as "
+        "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors. Only the sample bases have one of their own.",
     ),
     Field(
         name="injection",
@@ -368,7 +387,7 @@ _VMC = (
         tooltip="full: whole weights, as in the paper, a large file. lora: a small one; a "
         "deviation from the paper.",
     ),
-    rank("the LoRA, where parametrisation is lora", main=True),
+    rank("the LoRA; used where parametrisation is lora", main=True),
 )
 
 _COUPLED = tuple(

@@ -46,10 +46,11 @@ def widget(field: Field) -> io.Input:
     """A setting as an input."""
     if field.kind == "bool":
         return io.Boolean.Input(field.name, default=bool(field.default), tooltip=field.tooltip)
-    if field.choices:
+    files = folder_paths.get_filename_list(field.folder) if field.folder else ()
+    if options := [*field.choices, *([str(field.none), *files] if field.folder else ())]:
         return io.Combo.Input(
             field.name,
-            options=list(field.choices),
+            options=options,
             default=str(field.default),
             tooltip=field.tooltip,
         )
@@ -136,8 +137,3 @@ class MotionInversionSettings(_SettingsNode):
 
 class MoTransSettings(_SettingsNode):
     method, title = "motrans", "MoTrans"
-
-    @classmethod
-    def execute(cls, exactly: bool, image_encoder: str = "", **widgets: Any) -> io.NodeOutput:
-        path = folder_paths.get_full_path("clip_vision", image_encoder) if image_encoder else ""
-        return super().execute(exactly, image_encoder=path or image_encoder, **widgets)

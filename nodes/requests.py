@@ -18,6 +18,7 @@ from ..motion_core.train_settings import TrainSettings
 from .method_fields import METHOD_FIELDS, Field
 
 if TYPE_CHECKING:
+    from ..motion_core.backbones.base import Backbone
     from ..motion_core.objectives.base import Objective
 
 
@@ -63,6 +64,17 @@ def build_objective(
     settings = type(OBJECTIVES[method]().settings)
     values = {**defaults.methods.get(method, {}), **more, **said}
     return OBJECTIVES[method](from_mapping(settings, values))
+
+
+def check_objective(backbone: Backbone, objective: Objective) -> None:
+    """Raises SettingsError or FormatError where a method needs an image encoder that neither the
+    base nor its settings have: before anything is encoded.
+    """
+    from ..motion_core.image_embeds import check_image_encoder
+
+    settings: Any = objective.settings
+    if objective.name == "motrans" and {settings.injection, settings.enhancer} != {"none"}:
+        check_image_encoder(backbone, settings.image_encoder)
 
 
 def build_training(

@@ -18,6 +18,7 @@ from .bridge import (
     pixels_from_image,
     steps_shown,
 )
+from .method_fields import OWN_ENCODER, path_of
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionStack, played
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ..motion_core.sampler import SampleSettings
 
 CATEGORY = "motion/sample"
-OWN_ENCODER = "the base's own"
 MAX_SEED = 2**63 - 1
 # ComfyUI's estimate of what Stable Diffusion 1.5 takes to predict one latent cell, in bytes for
 # each byte of a number (`memory_required` of its BaseModel), for a first level of 320 channels.
@@ -172,7 +172,7 @@ def _with_look(
         return adapters
     from ..motion_core.injected_image import with_image
 
-    path = None if encoder == OWN_ENCODER else folder_paths.get_full_path("clip_vision", encoder)
+    path = None if encoder == OWN_ENCODER else path_of("clip_vision", encoder)
     return with_image(adapters, pixels_from_image(look), path, base.backbone, "the look")
 
 
@@ -297,7 +297,7 @@ def _motion_inputs() -> list[io.Input]:
             options=[OWN_ENCODER, *folder_paths.get_filename_list("clip_vision")],
             default=OWN_ENCODER,
             optional=True,
-            tooltip="What sees the look: the open_clip ViT-H-14 file of the training, in "
+            tooltip="What sees the look: the training's image_encoder, a CLIP ViT-H/14 file in "
             "models/clip_vision. Only the sample bases have one of their own.",
         ),
     ]

@@ -9,10 +9,11 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from motion_core.bases import load_base
 from motion_core.errors import FormatError, SettingsError
-from motion_core.image_embeds import image_encoder_for, load_image_encoder
+from motion_core.image_embeds import check_image_encoder, image_encoder_for, load_image_encoder
 from motion_core.shape_world.clip_model import CLIP_FILE, image_encoder, load_clip
 from motion_core.shape_world.vocabulary import load_tokenizer
 
@@ -68,6 +69,75 @@ def test_a_file_gives_open_clips_own_embeddings(tiny_model: open_clip.CLIP, tmp_
     with torch.no_grad():
         plain = tiny_model.encode_image(((frames(16, 16) + 1) / 2 - mean) / std)
     torch.testing.assert_close(embeds, plain / plain.norm(dim=-1, keepdim=True))
+
+
+@pytest.fixture(scope="module")
+def transformers_tower() -> CLIPVisionModelWithProjection:
+    """The same architecture, of transformers, with other random weights."""
+    config = CLIPVisionConfig(
+        hidden_size=8,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=16,
+        patch_size=8,
+        projection_dim=6,
+        hidden_act="gelu",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = CLIPVisionModelWithProjection(config).eval()
+        for parameter in model.parameters():
+            parameter.data.normal_(0, 0.3)
+    return model
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_a_file_of_transformers_gives_its_embeddings(
+    transformers_tower: CLIPVisionModelWithProjection, tmp_path: Path
+) -> None:
+    """As ComfyUI's and IPAdapter's users have them in models/clip_vision; perhaps with the
+    text tower beside it.
+    """
+    state = {name: t.contiguous() for name, t in transformers_tower.state_dict().items()}
+    state["vision_model.embeddings.position_ids"] = torch.arange(5)[None]
+    save_file(
+        {**state, "text_model.final_layer_norm.bias": torch.ones(8)}, tmp_path / "hf.safetensors"
+    )
+    encoder = load_image_encoder(tmp_path / "hf.safetensors", TINY)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (encoder.mean, encoder.std))
+    seen = ((frames(16, 16) + 1) / 2 - mean) / std
+    with torch.no_grad():
+        plain = transformers_tower(pixel_values=seen).image_embeds
+    torch.testing.assert_close(
+        encoder.embed(frames(16, 16)), plain / plain.norm(dim=-1, keepdim=True)
+    )
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_a_file_of_transformers_that_is_not_whole_is_refused(
+    transformers_tower: CLIPVisionModelWithProjection, tmp_path: Path
+) -> None:
+    """A key matrix is missing, then the projection, then there is a layer too many."""
+    state = {name: t.contiguous() for name, t in transformers_tower.state_dict().items()}
+    key = "vision_model.encoder.layers.0.self_attn.k_proj.weight"
+    without = {name: t for name, t in state.items() if name != key}
+    for tensors, message in (
+        (without, r"lacks 1 of .*resblocks\.0\.attn\.in_proj_weight"),
+        ({n: t for n, t in state.items() if "projection" not in n}, r"lacks 1 .*visual\.proj"),
+        ({**state, "vision_model.encoder.layers.1.mlp.fc1.bias": torch.ones(1)}, "has 1 tensors"),
+    ):
+        save_file(tensors, tmp_path / "odd.safetensors")
+        with pytest.raises(FormatError, match=message):
+            load_image_encoder(tmp_path / "odd.safetensors", TINY)
+
+
+def test_an_encoder_is_checked_before_it_is_needed() -> None:
+    check_image_encoder(load_base("shape-world-zeroscope"), None)
+    with pytest.raises(SettingsError, match=r"Give image_encoder, .* models/clip_vision"):
+        check_image_encoder(tiny_zeroscope(), None)
+    with pytest.raises(FormatError, match="lacks 360 of 392"):
+        check_image_encoder(tiny_zeroscope(), str(CLIP_FILE))
 
 
 @pytest.mark.usefixtures("tiny_model")

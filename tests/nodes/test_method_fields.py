@@ -91,3 +91,13 @@ def test_lists_are_read() -> None:
     assert by_name["positions"].value("down , mid") == ("down", "mid")
     recaptions = {field.name: field for field in METHOD_FIELDS["motrans"]}["recaptions"]
     assert recaptions.value("a red car\n\n a blue car \n") == ("a red car", "a blue car")
+
+
+@pytest.mark.parametrize("method", METHOD_FIELDS)
+def test_what_a_main_setting_depends_on_is_main_too(method: str) -> None:
+    """Where the training node shows that a LoRA can be trained it shows its rank, and MoTrans's
+    image encoder, without which it does not run on full-size bases.
+    """
+    main = {field.name for field in METHOD_FIELDS[method] if field.main}
+    assert "rank" in main or "parametrisation" not in main
+    assert "image_encoder" in main or method != "motrans"

@@ -9,12 +9,14 @@ from motion_adapters.nodes.requests import (
     build_objective,
     build_training,
     changed,
+    check_objective,
 )
 
-from motion_core.bases import BASES
+from motion_core.bases import BASES, load_base
 from motion_core.errors import SettingsError
 from motion_core.objectives.motion_director import MotionDirectorSettings
 from motion_core.train_settings import TrainSettings
+from tests.tiny import tiny_zeroscope
 
 SMALL, LARGE = BASES["shape-world-animatediff"], BASES["animatediff"]
 
@@ -83,3 +85,15 @@ def test_exactly_says_all() -> None:
     values = {"rank": 32, "alpha": 0.0, "dropout": 0.2}
     assert changed(fields, values) == {"dropout": 0.2}
     assert changed(fields, values, exactly=True) == {"rank": 32, "alpha": None, "dropout": 0.2}
+
+
+def test_motrans_without_an_image_encoder_is_refused_before_it_is_needed() -> None:
+    """A full-size base has none of its own; without injector and enhancer none is needed."""
+    base, small = tiny_zeroscope(), load_base("shape-world-zeroscope")
+    objective = build_objective(LARGE, "motrans", widgets("motrans"), None)
+    with pytest.raises(SettingsError, match="Give image_encoder"):
+        check_objective(base, objective)
+    check_objective(small, objective)
+    check_objective(base, build_objective(LARGE, "coupled", widgets("coupled"), None))
+    off = MethodSettings(method="motrans", objective={"injection": "none", "enhancer": "none"})
+    check_objective(base, build_objective(LARGE, "motrans", widgets("motrans"), off))

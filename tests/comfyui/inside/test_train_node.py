@@ -19,7 +19,12 @@ import torch
 from comfy_api.latest import InputImpl, Types, io
 from motion_adapters.nodes.clips import CombineMotionClips, MotionClip, MotionClipsFromFolder
 from motion_adapters.nodes.folders import register_folders
-from motion_adapters.nodes.methods import MotionDirectorSettings, MoTransSettings
+from motion_adapters.nodes.method_fields import OWN_ENCODER
+from motion_adapters.nodes.methods import (
+    MotionDirectorSettings,
+    MoTransSettings,
+    objective_input,
+)
 from motion_adapters.nodes.runs import run_registry
 from motion_adapters.nodes.sockets import Motion, MotionBase
 from motion_adapters.nodes.train import TrainMotionAdapter
@@ -302,9 +307,14 @@ def test_an_encoder_in_the_clip_vision_folder_is_found(comfy_base: Path) -> None
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
     widgets = {entry.id: entry.default for entry in MoTransSettings.GET_SCHEMA().inputs}
-    for given, expected in ((file.name, str(file)), ("elsewhere/vit.pt", "elsewhere/vit.pt")):
-        (settings,) = called(MoTransSettings, **{**widgets, "image_encoder": given}).args
-        assert settings.objective == {"image_encoder": expected} and not settings.train
+    (settings,) = called(MoTransSettings, **{**widgets, "image_encoder": file.name}).args
+    assert settings.objective == {"image_encoder": str(file)} and not settings.train
+    assert called(MoTransSettings, **widgets).args[0].objective == {}
+    with pytest.raises(SettingsError, match=r"There is no gone\.pt in models/clip_vision"):
+        called(MoTransSettings, **{**widgets, "image_encoder": "gone.pt"})
+    menus = {option.key: option.inputs for option in objective_input().options}
+    (encoders,) = [entry for entry in menus["motrans"] if entry.id == "image_encoder"]
+    assert encoders.options == [OWN_ENCODER, file.name]
 
 
 def test_what_does_not_fit_is_refused_before_the_first_step(
