@@ -39,10 +39,10 @@ from .components import (
     vae_from_file,
 )
 from .formats import KeyMap, same_keys, unet_keys, with_prefix
+from .frame_norms import normalise_as_version
 from .loading import Section, build_empty, fill, using_configuration
 from .motion_modules import (
     NOT_MOTION,
-    ORIGINAL,
     OpenedMotion,
     motion_file_keys,
     open_motion,
@@ -50,7 +50,6 @@ from .motion_modules import (
 from .roles import LDM_UNET, Role, require_role
 from .temporal import (
     check_frames,
-    normalise_as_original,
     skip_single_frames,
     spatial_linear_names,
     temporal_linear_names,
@@ -98,8 +97,7 @@ class AnimateDiff:
         for part in (self.unet, self.vae, self.text.model):
             part.eval().requires_grad_(False)
         skip_single_frames(self.unet)
-        if self.version.startswith(ORIGINAL):
-            normalise_as_original(self.unet)
+        normalise_as_version(self.unet, self.version)
         self.max_frames = int(self.unet.config["motion_max_seq_length"])
 
     def spatial_linears(self) -> list[str]:

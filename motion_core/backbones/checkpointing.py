@@ -3,7 +3,7 @@ backward instead of kept.
 
 diffusers has none in UNet3DConditionModel, and none around the motion modules of UNetMotionModel.
 It is non-reentrant, as `backward(inputs=…)` needs; a recomputed temporal module still skips single
-frames, because that depends on its arguments alone.
+frames, because that depends on its arguments alone, and a norm across frames takes as many again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from .frame_norms import with_frames_of_now
 from .temporal import TEMPORAL_TRANSFORMERS
 
 LAYERS = (ResnetBlock2D, Transformer2DModel, TemporalConvLayer, *TEMPORAL_TRANSFORMERS)
@@ -33,7 +34,7 @@ def gradient_checkpointing(unet: nn.Module) -> Iterator[None]:
     layers = [module for module in unet.modules() if isinstance(module, LAYERS)]
     before = [module.__dict__.get("forward") for module in layers]
     for module in layers:
-        module.forward = _checkpointed(module.forward)
+        module.forward = _checkpointed(module, module.forward)
     try:
         yield
     finally:
@@ -43,10 +44,11 @@ def gradient_checkpointing(unet: nn.Module) -> Iterator[None]:
                 module.forward = forward
 
 
-def _checkpointed(forward: Callable[..., Any]) -> Callable[..., Any]:
+def _checkpointed(layer: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         if not torch.is_grad_enabled():
             return forward(*args, **kwargs)
-        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+        again = with_frames_of_now(layer, forward)
+        return checkpoint(again, *args, use_reentrant=False, **kwargs)
 
     return run

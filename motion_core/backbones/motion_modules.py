@@ -19,18 +19,15 @@ from .architecture import Config, motion_channels, motion_config, own_metadata
 from .base import Family
 from .components import open_folder, read_config
 from .formats import KeyMap, motion_keys, same_keys
+from .frame_norms import normalise_as_version
 from .loading import Section, build_empty, fill
 from .roles import MOTION_MODULES, motion_module_version, require_role
-from .temporal import normalise_as_original, skip_single_frames
+from .temporal import skip_single_frames
 from .tensor_files import TensorFile, open_tensors
 
 _ENTRIES = ("motion_num_attention_heads", "motion_max_seq_length", "use_motion_mid_block")
 # Some motion modules were saved together with the UNet that they were trained on.
 NOT_MOTION = r"^(?!.*motion_modules)"
-
-
-# How the versions of AnimateDiff's own motion modules begin.
-ORIGINAL = "animatediff-"
 
 
 class OpenedMotion(NamedTuple):
@@ -102,8 +99,7 @@ def load_motion_modules(
         ignored=NOT_MOTION,
     )
     skip_single_frames(modules)
-    if version.startswith(ORIGINAL):
-        normalise_as_original(modules)
+    normalise_as_version(modules, version)
     return MotionModules(
         modules=fill(modules, [section], dtype, device),
         version=version,

@@ -184,11 +184,13 @@ def _lora_role(keys: list[str]) -> Role:
 
 
 def _motion_role(file: TensorFile) -> Role:
-    """v2 has a module in the middle; v1 encodes 24 positions, v3 32."""
+    """v2 has a module in the middle; v1 encodes 24 positions, v3 32. Of any other length it is
+    played as v1, as AnimateDiff-Evolved plays it (motion_module_ad.py, `normalize_ad_state_dict`).
+    """
     if any(key.startswith("mid_block.motion_modules.") for key in file.shapes):
         return Role.MOTION_MODULE_V2
     lengths = [shape[1] for key, shape in file.shapes.items() if key.endswith(".pe")]
-    return Role.MOTION_MODULE_V1 if lengths and lengths[0] == 24 else Role.MOTION_MODULE_V3
+    return Role.MOTION_MODULE_V3 if lengths[:1] == [32] else Role.MOTION_MODULE_V1
 
 
 def _image_role(file: TensorFile) -> Role:

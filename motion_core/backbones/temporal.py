@@ -139,8 +139,7 @@ def skip_single_frames(unet: nn.Module) -> None:
 def normalise_as_original(unet: nn.Module) -> None:
     """Makes every motion module of `unet` an `OriginalMotionModule`, for good; see there.
 
-    Deviation from diffusers: for the authors' weights, and all that were made with their code or
-    AnimateDiff-Evolved's. Shape world's were trained in diffusers and stay as diffusers has them.
+    Deviation from diffusers: for v2's and v3's weights. `frame_norms` says what other versions do.
     """
     for module in unet.modules():
         if isinstance(module, AnimateDiffTransformer3D):

@@ -26,10 +26,12 @@ from torch import Tensor, nn
 
 from ...motion_core.backbones.architecture import ANIMATEDIFF_SCHEDULER
 from ...motion_core.backbones.components import load_scheduler
+from ...motion_core.backbones.frame_norms import sees_all_frames
 from ...motion_core.errors import AdapterError, MotionError
 from .casting import use_casting_layers
 from .playing import KEY
 from .schedule import model_sampling
+from .video_norms import norms_across_frames
 
 if TYPE_CHECKING:
     from comfy.patcher_extension import WrapperExecutor
@@ -140,6 +142,7 @@ class _Moving:
     def __init__(self, network: MotionNetwork, motion: MotionModules) -> None:
         self._network = network
         self._version = motion.version
+        self._sees_all_frames = sees_all_frames(motion.version)
         self._max_frames = motion.max_frames
 
     def forward(
@@ -163,7 +166,11 @@ class _Moving:
                 "add the node Context Windows (Manual) with dim 0 and a context_length below "
                 f"{self._max_frames}."
             )
-        with _moved(executor.class_obj, self._network, frames):
+        unet = executor.class_obj
+        with ExitStack() as stack:
+            stack.enter_context(_moved(unet, self._network, frames))
+            if self._sees_all_frames:
+                stack.enter_context(norms_across_frames(unet, frames))
             return executor(x, timesteps, context, y, control, options, **kwargs)
 
 

@@ -1,8 +1,9 @@
 """The same motion module, motion and noise in AnimateDiff-Evolved and in this pack: one video.
 
-At full size, as AnimateDiff-Evolved knows no other, with random weights: an SD1.5 UNet and a v3
-motion module, 4 frames of 8x8 latents. Needs about 13 GB of memory, and AnimateDiff-Evolved's
-folder in COMFYUI_EVOLVED_PATH. Its motion LoRA loader is given files that this pack has written.
+At full size, as AnimateDiff-Evolved knows no other, with random weights: an SD1.5 UNet and motion
+modules of v1, v2 and v3, 4 frames of 8x8 latents. Needs about 13 GB of memory, and AnimateDiff-
+Evolved's folder in COMFYUI_EVOLVED_PATH. Its motion LoRA loader is given files that this pack has
+written.
 """
 
 from __future__ import annotations
@@ -85,14 +86,18 @@ def files(layers: MotionAdapter, comfy_base: Path) -> None:
     register_folders()
     for key in ("animatediff_models", "animatediff_motion_lora"):
         (comfy_base / "models" / key).mkdir(parents=True, exist_ok=True)
-    modules = MotionAdapter(use_motion_mid_block=False)
-    randomise(modules, seed=1)
-    tensors = gather(modules, motion_keys(modules.state_dict()))
-    halved = {key: tensor.half() for key, tensor in tensors.items()}
-    write_tensors(comfy_base / "models" / "animatediff_models" / MODULE, halved, {})
+    save_module(comfy_base, MODULE, MotionAdapter(use_motion_mid_block=False))
     motion = a_motion({"temporal": a_lora(layers)})
     path = comfy_base / "models" / "animatediff_motion_lora" / LORA
     save_adapter(path, motion.adapters, motion.info)
+
+
+def save_module(comfy_base: Path, name: str, modules: MotionAdapter) -> None:
+    """With random weights, in the authors' form."""
+    randomise(modules, seed=1)
+    tensors = gather(modules, motion_keys(modules.state_dict()))
+    halved = {key: tensor.half() for key, tensor in tensors.items()}
+    write_tensors(comfy_base / "models" / "animatediff_models" / name, halved, {})
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +213,9 @@ def a_motion(adapters: Mapping[str, Adapter]) -> Motion:
     return Motion(name="turn", info=info, adapters=adapters)
 
 
-def in_evolved(evolved: ModuleType, image: ModelPatcher, lora: str | None = None) -> ModelPatcher:
+def in_evolved(
+    evolved: ModuleType, image: ModelPatcher, lora: str | None = None, module: str = MODULE
+) -> ModelPatcher:
     """Through AnimateDiff-Evolved's own nodes; lora: by its own LoRA loader."""
     classes = evolved.NODE_CLASS_MAPPINGS
     motion_lora = None
@@ -217,7 +224,7 @@ def in_evolved(evolved: ModuleType, image: ModelPatcher, lora: str | None = None
         (motion_lora,) = loader.load_motion_lora(lora, 0.8)
     loader = classes["ADE_AnimateDiffLoaderGen1"]()
     (model,) = loader.load_mm_and_inject_params(
-        image, MODULE, "autoselect", motion_lora=motion_lora
+        image, module, "autoselect", motion_lora=motion_lora
     )
     return model
 
@@ -228,10 +235,10 @@ def in_evolved_by_us(model: ModelPatcher, motion: Motion) -> ModelPatcher:
     ).args[0]
 
 
-def native(image: ModelPatcher, *motions: Motion) -> ModelPatcher:
+def native(image: ModelPatcher, *motions: Motion, module: str = MODULE) -> ModelPatcher:
     return ApplyMotionToAnimateDiff.execute(
         model=image,
-        motion_module=MODULE,
+        motion_module=module,
         temporal_strength=0.8,
         spatial_strength=1.0,
         end_percent=1.0,
@@ -269,6 +276,25 @@ def without_motion(theirs: ModelPatcher) -> Tensor:
 def test_the_motion_module_is_theirs(image: ModelPatcher, without_motion: Tensor) -> None:
     assert relative(sampled(native(image)), without_motion) < 1e-3
     assert relative(sampled(image), without_motion) > 0.05
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_motion_modules_of_other_versions_are_theirs(
+    evolved: ModuleType, image: ModelPatcher, comfy_base: Path, version: str
+) -> None:
+    """v1's positions are 24 and its norms take all frames together; v2 has a middle module. The
+    given MODEL is left as it was, bit for bit.
+    """
+    parts = {
+        "v1": {"use_motion_mid_block": False, "motion_max_seq_length": 24},
+        "v2": {"use_motion_mid_block": True},
+    }
+    module, plain = f"random_{version}.safetensors", sampled(image)
+    save_module(comfy_base, module, MotionAdapter(**parts[version]))
+    theirs = sampled(in_evolved(evolved, image, module=module))
+    assert relative(sampled(native(image, module=module)), theirs) < 1e-3
+    assert torch.equal(sampled(image), plain)
+    assert relative(plain, theirs) > 0.05
 
 
 def saved_motion(request: pytest.FixtureRequest) -> tuple[str, Motion]:
