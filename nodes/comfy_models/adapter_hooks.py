@@ -33,17 +33,6 @@ _On = Callable[[], AbstractContextManager[Any]]
 _Change = Callable[[nn.Module, Tensor], Tensor]
 
 
-@contextmanager
-def adapter_hooks(root: nn.Module, adapters: Adapters) -> Iterator[None]:
-    """All of the adapters on `root`, until the context ends; raises as `AdapterHooks`."""
-    hooks = AdapterHooks(root, adapters)
-    try:
-        with hooks.on():
-            yield
-    finally:
-        hooks.release()
-
-
 class AdapterHooks:
     """Adapters made ready for one network, to be switched on and off many times.
 
