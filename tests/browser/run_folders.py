@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from motion_core.media import write_video
+
+DIFFERENT = 3
 
 
 def write_run(
@@ -46,11 +49,20 @@ def write_run(
     marks.append({"kind": "resumed", "step": steps // 2})
     lines = [json.dumps(mark) + "\n" for mark in sorted(marks, key=lambda mark: mark["step"])]
     (folder / "marks.jsonl").write_text("".join(lines), encoding="utf-8")
-    for step in samples:
-        _video(folder / "samples" / f"step-{step}.mp4", step)
     if samples:
-        _video(folder / "samples" / "reference.mp4", 0)
+        _write_samples(folder / "samples", samples)
     return folder
+
+
+def _write_samples(folder: Path, steps: Sequence[int]) -> None:
+    """The first few are different; many would take long to encode."""
+    _video(folder / "reference.mp4", 0)
+    for index, step in enumerate(steps):
+        path = folder / f"step-{step}.mp4"
+        if index < DIFFERENT:
+            _video(path, step)
+        else:
+            shutil.copyfile(folder / f"step-{steps[index % DIFFERENT]}.mp4", path)
 
 
 def _row(step: int, steps: int, rng: random.Random) -> dict[str, object]:

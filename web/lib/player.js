@@ -28,6 +28,8 @@ export class SamplePlayer {
     this.run = null
     /** The step that was chosen, null to follow the latest. @type {number | null} */
     this.chosen = null
+    /** Where the reference was set to last: what cannot be reached is not tried for ever. */
+    this.sought = NaN
     this.build()
   }
 
@@ -53,7 +55,8 @@ export class SamplePlayer {
       element('div', { class: 'scrub' }, [this.still, this.scrubber])
     ])
     this.sample.video.addEventListener('timeupdate', () => this.follow())
-    // While both play, the next timeupdate comes soon; to seek after every seek would never end.
+    // While both play, the next timeupdate comes soon; where a seek takes long, one after every
+    // other would never end.
     this.reference.video.addEventListener('seeked', () => this.sample.video.paused && this.follow())
     // A browser stops a video that leaves the page, and does not go on when it is there again.
     this.observer = new ResizeObserver(() => this.goOn())
@@ -153,7 +156,9 @@ export class SamplePlayer {
     const rate = reference.duration / sample.duration
     reference.playbackRate = Math.min(RATES.fastest, Math.max(RATES.slowest, rate))
     const apart = Math.abs(reference.currentTime - wanted)
-    if (Math.min(apart, reference.duration - apart) > DRIFT) reference.currentTime = wanted
+    if (Math.min(apart, reference.duration - apart) <= DRIFT || wanted === this.sought) return
+    this.sought = wanted
+    reference.currentTime = wanted
   }
 
   /** Without a source a video holds neither memory nor a connection. */
