@@ -55,7 +55,8 @@ app.registerExtension({
     const translate = translator(response?.ok ? await response.json() : {}, locale)
     const client = new RunClient(api.fetchApi.bind(api), api.apiURL.bind(api))
     store = new RunStore(client)
-    views = new RunViews(store, new RunActions(client, store, page, translate), page, translate, locale)
+    const actions = new RunActions(client, store, page, translate)
+    views = new RunViews(store, actions, page, translate, locale)
   },
 
   async setup() {

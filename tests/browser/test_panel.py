@@ -182,6 +182,20 @@ def test_marks_are_read_where_the_cursor_is(site: Site) -> None:
     assert "Checkpoint after step 150" in tip and "Resumed after step 150" in tip
 
 
+def test_marks_are_drawn_again_only_where_they_or_the_axes_change(site: Site) -> None:
+    page = site.open("run=killed")
+    panel = page.locator("#node")
+    panel.get_by_role("checkbox", name="Fixed axes").check()
+    page.evaluate("window.mark = document.querySelector('#node .checkpoint')")
+    page.evaluate(FRAME)
+    same = "window.mark === document.querySelector('#node .checkpoint')"
+    page.evaluate("nextFrame('killed')")
+    assert "121 / 300" in panel.inner_text()
+    assert page.evaluate(same)
+    panel.get_by_role("checkbox", name="Fixed axes").uncheck()
+    assert not page.evaluate(same)
+
+
 def test_a_run_that_is_over_says_nothing_of_later_steps(site: Site) -> None:
     """The other run ended after step 200."""
     page = site.open("run=zigzag")

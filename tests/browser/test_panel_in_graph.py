@@ -177,6 +177,17 @@ def test_why_a_run_cannot_be_queued_is_said(tab: Tab, server: Server) -> None:
         shutil.rmtree(folder)
 
 
+def test_what_happened_while_the_socket_was_gone_is_read(tab: Tab, server: Server) -> None:
+    root = server.output / "motion_training"
+    folder = write_run(root, "later", steps=5, seed=2, node=(TRAIN_ID, workflow_id("shown")))
+    try:
+        with tab.page.expect_request("**/motion_adapters/runs", timeout=9_000):
+            tab.page.evaluate("window.app.api.socket.close()")
+        tab.until(lambda: "Saved as later.safetensors" in tab.text_of(".saved"), 9)
+    finally:
+        shutil.rmtree(folder)
+
+
 TRAINS = "(n) => n.type === 'TrainMotionAdapter'"
 
 WATCH_PLAYERS = """() => {

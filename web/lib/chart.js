@@ -1,7 +1,7 @@
 /**
  * The loss chart: raw values faint, their moving averages bold, one colour a term; marks of
- * checkpoints and resumptions; another run's averages dashed; values and marks under the pointer or,
- * with the arrow keys, under the cursor.
+ * checkpoints and resumptions; another run's averages dashed; values and marks under the pointer
+ * or, with the arrow keys, under the cursor.
  *
  * @typedef {import('./points.js').Point} Point
  * @typedef {import('./run_state.js').Run} Run
@@ -50,6 +50,8 @@ export class LossChart {
     this.cursor = null
     this.size = { width: 400, height: 160 }
     this.drawn = false
+    /** What the marks were drawn from. @type {unknown[] | null} */
+    this.marked = null
     this.build()
   }
 
@@ -150,13 +152,20 @@ export class LossChart {
     this.axes.replaceChildren(...parts)
   }
 
-  /** One path a kind, however many there are: a long run has thousands of checkpoints. */
+  /**
+   * One path a kind, however many there are, as a long run has thousands of checkpoints; and only
+   * where they or the axes have changed.
+   */
   drawMarks() {
     const [bottom, top] = this.y.range
+    const { checkpoints = [], resumes = [] } = this.run ?? {}
     const kinds = /** @type {const} */ ([
-      ['checkpoint', this.run?.checkpoints ?? [], bottom - MARK.height],
-      ['resumed', this.run?.resumes ?? [], top]
+      ['checkpoint', checkpoints, bottom - MARK.height],
+      ['resumed', resumes, top]
     ])
+    const drawn = [checkpoints, resumes, ...this.x.domain, ...this.x.range, ...this.y.range]
+    if (this.marked?.every((each, index) => each === drawn[index])) return
+    this.marked = drawn
     const paths = kinds.filter(([, steps]) => steps.length).map(([kind, steps, end]) =>
       svgElement('path', { class: kind, d: marksPath(steps, this.x, bottom, end) })
     )

@@ -77,8 +77,8 @@ export function bytes(bytes) {
  */
 export function moment(seconds, locale = 'en', timeZone) {
   const options = /** @type {const} */ ({ dateStyle: 'medium', timeStyle: 'short', timeZone })
-  const format = kept(`moment ${locale} ${timeZone}`, () => new Intl.DateTimeFormat(locale, options))
-  return format.format(1000 * seconds)
+  const make = () => new Intl.DateTimeFormat(locale, options)
+  return kept(`moment ${locale} ${timeZone}`, make).format(1000 * seconds)
 }
 
 /**

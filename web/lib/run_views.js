@@ -40,7 +40,7 @@ export class RunViews {
     this.remembered = { chosen: '', other: '' }
     /** The node that the server works on, until it tells of a run of it. */
     this.executing = ''
-    /** The adapters that are known, null before the first list of runs. @type {Set<string> | null} */
+    /** Adapters that are known, null before the first list of runs. @type {Set<string> | null} */
     this.adapters = null
     this.drawing = false
     this.ticking = false
@@ -137,7 +137,8 @@ export class RunViews {
   }
 
   /**
-   * What a panel shows of a run; a history that the page lacks is asked for and drawn when it comes.
+   * What a panel shows of a run; a history that the page lacks is asked for, and drawn when it
+   * comes.
    *
    * @param {string} id
    * @param {string} other
@@ -166,7 +167,8 @@ export class RunViews {
    * @param {(run: Run) => any} nodeOf the node that Add apply workflow starts from
    */
   newPanel(overlay, nodeOf) {
-    return new TrainingPanel(this.translate, this.locale, this.panelActions(overlay, nodeOf), this.url)
+    const actions = this.panelActions(overlay, nodeOf)
+    return new TrainingPanel(this.translate, this.locale, actions, this.url)
   }
 
   /** @param {Run} run @param {string} file */
@@ -200,7 +202,8 @@ export class RunViews {
   openSidebar(place) {
     if (this.sidebar && place.contains(this.sidebar.tab.element)) return
     this.closeSidebar()
-    const tab = new RunsTab(this.translate, this.locale, this.tabPanelActions(), this.tabActions(), this.url)
+    const actions = [this.tabPanelActions(), this.tabActions()]
+    const tab = new RunsTab(this.translate, this.locale, ...actions, this.url)
     this.sidebar = { tab, ...this.remembered }
     place.replaceChildren(tab.element)
     this.store.refresh()

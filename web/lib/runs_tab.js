@@ -31,7 +31,7 @@ export class RunsTab {
     this.panel = new TrainingPanel(translate, locale, actions, url)
     /** @type {Run | null} */
     this.run = null
-    /** By run, with what each shows. @type {Map<string, {row: HTMLElement, run: Summary | null}>} */
+    /** By run, with what they show. @type {Map<string, {row: HTMLElement, run: Summary | null}>} */
     this.rows = new Map()
     this.build()
   }
@@ -51,7 +51,7 @@ export class RunsTab {
       element('div', { class: 'buttons' }, [this.load, this.remove]),
       element('details', {}, [element('summary', { text: t('tab.settings') }), this.settings])
     ])
-    this.detail = element('div', { class: 'detail', hidden: true }, [this.panel.element, this.about])
+    this.detail = element('div', { class: 'detail' }, [this.panel.element, this.about])
     this.empty = element('p', { class: 'empty', text: t('tab.empty') })
     const refresh = this.button('refresh', () => this.tabActions.refresh())
     this.element = element('div', { class: 'motion-adapters-runs', onkeydown: keptInPanel }, [
