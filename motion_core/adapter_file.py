@@ -154,11 +154,6 @@ def load_adapter(path: Path) -> tuple[AdapterInfo, dict[str, Adapter]]:
     }
 
 
-def read_info(path: Path) -> AdapterInfo:
-    """The info alone, from the header; raises as `load_adapter` does."""
-    return _checked_info(open_tensors(path))
-
-
 def read_previews(path: Path) -> list[bytes]:
     """The preview pictures, JPEG or PNG, from the header; empty if there are none.
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from torch import Tensor
 
 from .backbones.roles import NOISE_METADATA, Role, require_role
-from .backbones.tensor_files import open_tensors, write_tensors
+from .backbones.tensor_files import TensorFile, open_tensors, write_tensors
 from .errors import FormatError, SettingsError
 from .settings import from_mapping, to_mapping
 
 FORMAT_VERSION = 1
 TENSOR = "latents"
+ENDING = ".noise.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class NoiseInfo:
 
 def noise_path(adapter: Path) -> Path:
     """Where the noise of an adapter file lies: `car.noise.safetensors` beside `car.safetensors`."""
-    return adapter.with_name(f"{adapter.stem}.noise.safetensors")
+    return adapter.with_name(f"{adapter.stem}{ENDING}")
 
 
 def save_noise(path: Path, latents: Tensor, info: NoiseInfo) -> None:
@@ -46,10 +47,26 @@ def save_noise(path: Path, latents: Tensor, info: NoiseInfo) -> None:
     write_tensors(path, {TENSOR: latents.float()}, metadata)
 
 
+def has_noise(adapter: Path, digest: str, steps: int) -> bool:
+    """Whether the noise of an adapter file lies beside it, of this clip and so many steps."""
+    path = noise_path(adapter)
+    if not path.is_file():
+        return False
+    try:
+        info = _read_info(open_tensors(path))
+    except FormatError:
+        return False
+    return (info.digest, info.steps) == (digest, steps)
+
+
 def load_noise(path: Path) -> tuple[NoiseInfo, Tensor]:
     """Reads what `save_noise` wrote, on the CPU; raises FormatError for another kind of file."""
     file = open_tensors(path)
-    require_role(file, (Role.INVERTED_NOISE,), "the .noise.safetensors beside an adapter")
+    return _read_info(file), file.read(TENSOR).clone()
+
+
+def _read_info(file: TensorFile) -> NoiseInfo:
+    require_role(file, (Role.INVERTED_NOISE,), f"the {ENDING} beside an adapter")
     if TENSOR not in file.shapes:
         raise FormatError(f"{file.name} has lost its latents. Train again.")
     try:
@@ -61,4 +78,4 @@ def load_noise(path: Path) -> tuple[NoiseInfo, Tensor]:
             f"{file.name} has noise format {info.format_version}; this package reads up to "
             f"{FORMAT_VERSION}. Update Motion Adapters."
         )
-    return info, file.read(TENSOR).clone()
+    return info

@@ -3,6 +3,9 @@
 In: a trained run and how its samples are made. Out: the adapter file with its noise file and its
 contact sheet beside it, and plot, videos and figures in the run's folder. The adapter is written
 first, so that nothing that comes later can lose it, and once more with its previews.
+
+`write_results` does all of it, with the base's samples to compare; the parts are for those who do
+with less.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from .trained_info import adapter_info
 from .training_run import TrainResult
 from .types import Clip, LatentClip
 
-METRICS = "metrics.json"
+FIGURES, LOSSES = "metrics.json", "loss.png"
 PREVIEWS = 4
 # Frames of small bases are enlarged to about this height, so that a person can see them.
 VIEWING_HEIGHT = 256
@@ -68,11 +71,19 @@ class Showing:
 
 def write_results(
     adapter: Path, records: Path, trained: Trained, showing: Showing, steps_shown: StepsShown
-) -> Tensor:
-    """Writes the adapter file, what lies beside it, and what shows the run into `records`.
+) -> None:
+    """Writes the adapter file, what lies beside it, and what shows the run into `records`."""
+    write_adapter(adapter, trained)
+    write_figures(records, trained)
+    if showing.inversion_steps:
+        on_step = steps_shown("inverting the clip")
+        write_noise(adapter, trained.backbone, trained.latents, showing.inversion_steps, on_step)
+    adapted = _write_samples(adapter, records, trained, showing, steps_shown)
+    write_adapter(adapter, trained, adapted)
 
-    Returns the adapted frames of the last prompt, (F, 3, H, W) in [-1, 1].
-    """
+
+def write_adapter(adapter: Path, trained: Trained, frames: Tensor | None = None) -> None:
+    """The adapter file. frames: made with it; some of them become its previews."""
     result = trained.result
     info = adapter_info(
         trained.backbone,
@@ -82,15 +93,38 @@ def write_results(
         result.adapters,
         result.steps,
     )
-    save_adapter(adapter, result.adapters, info)
-    loss_plot(records / "loss.png", result.losses)
-    _write_noise(adapter, trained, showing.inversion_steps, steps_shown)
-    adapted = _write_samples(adapter, records, trained, showing, steps_shown)
-    picked = adapted[:: max(1, len(adapted) // PREVIEWS)][:PREVIEWS]
-    previews = [preview_jpeg(frame) for frame in picked]
-    save_adapter(adapter, result.adapters, info, previews)
-    write_json(records / METRICS, metrics(records, trained))
-    return adapted
+    save_adapter(adapter, result.adapters, info, _previews(frames))
+
+
+def _previews(frames: Tensor | None) -> list[bytes]:
+    if frames is None:
+        return []
+    picked = frames[:: max(1, len(frames) // PREVIEWS)][:PREVIEWS]
+    return [preview_jpeg(frame) for frame in picked]
+
+
+def write_figures(records: Path, trained: Trained) -> None:
+    """The losses as a picture, and the run in numbers."""
+    loss_plot(records / LOSSES, trained.result.losses)
+    write_json(records / FIGURES, metrics(records, trained))
+
+
+def write_noise(
+    adapter: Path, backbone: Backbone, clips: Sequence[LatentClip], steps: int, on_step: OnStep
+) -> None:
+    """The first video's inverted latents beside the adapter; a run on images has none."""
+    clip = next((clip for clip in clips if not clip.is_image), None)
+    if clip is None:
+        return
+    latents = invert_clip(backbone, clip, steps, on_step)
+    info = NoiseInfo(
+        family=backbone.family,
+        version=backbone.version,
+        steps=steps,
+        prompt=clip.prompt,
+        digest=clip.digest,
+    )
+    save_noise(noise_path(adapter), latents, info)
 
 
 def viewing_scale(height: int) -> int:
@@ -133,22 +167,6 @@ def _summary(points: Sequence[tuple[int, float]]) -> dict[str, float]:
         "last_tenth": sum(values[-tenth:]) / tenth,
         "last": values[-1],
     }
-
-
-def _write_noise(adapter: Path, trained: Trained, steps: int, steps_shown: StepsShown) -> None:
-    """The first video's inverted latents; a run on images has none."""
-    clip = next((clip for clip in trained.latents if not clip.is_image), None)
-    if clip is None or steps == 0:
-        return
-    latents = invert_clip(trained.backbone, clip, steps, steps_shown("inverting the clip"))
-    info = NoiseInfo(
-        family=trained.backbone.family,
-        version=trained.backbone.version,
-        steps=steps,
-        prompt=clip.prompt,
-        digest=clip.digest,
-    )
-    save_noise(noise_path(adapter), latents, info)
 
 
 def _write_samples(

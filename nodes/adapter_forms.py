@@ -12,7 +12,7 @@ from comfy_api.latest import io, ui
 from .adapters import CATEGORY, file_output, last_of, motions_output
 from .bridge import core_run
 from .file_choices import new_file
-from .folders import MOTION_LORAS, save_folder
+from .folders import MOTION_LORAS, adapter_folders, save_folder
 from .sockets import Motion, MotionAdapterSocket, MotionStack
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class ConvertMotionAdapter(io.ComfyNode):
                     tooltip="LoRA: full weights become LoRAs in this graph, and Save Motion "
                     f"LoRA/Embedding keeps them. AnimateDiff: a file in models/{MOTION_LORAS}. "
                     "diffusers: looks as a file in models/loras, motion in output. peft: a file in "
-                    "output.",
+                    "output. Files are written at strength 1, whatever the motion's is here.",
                 ),
                 io.Int.Input(
                     "rank",
@@ -152,7 +152,8 @@ def _export(motion: Motion, *, to: str, name: str, replace: bool, which: str = "
     chosen = chosen_name(motion.adapters, which.strip() or None, motion.name, "which")
     tensors: dict[str, Tensor] = export_lora(motion.adapters, chosen, FORMATS[to], motion.name)
     folder, shown = _export_folder(FORMATS[to], motion.adapters[chosen].scope)
-    path = new_file(folder, name, replace=replace)
+    others = adapter_folders() if FORMATS[to] == "animatediff" else ()
+    path = new_file(folder, name, others=others, replace=replace)
     write_tensors(path, tensors, {"format": "pt"})
     return f"{shown}/{path.name}"
 
@@ -184,7 +185,8 @@ def _export_inputs(form: str) -> list[io.Input]:
         io.Boolean.Input(
             "replace",
             default=False,
-            tooltip="Whether a file of that name is replaced; else the new one gets a number.",
+            tooltip="Whether a file of that name in that folder is replaced; else the new one gets "
+            "a number.",
         ),
     ]
     if FORMATS[form] != "animatediff":

@@ -15,9 +15,17 @@ from PIL import Image
 from torch import Tensor
 
 from ..motion_core.errors import AdapterError, FormatError
+from ..motion_core.noise_file import noise_path
 from .bridge import core_run
 from .file_choices import checkpoint_folders, folder_of, new_file
-from .folders import ADAPTERS, MOTION_LORAS, adapter_files, adapter_key, adapter_path, save_folder
+from .folders import (
+    ADAPTERS,
+    MOTION_LORAS,
+    adapter_files,
+    adapter_folders,
+    adapter_key,
+    save_folder,
+)
 from .sockets import MotionAdapterSocket, MotionStack
 
 CATEGORY = "motion/adapters"
@@ -45,7 +53,8 @@ class LoadMotionAdapter(io.ComfyNode):
                     "adapter",
                     options=_choices(),
                     tooltip=f"A file or checkpoint folder in models/{ADAPTERS} or "
-                    f"models/{MOTION_LORAS}. Nothing in it is run.",
+                    f"models/{MOTION_LORAS}; a name that is in both has its folder's before it. "
+                    "Nothing in it is run.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -78,8 +87,7 @@ class LoadMotionAdapter(io.ComfyNode):
         path = _chosen_path(adapter) if adapter else None
         if path is None:
             return []
-        beside = path.with_name(f"{path.stem}.noise.safetensors")
-        files = [file for file in (path, beside) if file.exists()]
+        files = [file for file in (path, noise_path(path)) if file.exists()]
         return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
 
     @classmethod
@@ -139,8 +147,8 @@ class SaveMotionAdapter(io.ComfyNode):
                 io.Boolean.Input(
                     "replace",
                     default=False,
-                    tooltip="Whether a file of that name is replaced; else the new one gets a "
-                    "number.",
+                    tooltip="Whether a file of that name in that folder is replaced; else the new "
+                    "one gets a number.",
                 ),
                 io.Combo.Input(
                     "what",
@@ -169,7 +177,7 @@ class SaveMotionAdapter(io.ComfyNode):
             last = last_of(motions)
             motion = last if what == LAST_AS_TRAINED else as_one(motions)
             key = adapter_key(motion.info, motion.adapters) if folder == BY_KIND else folder
-            path = new_file(save_folder(key), name, replace=replace)
+            path = new_file(save_folder(key), name, others=adapter_folders(), replace=replace)
             save_motion(path, motion)
             said = ui.PreviewText(f"Saved as {path.name} in models/{key}.")
             return io.NodeOutput(motions, path.name, ui=said)
@@ -238,8 +246,9 @@ def _choices() -> list[str]:
 
 def _chosen_path(name: str) -> Path | None:
     """The path of one of `_choices`; None if it is gone."""
-    member = checkpoint_folders(adapter_files()).get(name)
-    path = adapter_path(member or name)
+    files = adapter_files()
+    member = checkpoint_folders(files).get(name)
+    path = files.get(member or name)
     return folder_of(path) if path and member else path
 
 

@@ -10,27 +10,31 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ..motion_core.errors import SettingsError
+from ..motion_core.run_records import SETTINGS, STATE, read_object, write_json
+from ..motion_core.run_registry.folder import CHECKPOINTS, RUN_ID
+from .file_choices import counted, new_file
 
 Resume = Literal["continue", "new", "reuse"]
 
-# What the trainer and this pack leave in a run's folder.
-DESCRIPTION, STATE, SAVED = "settings.json", "state.json", "saved.json"
+SAVED = "saved.json"  # in a run's folder: see `note_saved`
 _STEP = re.compile(r"step-(\d+)")
-_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunChoice:
-    """folder: of the run. adapter: the file that is reused; None if there is something to train."""
+    """folder: of the run. adapter: the file that is reused, with its steps; None if there is
+    something to train or to save.
+    """
 
     folder: Path
     adapter: Path | None = None
+    steps: int = 0
 
 
 def choose_run(
@@ -45,12 +49,28 @@ def choose_run(
     stem = f"{_ascii(name)}-{fingerprint(description)[:8]}"
     same = [folder for folder in _numbered(root, stem) if _is_of(folder, description)]
     for folder in () if resume == "new" else reversed(same):
-        adapter, done = _finished(folder)
-        if adapter is not None and (done == steps or resume == "reuse"):
-            return RunChoice(folder=folder, adapter=adapter)
-        if _furthest(folder) <= steps:
-            return RunChoice(folder=folder)
+        if choice := _serving(folder, steps, early=resume == "reuse"):
+            return choice
     return RunChoice(folder=_unused(root, stem))
+
+
+def run_to_resume(root: Path, run_id: str, description: Mapping[str, Any], steps: int) -> RunChoice:
+    """Exactly this run, which goes on where it stopped. Raises SettingsError if it is gone, or this
+    is not its description.
+    """
+    folder = root / run_id
+    if not RUN_ID.fullmatch(run_id) or not read_object(folder / SETTINGS):
+        raise SettingsError(
+            f"Run {run_id!r}, which was to go on, is gone. Queue the graph itself to train anew."
+        )
+    choice = _serving(folder, steps, early=False) if _is_of(folder, description) else None
+    if choice is None:
+        raise SettingsError(
+            f"Run {run_id!r} cannot go on: its settings, clips or base were others, or it has done "
+            f"more than {steps} steps. Load its graph from the Runs tab and put back what has "
+            "changed, or queue this graph to train anew."
+        )
+    return choice
 
 
 def fingerprint(description: Mapping[str, Any]) -> str:
@@ -58,32 +78,35 @@ def fingerprint(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
-def note_saved(run_folder: Path, adapter: Path, steps: int) -> None:
-    """Remembers where a finished run's adapter lies, so that it can be reused."""
-    record = json.dumps({"adapter": str(adapter), "steps": steps})
-    (run_folder / SAVED).write_text(record, encoding="utf-8")
-
-
-def adapter_file(folder: Path, name: str, run_folder: Path) -> Path:
-    """Where the run's adapter goes: the file that it wrote before, else the first of name, name-2 …
-    that does not exist.
+def note_saved(run_folder: Path, adapter: Path, steps: int, *, whole: bool) -> None:
+    """Remembers where the run's adapter of so many steps lies. whole: all that belongs to it is
+    there, so that it can be reused; else it is still to be finished.
     """
-    before = _record(run_folder / SAVED).get("adapter")
-    if before and Path(before).parent == folder and Path(before).stem.startswith(name):
-        return Path(before)
-    candidates = (folder / f"{stem}.safetensors" for stem in _counted(name))
-    return next(path for path in candidates if not path.exists())
+    write_json(run_folder / SAVED, {"adapter": str(adapter), "steps": steps, "whole": whole})
 
 
-def checked_name(name: str) -> str:
-    """A name that can be a file's on every system; raises SettingsError for another one."""
-    name = name.strip()
-    if not name or not re.fullmatch(r"[\w][\w .()+-]*", name) or len(name) > _LONGEST_NAME:
-        raise SettingsError(
-            f"name is {name!r}; it becomes a file's name. Use letters, digits, spaces, '-', '_' "
-            f"and '.', {_LONGEST_NAME} at most, beginning with a letter or digit."
-        )
-    return name.rstrip(" .").removesuffix(".safetensors")
+def adapter_file(
+    folder: Path, name: str, run_folder: Path, steps: int, *, others: Iterable[Path] = ()
+) -> Path:
+    """Where the run's adapter goes: the file that it wrote, or began, after the same steps, else a
+    new one as `new_file` names it: what was kept of fewer steps stays.
+    """
+    before = read_object(run_folder / SAVED)
+    if before.get("steps") == steps:
+        path = Path(before["adapter"])
+        if path.parent == folder and path.stem.startswith(name):
+            return path
+    return new_file(folder, name, others=others, replace=False)
+
+
+def _serving(folder: Path, steps: int, *, early: bool) -> RunChoice | None:
+    """What the run offers to one that asks for `steps`; early: its adapter of fewer or more will
+    do.
+    """
+    adapter, done = _finished(folder)
+    if adapter is not None and (done == steps or early):
+        return RunChoice(folder=folder, adapter=adapter, steps=done)
+    return RunChoice(folder=folder) if _furthest(folder) <= steps else None
 
 
 def _ascii(name: str) -> str:
@@ -92,21 +115,24 @@ def _ascii(name: str) -> str:
 
 
 def _is_of(folder: Path, description: Mapping[str, Any]) -> bool:
-    return _record(folder / DESCRIPTION) == json.loads(json.dumps(description))
+    return read_object(folder / SETTINGS) == json.loads(json.dumps(description))
 
 
 def _finished(folder: Path) -> tuple[Path | None, int]:
-    """The adapter of a finished run, if it is still there, and its steps."""
-    record = _record(folder / SAVED)
-    finished = _record(folder / STATE).get("state") == "finished"
-    if not finished or not record or not Path(record["adapter"]).is_file():
+    """The adapter of a finished run, if it is still there, and its steps. Older versions noted it
+    only once it was whole.
+    """
+    record = read_object(folder / SAVED)
+    finished = read_object(folder / STATE).get("state") == "finished"
+    if not finished or not record.get("whole", bool(record)):
         return None, 0
-    return Path(record["adapter"]), int(record["steps"])
+    adapter = Path(record["adapter"])
+    return (adapter, int(record["steps"])) if adapter.is_file() else (None, 0)
 
 
 def _furthest(folder: Path) -> int:
     """The last step that a checkpoint holds, 0 without one."""
-    names = (path.name for path in (folder / "checkpoints").glob("step-*"))
+    names = (path.name for path in (folder / CHECKPOINTS).glob("step-*"))
     return max((int(match[1]) for name in names if (match := _STEP.fullmatch(name))), default=0)
 
 
@@ -122,22 +148,4 @@ def _numbered(root: Path, stem: str) -> list[Path]:
 
 
 def _unused(root: Path, stem: str) -> Path:
-    return next(root / name for name in _counted(stem) if not (root / name).exists())
-
-
-def _counted(stem: str) -> Any:
-    """stem, stem-2, stem-3 and so on, without an end."""
-    yield stem
-    number = 2
-    while True:
-        yield f"{stem}-{number}"
-        number += 1
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """A JSON object; empty if there is none, or a damaged one, of which nothing can be reused."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return next(root / name for name in counted(stem) if not (root / name).exists())

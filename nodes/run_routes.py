@@ -18,7 +18,7 @@ from server import PromptServer
 from ..motion_core.errors import MotionError
 from ..motion_core.run_registry.folder import RunRequestError
 from ..motion_core.run_registry.requests import parse_since
-from .runs import run_registry
+from .runs import prompt_to_resume, run_registry
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ async def _run(request: web.Request) -> web.StreamResponse:
 
 
 async def _prompt(request: web.Request) -> web.StreamResponse:
-    return _fresh(await asyncio.to_thread(run_registry().prompt, _run_id(request)))
+    return _fresh(await asyncio.to_thread(prompt_to_resume, _run_id(request)))
 
 
 async def _sample(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""The last sample of a finished run, kept exactly for when its adapter is reused.
+"""The last sample of a run, kept exactly for when its adapter is reused.
 
 In and out: frames (F, 3, H, W) in [-1, 1], rounded to the 8 bits of an image.
 """
@@ -12,22 +12,27 @@ from torch import Tensor
 
 from ..motion_core.frame_sources import read_image
 from ..motion_core.media import write_frames
+from ..motion_core.run_records import read_object, write_json
 
-_FRAMES, _PROMPT = "last_sample", "last_sample.txt"
+_FRAMES, _SHOWN = "last_sample", "last_sample.json"
 
 
-def keep_samples(run_folder: Path, frames: Tensor, prompt: str) -> None:
-    """Replaces what was kept before. prompt: that the frames show."""
-    prompt_file = run_folder / _PROMPT
-    prompt_file.unlink(missing_ok=True)  # frames without it don't count, if this is cut short
+def keep_samples(run_folder: Path, frames: Tensor, prompt: str, step: int) -> None:
+    """Replaces what was kept before. prompt, step: what the frames show."""
+    (run_folder / _SHOWN).unlink(missing_ok=True)  # frames without it don't count
     write_frames(run_folder / _FRAMES, frames)
-    prompt_file.write_text(prompt, encoding="utf-8")
+    write_json(run_folder / _SHOWN, {"prompt": prompt, "step": step})
 
 
-def last_samples(run_folder: Path, prompt: str) -> Tensor | None:
-    """The frames that were kept; None if there are none, or they show another prompt."""
-    prompt_file = run_folder / _PROMPT
-    if not prompt_file.is_file() or prompt_file.read_text(encoding="utf-8") != prompt:
+def last_samples(run_folder: Path, prompt: str, step: int) -> Tensor | None:
+    """The frames that were kept; None if there are none, or they show another prompt or step."""
+    if read_object(run_folder / _SHOWN) != {"prompt": prompt, "step": step}:
         return None
     paths = sorted((run_folder / _FRAMES).glob("*.png"))
     return torch.stack([read_image(path) for path in paths]) if paths else None
+
+
+def forget_samples(run_folder: Path, after: int) -> None:
+    """Frames of a later step don't count any more: the run does it again."""
+    if read_object(run_folder / _SHOWN).get("step", 0) > after:
+        (run_folder / _SHOWN).unlink(missing_ok=True)

@@ -25,6 +25,7 @@ from ..motion_core.run_registry.registry import RunRegistry
 from .folders import runs_folder
 
 EVENT = "motion_adapters.run"
+RESUME_RUN, RESUME_PART = RESUMING = ("resume_run", "resume_part")
 
 
 @cache
@@ -49,11 +50,11 @@ def watched_run(
 
     node_id, prompt and extra_pnginfo: the node's hidden inputs. title: what lists call the run.
     """
-    workflow = (extra_pnginfo or {}).get("workflow") or {}
+    workflow = (extra_pnginfo or {}).get("workflow") or {}  # prompts from scripts have none
     origin = RunOrigin(
         node_id=str(node_id or ""),
         prompt_id=str(prompt_id or ""),
-        workflow_id=workflow_id(extra_pnginfo),
+        workflow_id=str(workflow.get("id") or ""),
         title=title,
         memory_total=_memory_total(),
     )
@@ -64,18 +65,36 @@ def watched_run(
 
 def _queueable(prompt: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The prompt as a page queues it: ComfyUI notes in it what a node's inputs were recognised by,
-    which for "new" is a number that JSON has not.
+    which for "new" is a number that JSON has not. Which run it went on with is not the prompt's.
     """
     return {
-        node: {name: value for name, value in entry.items() if name != "is_changed"}
+        node: {
+            **{name: value for name, value in entry.items() if name != "is_changed"},
+            "inputs": {k: v for k, v in entry["inputs"].items() if k not in RESUMING},
+        }
         for node, entry in prompt.items()
     }
 
 
-def workflow_id(extra_pnginfo: Mapping[str, Any] | None) -> str:
-    """The id of the graph that a prompt was made from, "" without one (prompts from scripts)."""
-    workflow = (extra_pnginfo or {}).get("workflow") or {}
-    return str(workflow.get("id") or "")
+def prompt_to_resume(run_id: str) -> dict[str, Any]:
+    """What is queued to go on with just this run: its prompt, with two inputs that its node has
+    not. ComfyUI hands them to no node, but tells prompts apart by them: without the run's id it
+    would answer from its cache where the graph is the same, and without the part where the run has
+    been resumed before.
+    """
+    prompt, run = run_registry().prompt(run_id), run_registry().summary(run_id)
+    node = prompt["output"].get(run["node_id"])
+    if node is None:
+        return prompt
+    inputs = {**node["inputs"], RESUME_RUN: run_id, RESUME_PART: run["part"]}
+    output = {**prompt["output"], run["node_id"]: {**node, "inputs": inputs}}
+    return {**prompt, "output": output}
+
+
+def resumed_run(prompt: Mapping[str, Any] | None, node_id: str | None) -> str:
+    """The id of the run that a prompt asks its node to go on with, "" for none."""
+    node = (prompt or {}).get(str(node_id)) or {}
+    return str(node.get("inputs", {}).get(RESUME_RUN) or "")
 
 
 def _announce(message: dict[str, Any]) -> None:

@@ -12,16 +12,17 @@ from comfy_execution.utils import get_executing_context
 
 from ..motion_core.errors import ClipError
 from .bridge import core_run, image_from_pixels, steps_shown
+from .file_choices import checked_name
 from .method_fields import METHOD_FIELDS
 from .methods import MethodSettingsSocket, objective_input
 from .requests import MethodSettings, build_objective, build_training
-from .run_choice import Resume, checked_name
-from .runs import watched_run
+from .run_choice import Resume
+from .runs import resumed_run, watched_run
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionClipsSocket
 
 if TYPE_CHECKING:
     from ..motion_core.types import Clip
-    from .training import TrainingRequest
+    from .training_request import TrainingRequest
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # What each preset says of recomputing blocks in the backward pass.
@@ -86,12 +87,12 @@ class TrainMotionAdapter(io.ComfyNode):
                 extra_pnginfo=cls.hidden.extra_pnginfo,
                 title=name,
             )
-            trained = train_motion(
-                _request(name=name, **choices), watch, steps_shown(cls.hidden.unique_id)
-            )
+            run_id = resumed_run(cls.hidden.prompt, cls.hidden.unique_id)
+            request = _request(name=name, resume_run=run_id, **choices)
+            trained = train_motion(request, watch, steps_shown(cls.hidden.unique_id))
             return io.NodeOutput(
                 (trained.motion,),
-                trained.path.name,
+                trained.file_name,
                 image_from_pixels(trained.samples),
                 {"loss": list(trained.losses)},
             )
@@ -104,12 +105,13 @@ def _request(
     objective: Mapping[str, Any],
     name: str,
     resume: Resume,
+    resume_run: str,
     sample_prompt: str,
     inversion_steps: int,
     advanced: MethodSettings | None = None,
     **training: Any,
 ) -> TrainingRequest:
-    from .training import TrainingRequest
+    from .training_request import TrainingRequest
 
     if not clips:
         raise ClipError("There are no clips to train on. Connect Motion Clip.")
@@ -123,6 +125,7 @@ def _request(
         settings=build_training(base.defaults, method, said, advanced),
         name=name,
         resume=resume,
+        resume_run=resume_run,
         sample_prompt=sample_prompt.strip() or None,
         inversion_steps=inversion_steps,
     )
@@ -228,8 +231,8 @@ def _sample_inputs() -> list[io.Input]:
             default=0,
             min=0,
             max=100000,
-            tooltip="Steps between sample videos while training; 0 makes one at the end. Each "
-            "takes as long as making a video does.",
+            tooltip="Steps between sample videos while training; one is made at the end in any "
+            "case. Each takes as long as making a video does.",
         ),
         io.Int.Input(
             "save_every",
@@ -255,8 +258,8 @@ def _run_inputs() -> list[io.Input]:
         io.String.Input(
             "name",
             default="motion",
-            tooltip="The adapter's file name in the loaders' lists. A file that another run made "
-            "is never replaced: the new one gets a number.",
+            tooltip="The adapter's file name in the loaders' lists. What another run made, or this "
+            "one before it went on, is never replaced: the new file gets a number.",
         ),
         io.Combo.Input(
             "resume",

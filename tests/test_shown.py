@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from motion_core.adapter_file import read_info, save_adapter
+from motion_core.adapter_file import load_adapter, save_adapter
 from motion_core.errors import FormatError
 from motion_core.objectives.coupled import Coupled
 from motion_core.objectives.motion_director import MotionDirector
@@ -35,9 +35,9 @@ def test_the_file_keeps_the_names(tmp_path: Path) -> None:
     """A file that says nothing, such as an older one, is read as well."""
     path, info = tmp_path / "a.safetensors", an_info()
     save_adapter(path, adapters(), info)
-    assert read_info(path).shown == ()
+    assert load_adapter(path)[0].shown == ()
     save_adapter(path, adapters(), dataclasses.replace(info, shown=("temporal", "spatial.1")))
-    assert read_info(path).shown == ("temporal", "spatial.1")
+    assert load_adapter(path)[0].shown == ("temporal", "spatial.1")
     save_adapter(path, adapters(), dataclasses.replace(info, shown=("temporal", "looks")))
     with pytest.raises(FormatError, match="samples apply 'looks', which it does not hold"):
-        read_info(path)
+        load_adapter(path)

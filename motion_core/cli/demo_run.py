@@ -23,8 +23,8 @@ from ..bases import load_base
 from ..errors import MotionError
 from ..media import contact_sheet, write_gif, write_image, write_video
 from ..noise_file import load_noise, noise_path
-from ..run_records import write_json
-from ..run_results import METRICS, viewing_scale
+from ..run_records import STATE, write_json
+from ..run_results import FIGURES, viewing_scale
 from ..shape_world.base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE
 from ..shape_world.comparison import Comparison
 from ..shape_world.references import DEMO_CLIP, FPS, reference
@@ -86,7 +86,7 @@ def run_demo(output: Path, seed: int, size: DemoSize = DemoSize()) -> None:
             _require_replaceable(output / title)
         figures = _all_bases(output, seed, size)
     seconds = time.monotonic() - start
-    write_json(output / METRICS, {**figures, "prompts": _prompts(size), "seconds": seconds})
+    write_json(output / FIGURES, {**figures, "prompts": _prompts(size), "seconds": seconds})
     say(_table(figures))
     say(f"{len(size.subjects)} prompts x {len(size.seeds)} seeds, {seconds:.0f} s in all.")
     say(f"Pictures: {', '.join(str(output / f'{title}.png') for title in figures)}")
@@ -94,7 +94,7 @@ def run_demo(output: Path, seed: int, size: DemoSize = DemoSize()) -> None:
 
 def _require_replaceable(folder: Path) -> None:
     """Raises MotionError if the folder holds something else than an earlier demo's run."""
-    own = (folder / "state.json").is_file()
+    own = (folder / STATE).is_file()
     if folder.exists() and not own and any(folder.iterdir()):
         raise MotionError(
             f"{folder} holds something else than an earlier demo's run. Choose another --output."

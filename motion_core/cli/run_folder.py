@@ -14,11 +14,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import MotionError
-from ..run_records import METRICS
+from ..run_records import METRICS, STATE
+from ..run_records import SETTINGS as SETTINGS_RECORD
 
 ADAPTER = "adapter.safetensors"
 SETTINGS = "adapter.json"
-RECORDS = ("state.json", "settings.json", METRICS)
+RECORDS = (STATE, SETTINGS_RECORD, METRICS)
 FOLDERS = ("checkpoints", "samples")
 
 
@@ -94,7 +95,7 @@ def _check_content(folder: Path, resume: bool) -> None:
 
 
 def _state(folder: Path) -> dict[str, object] | None:
-    path = folder / "state.json"
+    path = folder / STATE
     if not path.is_file():
         return None
     try:

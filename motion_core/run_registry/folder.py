@@ -24,7 +24,7 @@ from .record import RUN
 STOPPED = ("cancelled", "paused", "failed", "interrupted")
 MARKS, PROMPT = "marks.jsonl", "prompt.json"
 CHECKPOINTS, SAMPLES, REFERENCE = "checkpoints", "samples", "reference"
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SAMPLE = re.compile(rf"(step-(?P<step>\d+)|{REFERENCE})\.(mp4|webm|webp|gif|png|jpg)")
 
 
@@ -55,7 +55,7 @@ def run_folder(root: Path, run_id: str) -> Path:
     """The folder of an existing run. Raises RunRequestError for an id that is none, leaves the root
     or is not there.
     """
-    if not _RUN_ID.fullmatch(run_id):
+    if not RUN_ID.fullmatch(run_id):
         raise RunRequestError(
             f"{run_id!r} is not a run's id. Use letters, digits, '.', '_' and '-'.", 400
         )
@@ -68,7 +68,7 @@ def run_folder(root: Path, run_id: str) -> Path:
 def run_folders(root: Path) -> Iterator[Path]:
     """Those of all runs that can be asked for by their id."""
     for folder in root.iterdir() if root.is_dir() else ():
-        if _RUN_ID.fullmatch(folder.name) and is_run(folder):
+        if RUN_ID.fullmatch(folder.name) and is_run(folder):
             yield folder
 
 

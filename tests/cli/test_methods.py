@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from motion_core.adapter_file import read_info
+from motion_core.adapter_file import load_adapter
 from motion_core.cli.main import main
 from motion_core.cli.sample_run import chosen_adapters, read_adapter
 from motion_core.interop_motion_director import zeroscope_layout
@@ -36,7 +36,7 @@ def test_a_coupled_run_shows_both_of_its_halves(material: Material, tmp_path: Pa
     """
     output = tmp_path / "run"
     assert main(material.train(output, "--objective", "coupled", steps=1)) == 0
-    info = read_info(output / "adapter.safetensors")
+    info = load_adapter(output / "adapter.safetensors")[0]
     assert (info.method, info.rank) == ("coupled", 2)
     assert info.shown == ("temporal", "spatial")
     file = read_adapter(f"{output / 'adapter.safetensors'}:0.5")
@@ -46,7 +46,7 @@ def test_a_coupled_run_shows_both_of_its_halves(material: Material, tmp_path: Pa
 
 
 def test_another_run_shows_its_motion(finished: Path) -> None:
-    assert read_info(finished / "adapter.safetensors").shown == ("temporal",)
+    assert load_adapter(finished / "adapter.safetensors")[0].shown == ("temporal",)
 
 
 def test_settings_of_a_method_from_a_file_and_from_flags(
@@ -59,7 +59,7 @@ def test_settings_of_a_method_from_a_file_and_from_flags(
     assert main(argv) == 0
     objective = json.loads((output / "adapter.json").read_text())["objective"]
     assert objective == {"name": "vmc", "loss": "mse", "parametrisation": "lora", "rank": 2}
-    assert list(read_info(output / "adapter.safetensors").adapters) == ["temporal"]
+    assert list(load_adapter(output / "adapter.safetensors")[0].adapters) == ["temporal"]
 
 
 def test_a_resumed_run_knows_its_method(
@@ -73,7 +73,7 @@ def test_a_resumed_run_knows_its_method(
     assert "--dropout is a setting of" in said
     assert "not of vmc" in said
     assert main([*again, "--loss", "mse"]) == 0
-    assert read_info(output / "adapter.safetensors").steps == 2
+    assert load_adapter(output / "adapter.safetensors")[0].steps == 2
 
 
 def test_inspect_names_a_file_of_the_official_motion_director(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from motion_core.adapter_file import read_info
+from motion_core.adapter_file import load_adapter
 from motion_core.cli.main import main
 from motion_core.shape_world.references import DEMO_CLIP
 
@@ -19,7 +19,7 @@ def test_train_and_sample(base: str, tmp_path: Path) -> None:
     train = ["train", "--base", base, "--clip", str(DEMO_CLIP), "--output", str(tmp_path / "run")]
     assert main([*train, *SHORT.split()]) == 0
     adapter = tmp_path / "run" / "adapter.safetensors"
-    info = read_info(adapter)
+    info = load_adapter(adapter)[0]
     assert (info.version, info.frames, info.width, info.fps) == (base, 16, 64, 8.0)
     sample = ["sample", "--base", base, "--adapter", str(adapter), "--steps", "1"]
     output = ["--prompt", "a blue square", "--output", str(tmp_path / "a.mp4"), "--device", "cpu"]

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from motion_core.adapter_file import load_adapter, read_info, read_previews
+from motion_core.adapter_file import load_adapter, read_previews
 from motion_core.cli.main import main
 from motion_core.clips import ClipSettings, load_clips
 from motion_core.encoding import encode_clip
@@ -152,7 +152,7 @@ rank = 3
 """)
     output = tmp_path / "run"
     assert main(["train", "--config", str(config), "--rank", "1", "--output", str(output)]) == 0
-    info = read_info(output / "adapter.safetensors")
+    info = load_adapter(output / "adapter.safetensors")[0]
     assert (info.rank, info.steps, info.frames) == (1, 1, 3)
     settings = json.loads((output / "adapter.json").read_text())
     assert settings["train"]["learning_rate"] == 0.01
@@ -167,7 +167,7 @@ def test_images_alone_train_looks_alone(material: Material, tmp_path: Path) -> N
     what = ["--image", str(tmp_path / "square.png"), "--output", str(tmp_path / "looks")]
     size = f"--width {SIZE} --height {SIZE} --steps 1 --rank 1 --sample-steps 1 --device cpu"
     assert main(["train", *material.animatediff, *what, *size.split()]) == 0
-    info = read_info(tmp_path / "looks" / "adapter.safetensors")
+    info = load_adapter(tmp_path / "looks" / "adapter.safetensors")[0]
     assert list(info.adapters) == ["spatial.0"]
     assert (info.frames, info.prompts) == (1, ("a red square",))
     assert not (tmp_path / "looks" / "adapter.noise.safetensors").exists()
@@ -181,7 +181,7 @@ def test_zeroscope_on_two_clips(material: Material, tmp_path: Path) -> None:
     size = f"--frames 3 --width {SIZE} --height {SIZE} --steps 1 --rank 1 --sample-steps 1"
     flags = [*what, *prompts, *size.split(), "--inversion-steps", "2", "--device", "cpu"]
     assert main(["train", *material.zeroscope, *flags]) == 0
-    info = read_info(output / "adapter.safetensors")
+    info = load_adapter(output / "adapter.safetensors")[0]
     assert set(info.adapters) == {"temporal", "spatial.0", "spatial.1"}
     assert info.prompts == ("a red square", "a scarlet square")
 
@@ -189,7 +189,7 @@ def test_zeroscope_on_two_clips(material: Material, tmp_path: Path) -> None:
 def test_windows_of_one_clip_have_one_look(material: Material, tmp_path: Path) -> None:
     """6 frames hold 2 windows of 4."""
     assert main(material.train(tmp_path / "run", "--windows", "2", steps=1)) == 0
-    info = read_info(tmp_path / "run" / "adapter.safetensors")
+    info = load_adapter(tmp_path / "run" / "adapter.safetensors")[0]
     assert set(info.adapters) == {"temporal", "spatial.0"}
     assert len(info.prompts) == 2
 
@@ -250,7 +250,7 @@ def test_a_finished_run_is_replaced_by_a_new_one(material: Material, tmp_path: P
     folder = tmp_path / "run"
     assert main(material.train(folder, steps=2)) == 0
     assert main(material.train(folder, "--seed", "5", steps=1)) == 0
-    info = read_info(folder / "adapter.safetensors")
+    info = load_adapter(folder / "adapter.safetensors")[0]
     assert info.steps == 1
     assert info.settings["training"]["seed"] == 5  # type: ignore[index]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -61,3 +63,42 @@ def test_a_run_that_is_asked_for_anew_each_time_keeps_what_to_queue(server: Serv
     kept = server.get(f"{RUNS}/{runs[0]['id']}/prompt")["output"]
     assert kept["3"]["inputs"]["resume"] == "new"
     assert all(set(node) <= {"class_type", "inputs", "_meta"} for node in kept.values())
+
+
+def run_called(server: Server, title: str) -> dict[str, Any] | None:
+    runs = [run for run in server.get(RUNS)["runs"] if run["title"] == title]
+    return server.get(f"{RUNS}/{runs[0]['id']}") if runs else None
+
+
+def stop_and_keep_after(server: Server, title: str, step: int) -> None:
+    """Presses the button once the run has done so many steps."""
+    deadline = time.monotonic() + 400.0
+    while time.monotonic() < deadline:
+        run = run_called(server, title)
+        if run is not None and run["state"] == "running" and run["step"] >= step:
+            server.post(f"{RUNS}/{run['id']}/stop", {})
+            return
+        time.sleep(0.02)
+
+
+@pytest.mark.timeout(1500)
+def test_resume_goes_on_with_just_this_run_each_time(server: Server) -> None:
+    """ComfyUI has the node's outputs in its cache after each stop, and would answer from there."""
+    title, queued = "resumed", prompt("resumed", steps=40, inversion_steps=0)
+    for step in (1, 0):  # 0: in the step after the one that it goes on from
+        presser = threading.Thread(target=stop_and_keep_after, args=(server, title, step))
+        presser.start()
+        assert server.run(queued, 400.0).error is None
+        presser.join()
+        stopped = run_called(server, title)
+        assert stopped is not None and stopped["can_resume"] and stopped["step"] < 40
+        queued = server.get(f"{RUNS}/{stopped['id']}/prompt")["output"]
+        assert queued["3"]["inputs"]["resume_run"] == stopped["id"]
+    assert server.run(queued, 400.0).error is None
+    run = run_called(server, title)
+    assert run is not None and (run["state"], run["step"], run["part"]) == ("finished", 40, 3)
+    names = [f"resumed{number}.safetensors" for number in ("", "-2", "-3")]
+    assert run["saved_as"] == names
+    queued["3"]["inputs"]["resume_run"] = "gone"
+    refused_prompt = server.run(queued, 400.0)
+    assert refused_prompt.error is not None and "is gone" in refused_prompt.error

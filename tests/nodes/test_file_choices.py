@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from motion_adapters.nodes.file_choices import checkpoint_folders, folder_of, new_file
+from motion_adapters.nodes.file_choices import (
+    checked_name,
+    checkpoint_folders,
+    folder_of,
+    listed_names,
+    new_file,
+)
 
 from motion_core.errors import SettingsError
 
@@ -32,7 +38,34 @@ def test_a_new_file_gets_a_number_or_replaces(tmp_path: Path) -> None:
     assert new_file(tmp_path, "car", replace=True) == tmp_path / "car.safetensors"
 
 
-@pytest.mark.parametrize("name", ["", "../car", "a/b", "C:car"])
-def test_names_that_would_lead_elsewhere(name: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="it becomes a file's name"):
+def test_a_new_file_has_no_name_of_another_folder(tmp_path: Path) -> None:
+    """Not even to replace: only a file of its own folder can be."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, name in ((there, "car"), (here, "car-2"), (there, "car-3")):
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.safetensors").touch()
+    both = [here, there]
+    assert new_file(here, "car", others=both, replace=False) == here / "car-4.safetensors"
+    assert new_file(here, "car", others=both, replace=True) == here / "car-2.safetensors"
+    assert new_file(there, "car", others=both, replace=True) == there / "car.safetensors"
+
+
+def test_files_of_one_name_are_listed_with_their_folders() -> None:
+    """But for one file that lies under both keys, as their folders are the same."""
+    one, other, lone, shared = (Path(name) for name in ("/a/car", "/b/car", "/b/bus", "/c/van"))
+    listed = listed_names({"a": {"car": one, "van": shared}, "b": {"car": other, "bus": lone}})
+    assert listed == {"a/car": one, "b/car": other, "bus": lone, "van": shared}
+    assert listed_names({"a": {"van": shared}, "b": {"van": shared}}) == {"van": shared}
+
+
+@pytest.mark.parametrize("name", ["", "  ", "../car", "a/b", "a\\b", ".car", "x" * 65, "C:car"])
+def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="becomes a file's name"):
+        checked_name(name)
+    with pytest.raises(SettingsError, match="becomes a file's name"):
         new_file(tmp_path, name, replace=False)
+
+
+def test_names() -> None:
+    assert checked_name(" car 2.safetensors ") == "car 2"
+    assert checked_name("转身") == "转身"

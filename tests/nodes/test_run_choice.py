@@ -11,10 +11,10 @@ from motion_adapters.nodes.run_choice import (
     Resume,
     RunChoice,
     adapter_file,
-    checked_name,
     choose_run,
     fingerprint,
     note_saved,
+    run_to_resume,
 )
 
 from motion_core.errors import SettingsError
@@ -34,7 +34,7 @@ def a_run(
     if state == "finished":
         adapter = root.parent / f"{folder.name}.safetensors"
         adapter.touch()
-        note_saved(folder, adapter, step)
+        note_saved(folder, adapter, step, whole=True)
     return folder
 
 
@@ -58,7 +58,11 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
 def test_a_finished_run_is_reused(tmp_path: Path) -> None:
     run = a_run(tmp_path / "runs", ONE, state="finished", step=9)
     adapter = tmp_path / f"{run.name}.safetensors"
-    assert chosen(tmp_path / "runs", ONE, 9, "continue") == RunChoice(folder=run, adapter=adapter)
+    done = RunChoice(folder=run, adapter=adapter, steps=9)
+    assert chosen(tmp_path / "runs", ONE, 9, "continue") == done
+    record = json.dumps({"adapter": str(adapter), "steps": 9})  # as older versions wrote it
+    (run / "saved.json").write_text(record)
+    assert chosen(tmp_path / "runs", ONE, 9, "continue") == done
     adapter.unlink()  # then its last checkpoint makes the file again
     assert chosen(tmp_path / "runs", ONE, 9, "continue") == RunChoice(folder=run)
 
@@ -107,21 +111,59 @@ def test_an_adapter_never_replaces_another_runs(tmp_path: Path) -> None:
     mine, other = tmp_path / "mine", tmp_path / "other"
     for run in (mine, other):
         run.mkdir()
-    first = adapter_file(tmp_path, "car", mine)
+    first = adapter_file(tmp_path, "car", mine, 4)
     first.touch()
-    note_saved(mine, first, 4)
+    note_saved(mine, first, 4, whole=True)
     assert first == tmp_path / "car.safetensors"
-    assert adapter_file(tmp_path, "car", other) == tmp_path / "car-2.safetensors"
-    assert adapter_file(tmp_path, "car", mine) == first  # the same run, gone on with
+    assert adapter_file(tmp_path, "car", other, 4) == tmp_path / "car-2.safetensors"
+    assert adapter_file(tmp_path, "car", mine, 4) == first  # made again, after the same steps
+    assert adapter_file(tmp_path, "bus", mine, 4) == tmp_path / "bus.safetensors"
 
 
-@pytest.mark.parametrize("name", ["", "  ", "../car", "a/b", "a\\b", ".car", "x" * 65, "a:b"])
-def test_names_that_no_file_can_have(name: str) -> None:
-    with pytest.raises(SettingsError, match="becomes a file's name"):
-        checked_name(name)
+def test_an_adapter_that_was_kept_stays_where_its_run_goes_on(tmp_path: Path) -> None:
+    kept = adapter_file(tmp_path, "car", tmp_path, 4)
+    kept.touch()
+    note_saved(tmp_path, kept, 4, whole=True)
+    assert adapter_file(tmp_path, "car", tmp_path, 9) == tmp_path / "car-2.safetensors"
 
 
-def test_names() -> None:
-    assert checked_name(" car 2.safetensors ") == "car 2"
-    assert checked_name("转身") == "转身"
+def test_a_saving_that_was_cut_short_is_done_again_in_its_place(tmp_path: Path) -> None:
+    """The steps are done: what goes on there trains nothing, and serves no one before it ends."""
+    run = a_run(tmp_path / "runs", ONE, state="finished", step=9)
+    adapter = tmp_path / f"{run.name}.safetensors"
+    note_saved(run, adapter, 9, whole=False)
+    for resume in ("continue", "reuse"):
+        choice = chosen(tmp_path / "runs", ONE, 9, resume)  # type: ignore[arg-type]
+        assert choice == RunChoice(folder=run)
+    assert adapter_file(tmp_path, "car", run, 9) == adapter
+
+
+def test_just_the_run_that_is_resumed(tmp_path: Path) -> None:
+    """An older run of the same settings than the newest, stopped early and kept."""
+    root = tmp_path / "runs"
+    older = a_run(root, ONE, state="finished", step=4)
+    a_run(root, ONE, state="cancelled", step=5)
+    done = a_run(root, ONE, state="finished", step=9)
+    assert run_to_resume(root, older.name, ONE, 9) == RunChoice(folder=older)
+    assert run_to_resume(root, done.name, ONE, 9).adapter is not None
+
+
+@pytest.mark.parametrize(
+    ("run_id", "description", "steps", "reason"),
+    [
+        ("gone-1", ONE, 9, "is gone"),
+        ("../runs", ONE, 9, "is gone"),
+        ("", OTHER, 9, "were others"),
+        ("", ONE, 3, "done more than 3 steps"),
+    ],
+)
+def test_a_run_that_cannot_be_resumed(
+    tmp_path: Path, run_id: str, description: dict[str, Any], steps: int, reason: str
+) -> None:
+    run = a_run(tmp_path / "runs", ONE, state="cancelled", step=4)
+    with pytest.raises(SettingsError, match=reason):
+        run_to_resume(tmp_path / "runs", run_id or run.name, description, steps)
+
+
+def test_run_folders_have_names_for_addresses() -> None:
     assert choose_run(Path("runs"), "转身 1!", ONE, 9, "new").folder.name.startswith("1-")

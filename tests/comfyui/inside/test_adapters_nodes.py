@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from pathlib import Path
 
 import folder_paths
@@ -130,6 +131,42 @@ def test_a_file_is_replaced_only_if_asked_and_old_noise_goes() -> None:
     silent = motion(inverted=None, noise=None)
     assert called(SaveMotionAdapter, motions=(silent,), replace=True, **inputs).args[1] == first
     assert loaded(first)[0].inverted is None
+
+
+def test_a_name_is_given_once_in_both_folders() -> None:
+    """A motion LoRA and whole weights, saved under one name, by kind."""
+    inputs = {"name": "my motion", "folder": BY_KIND, "replace": False}
+    first = called(SaveMotionAdapter, motions=(motion(),), **inputs).args[1]
+    second = called(SaveMotionAdapter, motions=(full_weights(),), **inputs).args[1]
+    assert (first, second) == ("my motion.safetensors", "my motion-2.safetensors")
+    assert (save_folder(ADAPTERS) / second).is_file()
+    assert not (save_folder(ADAPTERS) / first).exists()
+
+
+def test_files_of_one_name_can_both_be_chosen() -> None:
+    """As versions before wrote them; the bare name is no one's."""
+    whole = saved(full_weights(), "double")
+    shutil.copy(
+        save_folder(ADAPTERS) / saved(motion(), "single"), save_folder(MOTION_LORAS) / whole
+    )
+    assert {f"{ADAPTERS}/{whole}", f"{MOTION_LORAS}/{whole}"} <= set(listed())
+    assert whole not in listed() and "single.safetensors" in listed()
+    (one,), (other,) = loaded(f"{ADAPTERS}/{whole}"), loaded(f"{MOTION_LORAS}/{whole}")
+    assert isinstance(one.adapters["temporal"], WeightsAdapter)
+    assert isinstance(other.adapters["temporal"], LoraAdapter)
+    with pytest.raises(FormatError, match=r"There is no double\.safetensors"):
+        loaded(whole)
+
+
+def test_lists_of_other_packs_are_not_narrowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No extensions are every file to ComfyUI, and stay so in folders that are others'."""
+    places = {"LLM": (["/others"], set()), "text2video": (["/others"], {".gguf"})}
+    monkeypatch.setattr(folder_paths, "folder_names_and_paths", places)
+    for _ in range(2):
+        register_folders()
+        assert places["LLM"][1] == set() and len(places["LLM"][0]) == 2
+        assert {".gguf", ".safetensors"} <= places["text2video"][1]
+        assert places[ADAPTERS][1] == {".safetensors", ".pt", ".bin"}
 
 
 def test_files_go_where_animatediff_evolved_looks_if_it_can_load_them() -> None:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 import torch
 from comfy_api.latest import InputImpl, Types, io
+from motion_adapters.nodes import training, training_results
 from motion_adapters.nodes.clips import CombineMotionClips, MotionClip, MotionClipsFromFolder
 from motion_adapters.nodes.folders import register_folders
 from motion_adapters.nodes.method_fields import OWN_ENCODER
@@ -25,6 +26,7 @@ from motion_adapters.nodes.methods import (
     MoTransSettings,
     objective_input,
 )
+from motion_adapters.nodes.motion_files import load_motion
 from motion_adapters.nodes.runs import run_registry
 from motion_adapters.nodes.sockets import Motion, MotionBase
 from motion_adapters.nodes.train import TrainMotionAdapter
@@ -39,9 +41,12 @@ PROMPT = "a red circle zigzagging on a checkered background"
 FRAMES = 8
 
 
-def called(node: type[io.ComfyNode], **inputs: Any) -> io.NodeOutput:
-    """The node's output, called as ComfyUI's executor does."""
-    hidden = {io.Hidden.unique_id: "7", io.Hidden.prompt: {}, io.Hidden.extra_pnginfo: None}
+def called(node: type[io.ComfyNode], resume_run: str = "", **inputs: Any) -> io.NodeOutput:
+    """The node's output, called as ComfyUI's executor does. resume_run: as the page's Resume puts
+    it into the prompt.
+    """
+    prompt = {"7": {"class_type": node.__name__, "inputs": {"resume_run": resume_run}}}
+    hidden = {io.Hidden.unique_id: "7", io.Hidden.prompt: prompt, io.Hidden.extra_pnginfo: None}
     prepared = node.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
     with torch.inference_mode():
         return prepared.EXECUTE_NORMALIZED(**inputs)
@@ -128,7 +133,32 @@ def train_inputs(base: MotionBase, clips: tuple[Clip, ...], **changed: Any) -> d
 
 
 def trained(base: MotionBase, clips: tuple[Clip, ...], **changed: Any) -> io.NodeOutput:
-    return called(TrainMotionAdapter, **train_inputs(base, clips, **changed))
+    resume_run = changed.pop("resume_run", "")
+    return called(TrainMotionAdapter, resume_run, **train_inputs(base, clips, **changed))
+
+
+@pytest.fixture
+def samplings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The prompts that were sampled, each time."""
+    prompts: list[str] = []
+    generate = training_results.generate
+
+    def counting(backbone: Any, prompt: str, *args: Any, **kwargs: Any) -> torch.Tensor:
+        prompts.append(prompt)
+        return generate(backbone, prompt, *args, **kwargs)
+
+    monkeypatch.setattr(training_results, "generate", counting)
+    return prompts
+
+
+def adapter_path(comfy_base: Path, name: str) -> Path:
+    return comfy_base / "models" / "motion_adapters" / f"{name}.safetensors"
+
+
+def shown(comfy_base: Path, name: str) -> dict[str, Any]:
+    """What the pages see of the only run of a name."""
+    (run,) = runs_of(comfy_base, name)
+    return run_registry().run(run.name)
 
 
 def tensors_of(motion: Motion) -> dict[str, torch.Tensor]:
@@ -192,6 +222,95 @@ def test_the_same_settings_twice_reuse_the_file(
     new = trained(base, clips, name="reused", resume="new")
     assert new.args[1] == "reused-2.safetensors" and len(runs_of(comfy_base, "reused")) == 2
     assert_equal_motions(first.args[0][0], new.args[0][0])
+
+
+def test_one_sample_is_made_at_the_end_and_the_pages_see_it(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path, samplings: list[str]
+) -> None:
+    """With sample_every at its 0. Its pictures are in the file too."""
+    output = trained(base, clips, name="at the end", sample_prompt="a blue square")
+    assert samplings == ["a blue square"]
+    (run,) = runs_of(comfy_base, "at-the-end")
+    (made,) = run_registry().run(run.name)["samples"]
+    assert made == {"step": 4, "file": "step-4.mp4"}
+    assert len(output.args[0][0].previews) == 4
+
+    video = run / "samples" / "step-4.mp4"
+    video.unlink()  # as versions before left a run
+    trained(base, clips, name="at the end", sample_prompt="a blue square")
+    assert video.is_file() and samplings == ["a blue square"]
+    assert run_registry().run(run.name)["samples"] == [made]
+    before = video.stat().st_mtime_ns
+    trained(base, clips, name="at the end")
+    assert samplings == ["a blue square", PROMPT] and video.stat().st_mtime_ns > before
+
+
+def test_the_last_of_the_samples_while_training_is_the_one_at_the_end(
+    base: MotionBase, clips: tuple[Clip, ...], samplings: list[str]
+) -> None:
+    trained(base, clips, name="sampled twice", sample_every=2)
+    assert samplings == [PROMPT, PROMPT]
+
+
+def test_noise_that_is_asked_for_later_is_made_for_the_finished_adapter(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path
+) -> None:
+    first = trained(base, clips, name="silent", inversion_steps=0)
+    assert first.args[0][0].inverted is None
+    written = adapter_path(comfy_base, "silent").stat().st_mtime_ns
+    noisy = trained(base, clips, name="silent", inversion_steps=3).args[0][0]
+    assert noisy.inverted is not None and noisy.noise.steps == 3
+    again = trained(base, clips, name="silent", inversion_steps=0).args[0][0]
+    assert again.noise == noisy.noise
+    assert adapter_path(comfy_base, "silent").stat().st_mtime_ns == written
+
+
+def test_nothing_is_moved_to_the_device_for_what_is_only_reused(
+    base: MotionBase, clips: tuple[Clip, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(base, clips, name="moved")
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("the base was moved")
+
+    monkeypatch.setattr(training, "on_accelerator", refuse)
+    trained(base, clips, name="moved")
+
+
+def test_a_saving_that_is_cancelled_is_done_in_the_same_file_later(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path, hook: Any, samplings: list[str]
+) -> None:
+    """Cancelled while the clip is inverted, then in the sample: neither leaves a second file, and
+    what was done is not done again.
+    """
+    for total in (3, base.defaults.sample_steps):  # of the inversion, of the sample
+
+        def cancel(value: int, of: int, total: int = total) -> None:
+            if of == total:
+                management.interrupt_current_processing(True)
+
+        hook(cancel)
+        with pytest.raises(management.InterruptProcessingException):
+            trained(base, clips, name="cut short", inversion_steps=3)
+        run = shown(comfy_base, "cut-short")
+        assert (run["state"], run["step"], run["can_resume"]) == ("cancelled", 4, True)
+    comfy.utils.set_progress_bar_global_hook(None)
+    noise = comfy_base / "models" / "motion_adapters" / "cut short.noise.safetensors"
+    inverted = noise.stat().st_mtime_ns
+    output = trained(base, clips, name="cut short", inversion_steps=3)
+    assert output.args[1] == "cut short.safetensors" and len(output.args[3]["loss"]) == 4
+    assert noise.stat().st_mtime_ns == inverted
+    assert not adapter_path(comfy_base, "cut short-2").exists()
+
+
+def test_names_are_told_apart_across_both_folders(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path
+) -> None:
+    """As a motion of an AnimateDiff lies in the one and a ZeroScope's in the other."""
+    other = comfy_base / "models" / "animatediff_motion_lora" / "taken.safetensors"
+    other.touch()
+    assert trained(base, clips, name="taken").args[1] == "taken-2.safetensors"
+    other.unlink()
 
 
 def test_a_changed_setting_is_another_run(
@@ -271,7 +390,56 @@ def test_stop_and_keep_returns_what_is_learned(
     comfy.utils.set_progress_bar_global_hook(None)
     reused = trained(base, clips, name="stopped", resume="reuse")
     assert_equal_motions(output.args[0][0], reused.args[0][0])
-    assert trained(base, clips, name="stopped").args[0][0].info.steps == 4
+    whole = trained(base, clips, name="stopped")
+    assert whole.args[0][0].info.steps == 4 and whole.args[1] == "stopped-2.safetensors"
+    kept = load_motion(adapter_path(comfy_base, "stopped"), "stopped")
+    assert_equal_motions(output.args[0][0], kept)
+    assert shown(comfy_base, "stopped")["saved_as"] == [
+        "stopped.safetensors",
+        "stopped-2.safetensors",
+    ]
+
+
+def test_stop_before_the_first_step_leaves_no_file(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*args: Any, **kwargs: Any) -> Any:
+        run_registry().ask(runs_of(comfy_base, "nothing")[0].name, "stop")
+        return encode_clips(*args, **kwargs)
+
+    encode_clips = training.encode_clips
+    monkeypatch.setattr(training, "encode_clips", stopped)
+    with pytest.raises(management.InterruptProcessingException):
+        trained(base, clips, name="nothing")
+    assert (shown(comfy_base, "nothing")["state"], shown(comfy_base, "nothing")["step"]) == (
+        "cancelled",
+        0,
+    )
+    assert not adapter_path(comfy_base, "nothing").exists()
+
+
+def test_just_the_run_that_is_resumed_goes_on(
+    base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path, hook: Any
+) -> None:
+    """An older run, stopped and kept, of the same settings than a newer one."""
+
+    def stop_after_step_2(value: int, total: int) -> None:
+        if (value, total) == (2, 4):
+            run_registry().ask(runs_of(comfy_base, "older")[0].name, "stop")
+
+    hook(stop_after_step_2)
+    trained(base, clips, name="older")
+    comfy.utils.set_progress_bar_global_hook(None)
+    trained(base, clips, name="older", resume="new")
+    older, newer = runs_of(comfy_base, "older")
+    resumed = trained(base, clips, name="older", resume_run=older.name)
+    assert resumed.args[1] == "older-3.safetensors"
+    assert run_registry().run(older.name)["step"] == 4
+    assert run_registry().run(newer.name)["part"] == 1
+    with pytest.raises(SettingsError, match="were others"):
+        trained(base, clips, name="older", seed=1, resume_run=older.name)
+    with pytest.raises(SettingsError, match="is gone"):
+        trained(base, clips, name="older", resume_run="gone")
 
 
 @pytest.mark.parametrize(
@@ -310,7 +478,7 @@ def test_an_encoder_in_the_clip_vision_folder_is_found(comfy_base: Path) -> None
     (settings,) = called(MoTransSettings, **{**widgets, "image_encoder": file.name}).args
     assert settings.objective == {"image_encoder": str(file)} and not settings.train
     assert called(MoTransSettings, **widgets).args[0].objective == {}
-    with pytest.raises(SettingsError, match=r"There is no gone\.pt in models/clip_vision"):
+    with pytest.raises(MotionError, match=r"no file gone\.pt under models/clip_vision"):
         called(MoTransSettings, **{**widgets, "image_encoder": "gone.pt"})
     menus = {option.key: option.inputs for option in objective_input().options}
     (encoders,) = [entry for entry in menus["motrans"] if entry.id == "image_encoder"]
