@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import folder_paths
 from comfy_api.latest import io
 
-from ..motion_core.errors import AdapterError, MotionError
+from ..motion_core.errors import AdapterError
 from .bridge import core_run
-from .folders import MOTION_MODULES
+from .model_choices import SAMPLE_MODULE, motion_module_names
+from .model_choices import motion_module as motion_module_of
 from .sockets import Motion, MotionAdapterSocket, MotionStack, played
 
 if TYPE_CHECKING:
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
     from ..motion_core.adapter_file import Versioned
     from ..motion_core.adapters.base import Adapter
     from ..motion_core.backbones.motion_modules import MotionModules
+    from .comfy_models.schedule import Betas
 
 logger = logging.getLogger(__name__)
 
 CATEGORY = "motion/apply"
-SAMPLE_MODULE = "shape world (ships with the pack)"
 
 
 def strength_inputs() -> list[io.Input]:
@@ -102,7 +101,7 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "motion_module",
-                    options=[*folder_paths.get_filename_list(MOTION_MODULES), SAMPLE_MODULE],
+                    options=motion_module_names(),
                     tooltip="From models/animatediff_models: v1, v2 or v3 of AnimateDiff. Motions "
                     "play best on the one that they were trained on.",
                 ),
@@ -118,10 +117,10 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
                     "beta_schedule",
                     options=["auto", "linear", "scaled_linear", "unchanged"],
                     default="auto",
-                    tooltip="The noise schedule. auto: what the motion module was trained with, "
-                    "which is linear for AnimateDiff (ComfyUI's sqrt_linear). scaled_linear: that "
-                    "of Stable Diffusion, with more contrast. unchanged: the MODEL's own, for "
-                    "LCM and the like.",
+                    tooltip="The noise schedule. auto: what motions are trained on, linear for "
+                    "AnimateDiff (ComfyUI's sqrt_linear), with zero terminal SNR where the MODEL "
+                    "has it. scaled_linear: that of Stable Diffusion, with more contrast. "
+                    "unchanged: the MODEL's own, for LCM and the like.",
                 ),
                 clip_input(),
             ],
@@ -207,32 +206,26 @@ def of_scope(adapters: Sequence[tuple[Adapter, float]], scope: str) -> list[tupl
     return [(adapter, strength) for adapter, strength in adapters if adapter.scope == scope]
 
 
-def _load(name: str, model: ModelPatcher) -> MotionModules:
+def _load(choice: str, model: ModelPatcher) -> MotionModules:
     from ..motion_core.backbones.motion_modules import load_motion_modules
-    from ..motion_core.shape_world.base import ANIMATEDIFF, MOTION_MODULE
     from .comfy_models.animatediff import norm_groups, weight_dtype
 
-    if name == SAMPLE_MODULE:
-        path, version = MOTION_MODULE, ANIMATEDIFF
-    else:
-        found = folder_paths.get_full_path(MOTION_MODULES, name)
-        if found is None:
-            raise MotionError(f"There is no motion module {name} any more. Choose another one.")
-        path, version = Path(found), None
+    path, version = motion_module_of(choice)
     return load_motion_modules(path, version, norm_groups(model), weight_dtype(model))
 
 
 def _set_schedule(model: ModelPatcher, motion_module: str, beta_schedule: str) -> None:
     from ..motion_core.shape_world.networks import build_scheduler
-    from .comfy_models.animatediff import animatediff_scheduler, set_schedule
+    from .comfy_models.animatediff import set_schedule
+    from .comfy_models.schedule import scheduler_with
 
     if beta_schedule == "unchanged":
         return
     if beta_schedule == "auto" and motion_module == SAMPLE_MODULE:
         set_schedule(model, build_scheduler("linear"))
         return
-    betas = "scaled_linear" if beta_schedule == "scaled_linear" else "linear"
-    set_schedule(model, animatediff_scheduler(model, betas))
+    named: dict[str, Betas] = {"linear": "linear", "scaled_linear": "scaled_linear"}
+    set_schedule(model, scheduler_with(model, named.get(beta_schedule)))
 
 
 def check_motions(stack: Sequence[Motion], base: Versioned) -> None:

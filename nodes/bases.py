@@ -12,9 +12,17 @@ from comfy_api.latest import InputImpl, io, ui
 
 from ..motion_core.bases import BASES, PERSONALISED, base_defaults, load_base
 from ..motion_core.errors import FormatError, SettingsError
-from .apply import SAMPLE_MODULE
 from .bridge import computing_dtype, core_run
 from .folders import MOTION_MODULES, ZEROSCOPE
+from .model_choices import (
+    NONE,
+    OWN,
+    SAMPLE_MODULE,
+    model_file,
+    motion_module_names,
+    optional_file,
+)
+from .model_choices import motion_module as motion_module_of
 from .sockets import MotionBase, MotionBaseSocket
 
 if TYPE_CHECKING:
@@ -24,8 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CATEGORY = "motion/bases"
-NONE = "none"
-OWN = "its own"
 STANDARD = "standard"
 PERSONALISED_CHOICE = "personalised"
 
@@ -67,7 +73,7 @@ class LoadAnimateDiffBase(io.ComfyNode):
                         "trained on it plays in every other one."
                     ),
                 ),
-                _motion_module(),
+                _motion_module(folder_paths.get_filename_list(MOTION_MODULES)),
                 _domain_adapter(),
                 io.Combo.Input(
                     "vae",
@@ -87,10 +93,10 @@ class LoadAnimateDiffBase(io.ComfyNode):
         with core_run():
             backbone = load_base(
                 "animatediff",
-                checkpoint=_file("checkpoints", checkpoint),
-                motion_module=_file(MOTION_MODULES, motion_module),
-                domain_adapter=_optional_file("loras", domain_adapter),
-                vae=_optional_file("vae", vae),
+                checkpoint=model_file("checkpoints", checkpoint),
+                motion_module=model_file(MOTION_MODULES, motion_module),
+                domain_adapter=optional_file("loras", domain_adapter),
+                vae=optional_file("vae", vae),
             )
         files = [checkpoint, motion_module, domain_adapter, vae]
         name = f"animatediff ({', '.join(f for f in files if f not in (NONE, OWN))})"
@@ -129,7 +135,7 @@ class AnimateDiffBaseFromModel(io.ComfyNode):
                 io.Vae.Input(
                     "vae", tooltip="Stable Diffusion 1.5's VAE: 4 channels, 8 pixels a cell."
                 ),
-                _motion_module(SAMPLE_MODULE),
+                _motion_module(motion_module_names()),
                 _domain_adapter(),
             ],
             outputs=[_base_output()],
@@ -147,8 +153,8 @@ class AnimateDiffBaseFromModel(io.ComfyNode):
         with core_run():
             from .comfy_models.from_model import base_from_model, weights_digest
 
-            module, version = _module_and_version(motion_module)
-            adapter = _optional_file("loras", domain_adapter)
+            module, version = motion_module_of(motion_module)
+            adapter = optional_file("loras", domain_adapter)
             backbone = base_from_model(model, clip, vae, module, adapter, version)
             digest = weights_digest(backbone)
             if motion_module == SAMPLE_MODULE:  # it fits the sample base's MODEL alone
@@ -218,8 +224,8 @@ class LoadZeroScope(io.ComfyNode):
             backbone = load_base(
                 "zeroscope",
                 checkpoint=_video_model_path(model),
-                vae=_optional_file("vae", vae),
-                text_encoder=_optional_file("text_encoders", text_encoder),
+                vae=optional_file("vae", vae),
+                text_encoder=optional_file("text_encoders", text_encoder),
                 dtype=computing_dtype(ZEROSCOPE_PARAMETERS),
             )
             from .comfy_models.native import zeroscope_objects
@@ -314,21 +320,8 @@ def _scheduled_loras(model: ModelPatcher, clip: comfy.sd.CLIP) -> str | None:
     )
 
 
-def _motion_module(*more: str) -> io.Combo.Input:
-    return io.Combo.Input(
-        "motion_module",
-        options=[*folder_paths.get_filename_list(MOTION_MODULES), *more],
-        tooltip=_MOTION_MODULE_TIP,
-    )
-
-
-def _module_and_version(choice: str) -> tuple[Path, str | None]:
-    """The file, and its version where it does not say it itself."""
-    if choice != SAMPLE_MODULE:
-        return _file(MOTION_MODULES, choice), None
-    from ..motion_core.shape_world.base import ANIMATEDIFF, MOTION_MODULE
-
-    return MOTION_MODULE, ANIMATEDIFF
+def _motion_module(options: list[str]) -> io.Combo.Input:
+    return io.Combo.Input("motion_module", options=options, tooltip=_MOTION_MODULE_TIP)
 
 
 def _domain_adapter() -> io.Combo.Input:
@@ -363,21 +356,6 @@ def _vae_files() -> list[str]:
     return folder_paths.get_filename_list("vae")
 
 
-def _optional_file(key: str, name: str) -> Path | None:
-    return None if name in (NONE, OWN) else _file(key, name)
-
-
-def _file(key: str, name: str) -> Path:
-    """The file of a name that a combo showed; raises FormatError if it is gone."""
-    path = folder_paths.get_full_path(key, name)
-    if path is None:
-        raise FormatError(
-            f"There is no file {name} under models/{key} any more. Refresh the node, and choose "
-            "another."
-        )
-    return Path(path)
-
-
 def _video_models() -> list[str]:
     """What may be ZeroScope: "diffusers/FOLDER", "text2video/FILE", "checkpoints/FILE"."""
     files = [
@@ -404,7 +382,7 @@ def _model_folders() -> dict[str, Path]:
 def _video_model_path(choice: str) -> Path:
     key, _, name = choice.partition("/")
     if key != "diffusers":
-        return _file(key, name)
+        return model_file(key, name)
     folder = _model_folders().get(name)
     if folder is None:
         raise FormatError(

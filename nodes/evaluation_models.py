@@ -9,8 +9,8 @@ import comfy.model_management as management
 import folder_paths
 
 from .folders import EVALUATION
+from .model_choices import NONE
 
-NONE = "none"
 _MODEL_FILE = "config.json"
 _BESIDE_THE_WEIGHTS = 1.2
 

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..motion_core.errors import SettingsError
-
 OWN_ENCODER = "the base's own"
 Kind = Literal["bool", "int", "float", "text", "lines", "words", "numbers"]
 
@@ -46,23 +44,15 @@ class Field:
         if self.none is not None and widget == self.none:
             return None
         if self.folder:
-            return path_of(self.folder, str(widget))
+            from .model_choices import model_file  # ComfyUI's files, which tables do without
+
+            return str(model_file(self.folder, str(widget)))
         if self.kind == "lines":
             return tuple(line.strip() for line in str(widget).splitlines() if line.strip())
         if self.kind in ("words", "numbers"):
             words = [word.strip() for word in str(widget).split(",") if word.strip()]
             return tuple(map(int, words)) if self.kind == "numbers" else tuple(words)
         return widget.strip() if isinstance(widget, str) else widget
-
-
-def path_of(folder: str, name: str) -> str:
-    """Where a file of a folder of ComfyUI's models is; SettingsError if it is gone."""
-    import folder_paths  # ComfyUI's, which the tables themselves do without
-
-    path = folder_paths.get_full_path(folder, name)
-    if path is None:
-        raise SettingsError(f"There is no {name} in models/{folder}. Choose another file.")
-    return path
 
 
 def rank(what: str, *, main: bool = False) -> Field:

@@ -18,7 +18,8 @@ from .bridge import (
     pixels_from_image,
     steps_shown,
 )
-from .method_fields import OWN_ENCODER, path_of
+from .method_fields import OWN_ENCODER
+from .model_choices import model_file
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionStack, played
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _with_look(
         return adapters
     from ..motion_core.injected_image import with_image
 
-    path = None if encoder == OWN_ENCODER else path_of("clip_vision", encoder)
+    path = None if encoder == OWN_ENCODER else str(model_file("clip_vision", encoder))
     return with_image(adapters, pixels_from_image(look), path, base.backbone, "the look")
 
 

@@ -23,11 +23,9 @@ import comfy.clip_model
 import comfy.sd
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_patcher import ModelPatcher
-from comfy.model_sampling import V_PREDICTION
 
 from ...motion_core.backbones.animatediff import AnimateDiff, load_animatediff
 from ...motion_core.backbones.architecture import (
-    ANIMATEDIFF_SCHEDULER,
     Config,
     as_metadata,
     clip_config,
@@ -43,6 +41,7 @@ from ...motion_core.encoding import encoders_digest
 from ...motion_core.errors import FormatError
 from .clip import plain_tokenizer
 from .patched_weights import Source, patched, sources_of, unpacked
+from .schedule import animatediff_schedule
 from .vae import PlainVAE
 
 logger = logging.getLogger(__name__)
@@ -50,9 +49,6 @@ logger = logging.getLogger(__name__)
 _TOWER = "clip_l.transformer."
 _VAE_MARKS = ("encoder.down.0.block.0.conv1.weight", "decoder.conv_in.weight")
 LATENT_CHANNELS = 4
-# ᾱ below this is zero terminal SNR: ComfyUI's ends at 4.9e-8, `schedule`'s at 9.5e-7 as σ is read
-# here; AnimateDiff's own schedule at 1.6e-3.
-_NO_SIGNAL = 1e-5
 
 
 def base_from_model(
@@ -105,7 +101,7 @@ def checkpoint_of(model: ModelPatcher, clip: comfy.sd.CLIP, vae: comfy.sd.VAE) -
             {
                 "unet": unet_config,
                 "text": text_config,
-                "scheduler": _schedule(model),
+                "scheduler": animatediff_schedule(model),
                 **({"vae": vae_config} if vae_config else {}),
             }
         ),
@@ -138,20 +134,6 @@ def _heads(model: ModelPatcher, config: Mapping[str, Any]) -> int | list[int]:
     if given["num_heads"] > 0:
         return int(given["num_heads"])
     return [width // given["num_head_channels"] for width in config["block_out_channels"]]
-
-
-def _schedule(model: ModelPatcher) -> Config:
-    """AnimateDiff's schedule, for what the image model predicts. Fine-tunings on v-prediction with
-    zero terminal SNR keep both.
-    """
-    sampling = model.get_model_object("model_sampling")
-    schedule = dict(ANIMATEDIFF_SCHEDULER)
-    if isinstance(sampling, V_PREDICTION):
-        schedule["prediction_type"] = "v_prediction"
-    if 1.0 / (1.0 + float(sampling.sigmas[-1]) ** 2) < _NO_SIGNAL:
-        # Lin et al., arXiv 2305.08891: such a schedule is sampled from its very last timestep.
-        schedule.update(rescale_betas_zero_snr=True, timestep_spacing="trailing")
-    return schedule
 
 
 def _text_tower(clip: comfy.sd.CLIP) -> tuple[dict[str, Source], Config]:

@@ -1,4 +1,4 @@
-"""A base's noise schedule as ComfyUI's samplers want it.
+"""Noise schedules: AnimateDiff's for a MODEL, and a base's as ComfyUI's samplers want it.
 
 In: the DDIMScheduler of a core Backbone. Out: a ComfyUI `model_sampling` with the same ᾱ at every
 training timestep and the same prediction type, so that both samplers agree.
@@ -16,16 +16,24 @@ as it is of ComfyUI's. Nothing is approximated, whatever S.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from comfy.model_base import ModelType
 from comfy.model_sampling import EPS, V_PREDICTION, ModelSamplingDiscrete
 
+from ...motion_core.backbones.architecture import ANIMATEDIFF_SCHEDULER, Config
+from ...motion_core.backbones.components import load_scheduler
 from ...motion_core.noise import prediction_type
 
 if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
     from diffusers import DDIMScheduler
     from torch import Tensor
+
+Betas = Literal["linear", "scaled_linear"]
+# ᾱ below this is zero terminal SNR: ComfyUI's ends at 4.9e-8, `model_sampling`'s at 9.5e-7 as σ is
+# read here; AnimateDiff's own schedule at 1.6e-3.
+_NO_SIGNAL = 1e-5
 
 # S above; a power of 2, by which products are exact. What remains is float32's rounding of S·ε:
 # over ten steps with guidance 4 on shape world's bases the latents differ from the core's sampler's
@@ -33,6 +41,33 @@ if TYPE_CHECKING:
 # measured on AnimateDiff's, whose tests hold 1e-3); x = z_0 + σ·ε from ᾱ = 1e-9 gave 1e-3. A
 # smaller S would let more of a latent image through: ComfyUI adds it whole to S·ε.
 LARGEST_SIGMA = 1024.0
+
+
+def animatediff_schedule(model: ModelPatcher) -> Config:
+    """AnimateDiff's schedule for what the image model predicts: motions are trained on it, and play
+    on it. Fine-tunings on v-prediction with zero terminal SNR keep both.
+    """
+    schedule = dict(ANIMATEDIFF_SCHEDULER)
+    sampling = model.get_model_object("model_sampling")
+    if isinstance(sampling, V_PREDICTION):
+        schedule["prediction_type"] = "v_prediction"
+    if 1.0 / (1.0 + float(sampling.sigmas[-1]) ** 2) < _NO_SIGNAL:
+        # Lin et al., arXiv 2305.08891: such a schedule is sampled from its very last timestep.
+        schedule.update(rescale_betas_zero_snr=True, timestep_spacing="trailing")
+    return schedule
+
+
+def scheduler_with(model: ModelPatcher, betas: Betas | None) -> DDIMScheduler:
+    """`animatediff_schedule`, or one with exactly these betas and the MODEL's prediction type.
+
+    betas: "linear" as the motion modules were trained (ComfyUI calls it sqrt_linear),
+    "scaled_linear" as Stable Diffusion was (ComfyUI's linear).
+    """
+    own = animatediff_schedule(model)
+    if betas is None:
+        return load_scheduler(own)
+    kept = {"beta_schedule": betas, "prediction_type": own["prediction_type"]}
+    return load_scheduler({**ANIMATEDIFF_SCHEDULER, **kept})
 
 
 class _EpsSchedule(ModelSamplingDiscrete, EPS):

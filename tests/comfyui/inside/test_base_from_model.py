@@ -12,10 +12,10 @@ import comfy.utils
 import pytest
 import torch
 from comfy.patcher_extension import PatcherInjection
-from motion_adapters.nodes.apply import SAMPLE_MODULE
 from motion_adapters.nodes.bases import SampleMotionBase
 from motion_adapters.nodes.comfy_models.from_model import base_from_model, checkpoint_of
 from motion_adapters.nodes.comfy_models.native import sample_objects
+from motion_adapters.nodes.model_choices import SAMPLE_MODULE
 from torch import Tensor
 
 from motion_core.backbones.animatediff import AnimateDiff

@@ -14,7 +14,6 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_hooks import SetClipHooks
-from motion_adapters.nodes.apply import SAMPLE_MODULE
 from motion_adapters.nodes.bases import (
     AnimateDiffBaseFromModel,
     LoadAnimateDiffBase,
@@ -22,7 +21,9 @@ from motion_adapters.nodes.bases import (
     SampleMotionBase,
 )
 from motion_adapters.nodes.bridge import computing_dtype
+from motion_adapters.nodes.comfy_models.schedule import model_sampling
 from motion_adapters.nodes.folders import register_folders
+from motion_adapters.nodes.model_choices import SAMPLE_MODULE
 from motion_adapters.nodes.sockets import MotionBase
 
 from motion_core.backbones.animatediff import AnimateDiff
@@ -50,6 +51,7 @@ from tests.comfyui.inside.base_objects import (
     randn,
 )
 from tests.comfyui.inside.called import called
+from tests.comfyui.inside.motions import on_animatediff
 from tests.tiny import tiny_animatediff, tiny_zeroscope
 
 # Fixtures.
@@ -108,6 +110,19 @@ def test_base_from_model_node(model_folders: Path) -> None:
     assert from_file.backbone.version == "animatediff-sd15-v3"  # what its shapes say
     assert from_file.defaults == base_defaults("animatediff")
     assert base_of(model, clip, vae, "motion.safetensors").name == from_file.name
+
+
+def test_motions_play_on_the_schedule_that_they_are_trained_on(
+    model_folders: Path, objects: Objects
+) -> None:
+    """Of an image model on v-prediction with zero terminal SNR, as shape world's is: ᾱ ends at 0,
+    in the base that is made of it and in the MODEL that plays.
+    """
+    trained = base_of(*objects, "motion.safetensors").backbone.scheduler
+    assert float(trained.alphas_cumprod[-1]) == 0.0
+    played, _ = on_animatediff(objects[0], motion_module="motion.safetensors")
+    sampling = played.get_model_object("model_sampling")
+    assert torch.equal(sampling.sigmas, model_sampling(trained).sigmas)
 
 
 def test_loras_by_hooks_are_no_part_of_a_base_and_that_is_said(
