@@ -142,6 +142,7 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
         with core_run():
             from .comfy_models.animatediff import motion_network, with_motion_modules
 
+            _refuse_sd2(model)
             motion = _load(motion_module, model)
             patched = with_motion_modules(model, motion)
             _set_schedule(patched, motion_module, beta_schedule)
@@ -204,6 +205,19 @@ def scaled_adapters(
 def of_scope(adapters: Sequence[tuple[Adapter, float]], scope: str) -> list[tuple[Adapter, float]]:
     """Those of one scope, "temporal" or "spatial"."""
     return [(adapter, strength) for adapter, strength in adapters if adapter.scope == scope]
+
+
+def _refuse_sd2(model: ModelPatcher) -> None:
+    """Its UNet has the widths of Stable Diffusion 1.5's, so that motion modules would go in."""
+    from ..motion_core.backbones.roles import SD2_PROMPT_WIDTH
+
+    width = model.model.model_config.unet_config.get("context_dim")
+    if width == SD2_PROMPT_WIDTH:
+        raise AdapterError(
+            f"The MODEL is Stable Diffusion 2's (its prompts are {width} wide, not 768); "
+            "AnimateDiff's motion modules were trained in Stable Diffusion 1.5 and play in its "
+            "checkpoints alone. Load one of these."
+        )
 
 
 def _load(choice: str, model: ModelPatcher) -> MotionModules:

@@ -30,7 +30,7 @@ from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.saving import save_checkpoint, save_motion_module, save_video_model
 from motion_core.bases import base_defaults
 from motion_core.encoding import encode_prompts
-from motion_core.errors import FormatError, SettingsError
+from motion_core.errors import AdapterError, FormatError, SettingsError
 from motion_core.shape_world.base import (
     ANIMATEDIFF,
     IMAGE,
@@ -123,6 +123,21 @@ def test_motions_play_on_the_schedule_that_they_are_trained_on(
     played, _ = on_animatediff(objects[0], motion_module="motion.safetensors")
     sampling = played.get_model_object("model_sampling")
     assert torch.equal(sampling.sigmas, model_sampling(trained).sigmas)
+
+
+def test_stable_diffusion_2_is_refused_by_name(objects: Objects) -> None:
+    """Its UNet differs from Stable Diffusion 1.5's in the width of prompts alone."""
+    model, clip, vae = objects
+    own = model.model.model_config
+    config = type(own)({**own.unet_config, "context_dim": 1024})
+    config.latent_format, config.manual_cast_dtype = own.latent_format, None
+    config.unet_config["dtype"] = torch.float32
+    network = type(model.model)(config, device=torch.device("cpu"))
+    other = ModelPatcher(network, torch.device("cpu"), torch.device("cpu"))
+    with pytest.raises(AdapterError, match=r"MODEL is Stable Diffusion 2's .* 1024 wide, not 768"):
+        on_animatediff(other)
+    with pytest.raises(FormatError, match="is a Stable Diffusion 2 checkpoint"):
+        base_of(other, clip, vae, SAMPLE_MODULE)
 
 
 def test_loras_by_hooks_are_no_part_of_a_base_and_that_is_said(
