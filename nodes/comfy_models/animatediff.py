@@ -32,6 +32,7 @@ from .casting import use_casting_layers
 from .playing import KEY
 from .schedule import model_sampling
 from .video_norms import norms_across_frames
+from .windowed_hints import steer_windows
 
 if TYPE_CHECKING:
     from comfy.patcher_extension import WrapperExecutor
@@ -111,6 +112,7 @@ def with_motion_modules(model: ModelPatcher, motion: MotionModules) -> ModelPatc
     patched.set_additional_models(KEY, [patcher])
     moving = _Moving(network, motion)
     patched.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, KEY, moving.forward)
+    steer_windows(patched)
     return patched
 
 

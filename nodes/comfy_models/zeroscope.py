@@ -25,6 +25,7 @@ from ...motion_core.errors import AdapterError, MotionError
 from .attention_patches import use_patchable_attention
 from .casting import use_casting_layers
 from .schedule import model_sampling, model_type
+from .windowed_hints import steer_windows
 from .zeroscope_unet import ZeroScopeUNet
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ def zeroscope_model(backbone: ZeroScope, weight_dtype: torch.dtype | None = None
     use_casting_layers(unet, pick_operations(dtype, config.manual_cast_dtype, load_device))
     offload_device = management.unet_offload_device()
     model = ZeroScopeModel(backbone, unet.to(offload_device), config, offload_device)
-    return ModelPatcher(model, load_device=load_device, offload_device=offload_device)
+    patcher = ModelPatcher(model, load_device=load_device, offload_device=offload_device)
+    steer_windows(patcher)
+    return patcher
 
 
 def _unet(backbone: ZeroScope, dtype: torch.dtype) -> ZeroScopeUNet:

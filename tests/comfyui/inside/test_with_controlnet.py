@@ -37,8 +37,10 @@ from tests.comfyui.inside.sampling import (
     sampled,
     zeroscope_base,
 )
+from tests.comfyui.inside.test_with_context_windows import in_windows
 
 Control = comfy.controlnet.ControlBase
+LONG = 2 * FRAMES
 
 BASES: Mapping[str, Callable[[], Backbone]] = {
     "animatediff": animatediff_base,
@@ -95,9 +97,9 @@ def drawn(net: nn.Module) -> nn.Module:
     return net.eval().requires_grad_(False)
 
 
-def hints(marked: int | None) -> Tensor:
+def hints(marked: int | None, frames: int = FRAMES) -> Tensor:
     """Grey images, one a frame; that of `marked` is noise."""
-    images = torch.full((FRAMES, 64, 64, 3), 0.5)
+    images = torch.full((frames, 64, 64, 3), 0.5)
     if marked is not None:
         images[marked] = torch.rand(64, 64, 3, generator=torch.Generator().manual_seed(1))
     return images
@@ -123,9 +125,10 @@ def steered(
     steps: int = 1,
     strength: float = 1.0,
     end: float = 1.0,
+    frames: int = FRAMES,
 ) -> Tensor:
     positive, negative = controlled(backbone, control, images, strength, end)
-    return sampled(model, backbone, steps=steps, positive=positive, negative=negative)
+    return sampled(model, backbone, frames, steps, positive, negative)
 
 
 @pytest.mark.parametrize("kind", ["controlnet", "t2i_adapter"])
@@ -203,3 +206,43 @@ def test_nets_add_up(
     for net in nets:
         assert distance(both, steered(model, backbone, *net)) > 1e-3
     assert distance(both, chained(*nets[::-1])) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["controlnet", "t2i_adapter"])
+@pytest.mark.parametrize("marked", [2, 12])
+@pytest.mark.parametrize("overlap", [0, 3])
+def test_a_frames_hint_lands_on_that_frame_in_windows(
+    model: ModelPatcher,
+    backbone: Backbone,
+    kind: str,
+    marked: int,
+    overlap: int,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Of 16 frames in windows of 8; a window without the frame is as it would be."""
+    control = request.getfixturevalue(kind)
+    windowed = in_windows(model, context_length=FRAMES, context_overlap=overlap)
+    plain, other = (
+        steered(windowed, backbone, control, hints(frame, LONG), frames=LONG)
+        for frame in (None, marked)
+    )
+    change = (other - plain).abs().mean(dim=(1, 2, 3))
+    assert int(change.argmax()) == marked
+    if not overlap:
+        elsewhere = change[FRAMES + 1 :] if marked < FRAMES else change[: FRAMES - 1]
+        assert float(elsewhere.max()) == 0.0
+
+
+def test_few_hints_are_taken_over_and_over_in_windows(
+    model: ModelPatcher, backbone: Backbone, controlnet: Control
+) -> None:
+    """As without windows: six hints for sixteen frames, or one for all."""
+    windowed = in_windows(model, context_length=FRAMES, context_overlap=3)
+    six = hints(3, 6)
+    for few in (six, six[3:4]):
+        spelled = few[[frame % len(few) for frame in range(LONG)]]
+        ours, every = (
+            steered(windowed, backbone, controlnet, images, strength=8.0, frames=LONG)
+            for images in (few, spelled)
+        )
+        assert distance(ours, every) < 1e-3
