@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from ..motion_core.clips import (
     media_files,
 )
 from ..motion_core.errors import ClipError
+from ..motion_core.framing import fit_frame
 from .bridge import core_run, frame_source, image_from_pixels
 from .sockets import MotionClipsSocket
 
@@ -109,7 +111,8 @@ def _outputs() -> list[io.Output]:
         io.Image.Output(
             "frames_seen",
             display_name="frames",
-            tooltip="What the training will see, clip after clip; (frames, height, width, 3).",
+            tooltip="What the training will see, clip after clip; (frames, height, width, 3). "
+            "Clips of another size than the first are shown at its size, on black.",
         ),
     ]
 
@@ -195,8 +198,12 @@ class MotionClipsFromFolder(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str, **choices: Any) -> str:
-        """Changes with the names, sizes and times of the folder's files."""
+    def fingerprint_inputs(cls, folder: str | None, **choices: Any) -> str | float:
+        """Changes with the names, sizes and times of the folder's files; each time where the folder
+        comes from another node, which ComfyUI does not tell here.
+        """
+        if folder is None:
+            return nan
         path = _media_path(folder)
         files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".txt")]
         stats = [(file.name, file.stat()) for file in files if file.is_file()]
@@ -288,9 +295,16 @@ def _media_path(folder: str) -> Path:
     return Path(folder_paths.get_input_directory()) / folder.strip()
 
 
+def _padded(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The frames at the size of the picture that they are shown in."""
+    if frames.shape[2:] == (height, width):
+        return frames
+    return torch.stack([fit_frame(frame, height, width, "pad") for frame in frames])
+
+
 def _output(cls: type[io.ComfyNode], clips: list[Clip]) -> io.NodeOutput:
-    images = [image_from_pixels(clip.frames) for clip in clips]
-    shown = torch.cat([image for image in images if image.shape[1:3] == images[0].shape[1:3]])
+    size = clips[0].frames.shape[2:]
+    shown = torch.cat([image_from_pixels(_padded(clip.frames, *size)) for clip in clips])
     helper = ui.ImageSaveHelper
     preview = helper.save_animated_webp(
         shown,

@@ -61,10 +61,17 @@ class PriorNoise:
 def inverted_of(stack: Sequence[Motion], p: float) -> Tensor | None:
     """The inverted latents of the first motion that has some; None where p is 0.
 
-    Raises SettingsError if there are none.
+    Raises SettingsError if there are none, or the motions are of several families, of which one
+    latent cannot be.
     """
     if p == 0.0:
         return None
+    families = {motion.info.family: motion.name for motion in stack}
+    if len(families) > 1:
+        named = " and ".join(f"{name} of {family}" for family, name in families.items())
+        raise SettingsError(
+            f"The motions are {named}; noise is for one latent. Connect those of its base alone."
+        )
     found = next((motion.inverted for motion in stack if motion.inverted is not None), None)
     if found is None:
         names = ", ".join(motion.name for motion in stack) or "no motion is connected"
@@ -77,6 +84,11 @@ def inverted_of(stack: Sequence[Motion], p: float) -> Tensor | None:
 
 
 def _check_size(inverted: Tensor, noise: Tensor) -> None:
+    if inverted.shape[1] != noise.shape[1]:
+        raise MotionError(
+            f"The latent has {noise.shape[1]} channels, the inverted noise {inverted.shape[1]}: it "
+            "is another model's. Give a latent of the base that the motion was trained on."
+        )
     if inverted.shape != noise.shape:
         _, _, frames, height, width = inverted.shape
         raise MotionError(

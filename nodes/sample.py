@@ -23,6 +23,7 @@ from .model_choices import model_file
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionStack, played
 
 if TYPE_CHECKING:
+    from ..motion_core.adapter_file import AdapterInfo
     from ..motion_core.adapters.base import Adapter
     from ..motion_core.sampler import SampleSettings
 
@@ -116,8 +117,8 @@ class SampleMotionVideo(io.ComfyNode):
             if not prompt.strip():
                 raise SettingsError("prompt is empty. Say what the video shall show.")
             settings = _settings(base, motions, **sampling)
-            inverted = inverted_of(motions, settings.noise_prior)
             _check_fit(base, motions)
+            inverted = inverted_of(motions, settings.noise_prior)
             unet = base.backbone.unet
             dtype = computing_dtype(sum(weight.numel() for weight in unet.parameters()))
             with on_accelerator(base.backbone, dtype, _needed(base, settings, dtype)):
@@ -125,7 +126,7 @@ class SampleMotionVideo(io.ComfyNode):
                 on_step = steps_shown(cls.hidden.unique_id)
                 frames = generate(base.backbone, prompt, adapters, settings, inverted, on_step)
             images = image_from_pixels(frames)
-            fps = sample_fps(base.defaults, [motion.info for motion in motions])
+            fps = sample_fps(base.defaults, _playing(motions))
             return io.NodeOutput(images, _video(images, fps))
 
 
@@ -137,13 +138,12 @@ def _settings(
     from ..motion_core.sampler import SampleSettings
     from ..motion_core.settings import from_mapping, require
 
-    playing = [motion.info for motion in motions if motion.strength != 0.0]
     amounts = {name: given.pop(name) for name in ("noise_prior", "guidance_rescale")}
     said = {name: value for name, value in given.items() if value}
     settings = from_mapping(
         SampleSettings,
         {
-            **sample_defaults(base.defaults, playing),
+            **sample_defaults(base.defaults, _playing(motions)),
             **said,
             **amounts,
             "seed": seed,
@@ -153,6 +153,11 @@ def _settings(
     total = int(base.backbone.scheduler.config["num_train_timesteps"])
     require(settings.steps <= total, "steps", settings.steps, f"at most {total}")
     return settings
+
+
+def _playing(motions: MotionStack) -> list[AdapterInfo]:
+    """Of the motions that are not at strength 0: size, length and rate are theirs."""
+    return [motion.info for motion in motions if motion.strength != 0.0]
 
 
 def _check_fit(base: MotionBase, motions: MotionStack) -> None:

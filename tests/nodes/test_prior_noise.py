@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
-from motion_adapters.nodes.prior_noise import PriorNoise
+from motion_adapters.nodes.prior_noise import PriorNoise, inverted_of
 
 from motion_core.errors import MotionError, SettingsError
 from motion_core.pipeline import starting_noise
@@ -48,6 +50,23 @@ def test_another_size_is_named_in_pixels_and_frames() -> None:
     other = {"samples": torch.zeros(FRAMES + 1, 4, HEIGHT // 8, HEIGHT // 8)}
     with pytest.raises(MotionError, match=r"5 frames of 48x32 pixels; the latent has 6 .* 32x32"):
         PriorNoise(SEED, 0.5, inverted()).generate_noise(other)
+
+
+def test_another_models_latent_is_named() -> None:
+    other = {"samples": torch.zeros(FRAMES, 16, HEIGHT // 8, WIDTH // 8)}
+    with pytest.raises(MotionError, match=r"latent has 16 channels, the inverted noise 4"):
+        PriorNoise(SEED, 0.5, inverted()).generate_noise(other)
+
+
+def test_motions_of_two_families_have_no_noise_in_common() -> None:
+    both = [
+        SimpleNamespace(name=name, info=SimpleNamespace(family=family), inverted=inverted())
+        for name, family in (("spin", "animatediff"), ("jump", "zeroscope"))
+    ]
+    with pytest.raises(SettingsError, match="spin of animatediff and jump of zeroscope"):
+        inverted_of(both, 0.5)  # type: ignore[arg-type]
+    assert inverted_of(both, 0.0) is None  # type: ignore[arg-type]
+    assert inverted_of(both[:1], 0.5) is not None  # type: ignore[arg-type]
 
 
 def test_latents_that_are_no_batch_of_frames() -> None:

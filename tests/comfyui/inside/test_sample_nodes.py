@@ -140,9 +140,10 @@ def test_what_is_set_counts(base: MotionBase, motion: Motion) -> None:
 
 def test_a_motion_of_strength_0_is_no_motion_bit_for_bit(base: MotionBase, motion: Motion) -> None:
     without, _ = sampled(base, **small())
-    silent, _ = sampled(base, dataclasses.replace(motion, strength=0.0), **small())
+    silent, video = sampled(base, dataclasses.replace(motion, strength=0.0), **small())
     playing, _ = sampled(base, motion, **small())
     assert torch.equal(silent, without) and not torch.equal(playing, without)
+    assert float(video.get_components().frame_rate) == base.defaults.fps
     # The base is as it was before.
     assert torch.equal(sampled(base, **small())[0], without)
 
