@@ -98,12 +98,12 @@ def describe(
     clips: Sequence[LatentClip],
     objective: Objective,
     settings: TrainSettings,
-    dtype: torch.dtype,
+    dtype: torch.dtype | None = None,
 ) -> dict[str, Any]:
     """All that decides what a run learns, as plain values: a checkpoint is resumed only by a run of
     the same.
 
-    dtype: that the base is trained in; its weights may still lie in another one. With a constant
+    dtype: that the base is trained in, None where its weights are in it already. With a constant
     learning rate the number of steps does not belong to the description: such a run may be made
     longer.
     """
