@@ -12,20 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, UNetModel
 from comfy.model_patcher import ModelPatcher
-from comfy.model_sampling import V_PREDICTION
 from comfy.ops import manual_cast
 from comfy.patcher_extension import WrappersMP
 from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from torch import Tensor, nn
 
-from ...motion_core.backbones.architecture import ANIMATEDIFF_SCHEDULER
-from ...motion_core.backbones.components import load_scheduler
 from ...motion_core.backbones.frame_norms import sees_all_frames
 from ...motion_core.errors import AdapterError, MotionError
 from .casting import use_casting_layers
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
 
     from ...motion_core.backbones.motion_modules import MotionModules
 
-BetaSchedule = Literal["linear", "scaled_linear"]
 # What AnimateDiff-Evolved calls its own motion models in a ModelPatcher.
 EVOLVED = "ADE"
 
@@ -124,18 +120,6 @@ def motion_network(model: ModelPatcher) -> MotionNetwork:
 def set_schedule(model: ModelPatcher, scheduler: DDIMScheduler) -> None:
     """Lets `model`, a clone of the caller's, sample by this noise schedule."""
     model.add_object_patch("model_sampling", model_sampling(scheduler))
-
-
-def animatediff_scheduler(model: ModelPatcher, betas: BetaSchedule) -> DDIMScheduler:
-    """AnimateDiff's schedule, with these betas and the MODEL's own prediction type.
-
-    betas: "linear" as the motion modules were trained (ComfyUI calls it sqrt_linear),
-    "scaled_linear" as Stable Diffusion was (ComfyUI's linear).
-    """
-    predicts_v = isinstance(model.get_model_object("model_sampling"), V_PREDICTION)
-    prediction = "v_prediction" if predicts_v else "epsilon"
-    config = {**ANIMATEDIFF_SCHEDULER, "beta_schedule": betas, "prediction_type": prediction}
-    return load_scheduler(config)
 
 
 class _Moving:
