@@ -92,7 +92,11 @@ class Tab:
 
     def title_of(self, node: str) -> list[float]:
         """Where the title of a node is in the window. node: it, in the page's script."""
-        return self.page.evaluate(TITLE_PLACE.replace("NODE", node))
+        return self.page.evaluate(ON_NODE.replace("NODE", node), [90, -14])
+
+    def body_of(self, node: str) -> list[float]:
+        """Where a node is between its sockets."""
+        return self.page.evaluate(ON_NODE.replace("NODE", node), [90, 14])
 
     def add_node(self, title: str) -> None:
         """Double-clicks where the graph is empty, types the title, takes what is found and, where
@@ -215,10 +219,10 @@ VALUES = """([title, name]) => {
 TRAIN = f"{NODES}.find((n) => n.type === 'TrainMotionAdapter')"
 SUBGRAPH = f"{NODES}.find((n) => n.isSubgraphNode?.())"
 
-TITLE_PLACE = """() => {
+ON_NODE = """([dx, dy]) => {
   const { canvas } = window.app
   const node = NODE
-  const [x, y] = canvas.ds.convertOffsetToCanvas([node.pos[0] + 90, node.pos[1] - 14])
+  const [x, y] = canvas.ds.convertOffsetToCanvas([node.pos[0] + dx, node.pos[1] + dy])
   const box = canvas.canvas.getBoundingClientRect()
   return [box.left + x, box.top + y]
 }"""

@@ -160,7 +160,7 @@ def test_a_node_in_a_subgraph_and_a_copy(browser: Browser, server: Server, tmp_p
     tab.page.mouse.click(*tab.title_of(TRAIN))
     tab.page.keyboard.press("Control+Shift+KeyE")
     tab.page.wait_for_function(f"!{NODES}.some((n) => n.type === 'TrainMotionAdapter')")
-    tab.page.mouse.dblclick(*tab.title_of(SUBGRAPH))
+    tab.page.mouse.dblclick(*tab.body_of(SUBGRAPH))
     tab.page.wait_for_function(f"{NODES}.some((n) => n.type === 'TrainMotionAdapter')")
     tab.look()
     tab.run()
