@@ -606,28 +606,44 @@ def test_a_hundred_thousand_steps_open_in_a_second(
         if not read_before:
             thin.unlink(missing_ok=True)
         times.append(opened(browser, root, "run=long"))
-    print(f"opened in {', '.join(f'{time:.0f}' for time in times)} ms")  # noqa: T201
     assert min(times) < 1000
 
 
 def test_three_hundred_runs_are_listed_in_a_second(browser: Browser, many: Path) -> None:
-    times = [opened(browser, many, "") for _ in range(3)]
-    print(f"listed in {', '.join(f'{time:.0f}' for time in times)} ms")  # noqa: T201
-    assert min(times) < 1000
+    assert min(opened(browser, many, "") for _ in range(3)) < 1000
 
 
 def opened(browser: Browser, root: Path, query: str) -> float:
-    """Milliseconds from the page's beginning to all that it shows, the answers included."""
+    """Milliseconds that the page's main thread and the server work from the page's beginning until
+    it shows everything: as `frames`, of the processor.
+    """
     registry = RunRegistry(root, lambda message: None)
     with served(registry) as address:
-        site = Site(address, registry, browser)
-        page = site.open(query)
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.goto(f"{address}/i18n")  # a page of the same process, whose work does not count
+        worked = main_thread(page)
+        before = worked() + 1000 * time.process_time()
+        page.goto(f"{address}/?{query}")
+        page.wait_for_function(PAGE_READY)
+        took = worked() + 1000 * time.process_time() - before
         assert page.locator("#tab [role=option]").count() == len(registry.runs())
         assert page.locator("#node .average").count() == (2 if query else 0)
-        assert site.faults == []
-        milliseconds = page.evaluate("window.page.opened")
+        clock = page.evaluate("window.page.opened")
+        print(f"{query or 'list'}: {took:.0f} ms of work; by the clock {clock:.0f} ms")  # noqa: T201
         page.close()
-        return milliseconds
+        return took
+
+
+def main_thread(page: Page) -> Callable[[], float]:
+    """Tells the milliseconds of the processor that the page's main thread has worked so far."""
+    thread = page.context.new_cdp_session(page)
+    thread.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def worked() -> float:
+        metrics = thread.send("Performance.getMetrics")["metrics"]
+        return next(1000 * each["value"] for each in metrics if each["name"] == "TaskDuration")
+
+    return worked
 
 
 def test_a_hundred_thousand_steps_grow_at_60_ms_a_frame(site: Site) -> None:
@@ -658,20 +674,13 @@ def frames(page: Page, run: str, before: str = "") -> list[float]:
     in the clock's; that is printed too.
     """
     page.evaluate(FRAME)
-    thread = page.context.new_cdp_session(page)
-    thread.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def worked() -> float:
-        metrics = thread.send("Performance.getMetrics")["metrics"]
-        return next(1000 * each["value"] for each in metrics if each["name"] == "TaskDuration")
-
+    worked = main_thread(page)
     times: list[float] = []
     clock: list[float] = []
     for _ in range(FRAMES):
         start = worked()
         clock.append(page.evaluate(f"() => {{ {before}; return nextFrame('{run}') }}"))
         times.append(worked() - start)
-    thread.detach()
     told = [f"median {median(each):.0f}, most {max(each):.0f} ms" for each in (times, clock)]
     print(f"{run}: a frame's work {told[0]}; by the clock {told[1]}")  # noqa: T201
     return times
