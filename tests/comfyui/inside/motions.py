@@ -17,6 +17,7 @@ from comfy.model_patcher import ModelPatcher
 from motion_adapters.nodes.apply import SAMPLE_MODULE, ApplyMotionToAnimateDiff
 from motion_adapters.nodes.apply_zeroscope import ApplyMotionToZeroScope
 from motion_adapters.nodes.sockets import Motion
+from torch import Tensor, nn
 
 from motion_core.adapter_file import AdapterInfo
 from motion_core.adapters.base import Adapter, Scope
@@ -141,6 +142,16 @@ def an_injector(backbone: Backbone) -> InjectorAdapter:
     return adapter.with_image(torch.randn(1, 5, generator=rng))
 
 
+def comfy_lora(lora: LoraAdapter) -> dict[str, Tensor]:
+    """In kohya's names; alpha is the rank."""
+    tensors: dict[str, Tensor] = {}
+    for name, pair in lora.pairs.items():
+        layer = f"lora_unet_{name.replace('.', '_')}"
+        tensors |= {f"{layer}.lora_down.weight": pair.down, f"{layer}.lora_up.weight": pair.up}
+        tensors[f"{layer}.alpha"] = torch.tensor(float(len(pair.down)))
+    return tensors
+
+
 def windows(
     length: int, overlap: int, schedule: str = ContextSchedules.STATIC_STANDARD
 ) -> IndexListContextHandler:
@@ -152,3 +163,8 @@ def windows(
         context_overlap=overlap,
         dim=0,
     )
+
+
+def hooks_on(*roots: nn.Module) -> int:
+    modules = [module for root in roots for module in root.modules()]
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules)

@@ -9,8 +9,7 @@ rounds otherwise.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +18,12 @@ import comfy.sample
 import comfy.sd
 import pytest
 import torch
-from comfy.context_windows import (
-    ContextFuseMethods,
-    ContextSchedules,
-    IndexListContextHandler,
-    get_matching_context_schedule,
-    get_matching_fuse_method,
-)
+from comfy.context_windows import ContextSchedules
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import V_PREDICTION
 from comfy.patcher_extension import WrappersMP
 from diffusers import DDIMScheduler
-from motion_adapters.nodes.apply import (
-    SAMPLE_MODULE,
-    ApplyMotionToAnimateDiff,
-    ApplyMotionToAnimateDiffEvolved,
-)
+from motion_adapters.nodes.apply import ApplyMotionToAnimateDiffEvolved
 from motion_adapters.nodes.comfy_models.animatediff import (
     motion_network,
     norm_groups,
@@ -44,205 +33,57 @@ from motion_adapters.nodes.comfy_models.image_model import image_model
 from motion_adapters.nodes.comfy_models.native import sample_objects
 from motion_adapters.nodes.comfy_models.playing import KEY
 from motion_adapters.nodes.folders import register_folders
-from motion_adapters.nodes.sockets import Motion
-from torch import Tensor, nn
+from torch import Tensor
 
-import nodes
-from motion_core.adapter_file import AdapterInfo
-from motion_core.adapters.base import Adapter, Scope
-from motion_core.adapters.embedding_sites import embedding_sites
-from motion_core.adapters.embeddings import BlockEmbedding, EmbeddingAdapter
-from motion_core.adapters.injector import InjectorAdapter, injector_sites
+from motion_core.adapters.base import Adapter
 from motion_core.adapters.lora_adapter import LoraAdapter
 from motion_core.adapters.lora_keys import LoraPair
 from motion_core.adapters.verb import VerbAdapter
-from motion_core.adapters.weights import WeightsAdapter
 from motion_core.backbones.animatediff import AnimateDiff
-from motion_core.backbones.depth import (
-    spatial_attention_parameter_names,
-    temporal_parameter_names,
-)
 from motion_core.backbones.motion_modules import load_motion_modules
 from motion_core.encoding import encode_prompts
 from motion_core.errors import AdapterError, FormatError, MotionError
-from motion_core.pipeline import apply_adapters, taking_off
-from motion_core.sampler import SampleSettings, ddim_sample
+from motion_core.pipeline import apply_adapters
 from motion_core.shape_world.base import ANIMATEDIFF, IMAGE, MOTION_MODULE, load_shape_world
-
-FRAMES, STEPS, GUIDANCE, SEED = 8, 10, 4.0, 3
-INTERRUPT = comfy.model_management.InterruptProcessingException
-PROMPT, NEGATIVE = "a red circle moving right on a blue background", ""
-
-Conditioning = list[list[Any]]
-Pairs = Sequence[tuple[Adapter, float]]
+from tests.comfyui.inside.motions import (
+    a_lora,
+    an_embedding,
+    an_injector,
+    comfy_lora,
+    hooks_on,
+    motion,
+    on_animatediff,
+    whole_weights,
+    windows,
+)
+from tests.comfyui.inside.sampling import (
+    FRAMES,
+    NEGATIVE,
+    PROMPT,
+    SEED,
+    animatediff_base,
+    conditioning,
+    core_sampled,
+    distance,
+    sampled,
+)
 
 
 @pytest.fixture(scope="module")
 def backbone() -> AnimateDiff:
-    """Ends at x_0, as ComfyUI's schedules do, and not at the schedule's first ᾱ."""
-    base = load_shape_world(ANIMATEDIFF)
-    assert isinstance(base, AnimateDiff)
-    base.scheduler = DDIMScheduler.from_config({**base.scheduler.config, "set_alpha_to_one": True})
-    return base
+    return animatediff_base()
 
 
 @pytest.fixture(scope="module")
 def plain() -> AnimateDiff:
     """On AnimateDiff's schedule, without zero terminal SNR."""
-    base = load_shape_world(ANIMATEDIFF)
-    assert isinstance(base, AnimateDiff)
-    base.scheduler = DDIMScheduler.from_config(
-        {**base.scheduler.config, "set_alpha_to_one": True, "rescale_betas_zero_snr": False}
-    )
-    return base
+    return animatediff_base(zero_terminal_snr=False)
 
 
 @pytest.fixture
 def image(backbone: AnimateDiff) -> ModelPatcher:
     """The image model as ComfyUI's loaders give it, without motion modules."""
     return image_model(backbone)
-
-
-def applied(
-    image: ModelPatcher, adapters: Mapping[str, Adapter] | None = None, **given: Any
-) -> Any:
-    """What the node gives: (MODEL, CLIP)."""
-    options: dict[str, Any] = {
-        "motion_module": SAMPLE_MODULE,
-        "temporal_strength": 1.0,
-        "spatial_strength": 1.0,
-        "end_percent": 1.0,
-        "beta_schedule": "auto",
-        **given,
-    }
-    stack = options.pop("stack", (motion(adapters),) if adapters else ())
-    with torch.inference_mode():
-        return ApplyMotionToAnimateDiff.execute(model=image, adapters=stack, **options).args
-
-
-def motion(adapters: Mapping[str, Adapter], family: str = "animatediff") -> Motion:
-    info = AdapterInfo(
-        method="motion_director",
-        settings={},
-        parametrisation="lora",
-        family=family,  # type: ignore[arg-type]
-        version=ANIMATEDIFF if family == "animatediff" else family,
-        rank=2,
-        sites=(),
-        frames=FRAMES,
-        width=64,
-        height=64,
-        fps=8.0,
-        prompts=(PROMPT,),
-        steps=1,
-        reference_hash="",
-        licence="",
-        package_version="",
-        shown=tuple(adapters),
-    )
-    return Motion(name="zigzag", info=info, adapters=adapters)
-
-
-def conditioning(backbone: AnimateDiff, prompt: str) -> Conditioning:
-    return [[encode_prompts(backbone, [prompt]), {}]]
-
-
-def empty_latent(frames: int) -> dict[str, Tensor]:
-    return {"samples": torch.zeros(frames, 4, 8, 8)}
-
-
-def sampled(
-    model: ModelPatcher,
-    backbone: AnimateDiff,
-    frames: int = FRAMES,
-    steps: int = STEPS,
-    positive: Conditioning | None = None,
-) -> Tensor:
-    """What the KSampler node makes, scaled as the core's latents: (F, C, h, w)."""
-    with torch.inference_mode():
-        (latent,) = nodes.KSampler().sample(
-            *(model, SEED, steps, GUIDANCE, "euler", "simple"),
-            positive or conditioning(backbone, PROMPT),
-            conditioning(backbone, NEGATIVE),
-            empty_latent(frames),
-        )
-    return latent["samples"] * backbone.vae.config["scaling_factor"]
-
-
-def core_sampled(
-    backbone: AnimateDiff,
-    adapters: Pairs = (),
-    steps: int = STEPS,
-    end: float = 1.0,
-    frames: int = FRAMES,
-) -> Tensor:
-    """What the core's sampler makes from ComfyUI's noise: (F, C, h, w)."""
-    noise = comfy.sample.prepare_noise(empty_latent(frames)["samples"], SEED)
-    with ExitStack() as stack:
-        stack.enter_context(apply_adapters(backbone, adapters))
-        latents = ddim_sample(
-            backbone,
-            noise.transpose(0, 1)[None],
-            encode_prompts(backbone, [PROMPT]),
-            encode_prompts(backbone, [NEGATIVE]),
-            SampleSettings(steps=steps, guidance_scale=GUIDANCE),
-            taking_off(stack, end),
-        )
-    return latents[0].transpose(0, 1)
-
-
-def distance(ours: Tensor, core: Tensor) -> float:
-    """The largest difference."""
-    return float((ours - core).abs().max())
-
-
-def a_lora(backbone: AnimateDiff, scope: Scope, seed: int = 0) -> LoraAdapter:
-    """Small enough that the video is still one: noise in the weights would magnify rounding."""
-    size = {"temporal": 0.3, "spatial": 0.1}[scope]
-    rng = torch.Generator().manual_seed(seed)
-    names = {"temporal": backbone.temporal_linears, "spatial": backbone.spatial_linears}[scope]()
-    pairs = {}
-    for name in names:
-        rows, columns = backbone.unet.get_submodule(name).weight.shape
-        down = torch.randn(2, columns, generator=rng) / columns**0.5
-        pairs[name] = LoraPair(down, size * torch.randn(rows, 2, generator=rng))
-    return LoraAdapter(scope=scope, family="animatediff", pairs=pairs)
-
-
-def whole_weights(backbone: AnimateDiff, scope: Scope) -> WeightsAdapter:
-    """Every parameter of the motion modules, norms and biases too; or of spatial self-attention."""
-    rng = torch.Generator().manual_seed(1)
-    find = temporal_parameter_names if scope == "temporal" else spatial_attention_parameter_names
-    deltas = {
-        name: 0.03 * torch.randn(backbone.unet.get_parameter(name).shape, generator=rng)
-        for name in find(backbone.unet)
-    }
-    return WeightsAdapter(scope=scope, family="animatediff", deltas=deltas)
-
-
-def an_embedding(backbone: AnimateDiff) -> EmbeddingAdapter:
-    rng = torch.Generator().manual_seed(2)
-    blocks = {}
-    for site in embedding_sites(backbone.unet):
-        height, width = site.positions(8, 8)
-        qk = torch.randn(1, 1, FRAMES, site.channels, generator=rng)
-        v1, v2 = torch.randn(2, height, width, FRAMES, site.channels, generator=rng)
-        blocks[site.name] = BlockEmbedding(qk, v1, v2)
-    return EmbeddingAdapter(family="animatediff", blocks=blocks)
-
-
-def an_injector(backbone: AnimateDiff) -> InjectorAdapter:
-    rng = torch.Generator().manual_seed(4)
-    weights = {
-        name: 0.3 * torch.randn(channels, 5, generator=rng)
-        for name, channels in injector_sites(backbone.unet).items()
-    }
-    adapter = InjectorAdapter(scope="temporal", injection="add", weights=weights)
-    return adapter.with_image(torch.randn(1, 5, generator=rng))
-
-
-def hooks_on(module: nn.Module) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in module.modules())
 
 
 def assert_untouched(model: ModelPatcher) -> None:
@@ -253,7 +94,7 @@ def assert_untouched(model: ModelPatcher) -> None:
 
 
 def test_ksampler_is_the_cores_sampler(image: ModelPatcher, backbone: AnimateDiff) -> None:
-    model, clip = applied(image)
+    model, clip = on_animatediff(image)
     assert clip is None
     core = core_sampled(backbone)
     assert distance(sampled(model, backbone), core) < 1e-3
@@ -265,7 +106,7 @@ def test_denoiser_is_diffusers(image: ModelPatcher, backbone: AnimateDiff) -> No
     """v-prediction: z_0 = ᾱ^½·z − (1 − ᾱ)^½·v̂, with v̂ of diffusers' UNetMotionModel. Two prompts at
     once, 5 frames each.
     """
-    model, _ = applied(image)
+    model, _ = on_animatediff(image)
     embeds = encode_prompts(backbone, [PROMPT, NEGATIVE])
     sampling = model.get_model_object("model_sampling")
     sigma = sampling.sigmas[500].expand(10)
@@ -291,7 +132,7 @@ def test_a_motion_plays_as_in_the_core(
     image: ModelPatcher, backbone: AnimateDiff, strength: float, end: float
 ) -> None:
     lora = a_lora(backbone, "temporal")
-    model, _ = applied(image, {"m": lora}, temporal_strength=strength, end_percent=end)
+    model, _ = on_animatediff(image, {"m": lora}, temporal_strength=strength, end_percent=end)
     core = core_sampled(backbone, [(lora, strength)], end=end)
     assert distance(sampled(model, backbone), core) < 1e-3
     assert distance(core_sampled(backbone), core) > 0.02
@@ -312,7 +153,7 @@ def test_every_kind_of_adapter_plays_as_in_the_core(
     image: ModelPatcher, plain: AnimateDiff, make: Callable[[AnimateDiff], Adapter]
 ) -> None:
     adapter = make(plain)
-    model, _ = applied(
+    model, _ = on_animatediff(
         *(image, {"m": adapter}),
         temporal_strength=0.8,
         spatial_strength=0.8,
@@ -331,7 +172,7 @@ def test_motions_add_up(image: ModelPatcher, plain: AnimateDiff) -> None:
         "b": an_embedding(plain),
         "c": a_lora(plain, "spatial", seed=5),
     }
-    model, _ = applied(image, adapters, spatial_strength=0.5, beta_schedule="linear")
+    model, _ = on_animatediff(image, adapters, spatial_strength=0.5, beta_schedule="linear")
     pairs = [(adapters["a"], 1.0), (adapters["b"], 1.0), (adapters["c"], 0.5)]
     core = core_sampled(plain, pairs, steps=5)
     assert distance(sampled(model, plain, steps=5), core) < 1e-4
@@ -339,8 +180,8 @@ def test_motions_add_up(image: ModelPatcher, plain: AnimateDiff) -> None:
 
 def test_strength_zero_is_no_motion_bit_for_bit(image: ModelPatcher, backbone: AnimateDiff) -> None:
     adapters = {"a": a_lora(backbone, "temporal"), "b": a_lora(backbone, "spatial")}
-    plain = sampled(applied(image)[0], backbone, steps=3)
-    off, _ = applied(image, adapters, temporal_strength=0.0, spatial_strength=0.0)
+    plain = sampled(on_animatediff(image)[0], backbone, steps=3)
+    off, _ = on_animatediff(image, adapters, temporal_strength=0.0, spatial_strength=0.0)
     assert torch.equal(sampled(off, backbone, steps=3), plain)
     assert not off.get_wrappers(WrappersMP.PREDICT_NOISE, KEY)
 
@@ -348,7 +189,9 @@ def test_strength_zero_is_no_motion_bit_for_bit(image: ModelPatcher, backbone: A
 def test_the_given_model_is_untouched(image: ModelPatcher, backbone: AnimateDiff) -> None:
     plain = sampled(image, backbone, steps=3)
     weights = {name: tensor.clone() for name, tensor in image.model.state_dict().items()}
-    model, _ = applied(image, {"m": a_lora(backbone, "temporal"), "s": a_lora(backbone, "spatial")})
+    model, _ = on_animatediff(
+        image, {"m": a_lora(backbone, "temporal"), "s": a_lora(backbone, "spatial")}
+    )
     moving = sampled(model, backbone, steps=3)
     assert not torch.equal(moving, plain)
     assert_untouched(model)
@@ -362,7 +205,7 @@ def test_the_given_model_is_untouched(image: ModelPatcher, backbone: AnimateDiff
 
 
 def test_clones_share_the_weights(image: ModelPatcher, backbone: AnimateDiff) -> None:
-    model, _ = applied(image)
+    model, _ = on_animatediff(image)
     clone = model.clone()
     assert clone.model is image.model
     assert motion_network(clone) is motion_network(model)
@@ -377,7 +220,7 @@ def test_an_exception_leaves_nothing_behind(
 ) -> None:
     """From within the UNet, and between two steps."""
     adapters = {"a": a_lora(backbone, "temporal"), "b": an_embedding(backbone)}
-    model, _ = applied(image, {**adapters, "s": a_lora(backbone, "spatial")})
+    model, _ = on_animatediff(image, {**adapters, "s": a_lora(backbone, "spatial")})
 
     def fail(*given: Any) -> Any:
         raise error
@@ -395,7 +238,7 @@ def test_an_exception_leaves_nothing_behind(
 
 
 def test_more_frames_than_positions_are_refused(image: ModelPatcher, backbone: AnimateDiff) -> None:
-    model, _ = applied(image)
+    model, _ = on_animatediff(image)
     with pytest.raises(MotionError, match=r"33 frames at once are too many .* holds 32.*Context"):
         sampled(model, backbone, frames=33, steps=1)
     assert_untouched(model)
@@ -403,19 +246,9 @@ def test_more_frames_than_positions_are_refused(image: ModelPatcher, backbone: A
 
 def test_one_frame_is_an_image(image: ModelPatcher, backbone: AnimateDiff) -> None:
     """The motion modules are skipped; so is what adapters change in them."""
-    model, _ = applied(image, {"m": a_lora(backbone, "temporal")})
+    model, _ = on_animatediff(image, {"m": a_lora(backbone, "temporal")})
     alone = sampled(model, backbone, frames=1, steps=3)
     assert distance(alone, sampled(image, backbone, frames=1, steps=3)) < 1e-6
-
-
-def windows(length: int, overlap: int, schedule: str) -> IndexListContextHandler:
-    return IndexListContextHandler(
-        context_schedule=get_matching_context_schedule(schedule),
-        fuse_method=get_matching_fuse_method(ContextFuseMethods.PYRAMID),
-        context_length=length,
-        context_overlap=overlap,
-        dim=0,
-    )
 
 
 @pytest.mark.parametrize(
@@ -430,7 +263,7 @@ def test_context_windows(
     image: ModelPatcher, backbone: AnimateDiff, schedule: str, length: int, frames: int
 ) -> None:
     """Longer than the positions, with a motion; and a window as long as the video is the video."""
-    model, _ = applied(image, {"m": a_lora(backbone, "temporal")})
+    model, _ = on_animatediff(image, {"m": a_lora(backbone, "temporal")})
     windowed = model.clone()
     windowed.model_options["context_handler"] = windows(length, 4, schedule)
     plain = sampled(model, backbone, steps=2)
@@ -444,7 +277,7 @@ def test_several_prompts(image: ModelPatcher, backbone: AnimateDiff) -> None:
     """One embedding for each frame; and three prompts in one call, of which the first two are the
     same: their mean is that prompt's.
     """
-    model, _ = applied(image)
+    model, _ = on_animatediff(image)
     plain = sampled(model, backbone, steps=2)
     by_frame = encode_prompts(backbone, [PROMPT]).repeat(FRAMES, 1, 1)
     assert distance(sampled(model, backbone, steps=2, positive=[[by_frame, {}]]), plain) < 1e-5
@@ -454,25 +287,15 @@ def test_several_prompts(image: ModelPatcher, backbone: AnimateDiff) -> None:
     assert distance(sampled(model, backbone, steps=2, positive=other), plain) > 1e-2
 
 
-def comfy_lora(lora: LoraAdapter) -> dict[str, Tensor]:
-    """In kohya's names; alpha is the rank."""
-    tensors: dict[str, Tensor] = {}
-    for name, pair in lora.pairs.items():
-        layer = f"lora_unet_{name.replace('.', '_')}"
-        tensors |= {f"{layer}.lora_down.weight": pair.down, f"{layer}.lora_up.weight": pair.up}
-        tensors[f"{layer}.alpha"] = torch.tensor(float(len(pair.down)))
-    return tensors
-
-
 def test_comfyuis_own_loras_go_with_it(image: ModelPatcher, plain: AnimateDiff) -> None:
     """Loaded before the motion modules or after them: in both orders as in the core."""
     looks, moves = a_lora(plain, "spatial", seed=6), a_lora(plain, "temporal")
     core = core_sampled(plain, [(looks, 0.7), (moves, 1.0)], steps=5)
     first, _ = comfy.sd.load_lora_for_models(image, None, comfy_lora(looks), 0.7, 0.0)
     assert len(first.patches) == len(looks.pairs)
-    before, _ = applied(first, {"m": moves}, beta_schedule="linear")
+    before, _ = on_animatediff(first, {"m": moves}, beta_schedule="linear")
     assert distance(sampled(before, plain, steps=5), core) < 1e-4
-    model, _ = applied(image, {"m": moves}, beta_schedule="linear")
+    model, _ = on_animatediff(image, {"m": moves}, beta_schedule="linear")
     after, _ = comfy.sd.load_lora_for_models(model, None, comfy_lora(looks), 0.7, 0.0)
     assert distance(sampled(after, plain, steps=5), core) < 1e-4
 
@@ -485,7 +308,7 @@ def test_attention_patches_see_every_frame(image: ModelPatcher, backbone: Animat
         seen.append(tuple(query.shape))
         return torch.zeros_like(query)
 
-    model, _ = applied(image, {"m": a_lora(backbone, "temporal")})
+    model, _ = on_animatediff(image, {"m": a_lora(backbone, "temporal")})
     patched = model.clone()
     patched.set_model_attn2_replace(nothing, "middle", 0)
     changed = sampled(patched, backbone, steps=1)
@@ -497,7 +320,7 @@ def test_control_is_added_behind_the_motion_modules(
     image: ModelPatcher, backbone: AnimateDiff
 ) -> None:
     """A ControlNet's residuals, as diffusers' UNetMotionModel takes them."""
-    model, _ = applied(image)
+    model, _ = on_animatediff(image)
     skips = [(64, 8), (64, 8), (64, 4), (96, 4)]
     rng = torch.Generator().manual_seed(1)
     shapes = [(FRAMES, channels, size, size) for channels, size in [*skips, (96, 4)]]
@@ -526,7 +349,7 @@ def test_control_is_added_behind_the_motion_modules(
 
 def test_partial_load_is_full_load(image: ModelPatcher, backbone: AnimateDiff) -> None:
     """Both models with a third of their weights loaded, as lowvram does."""
-    model, _ = applied(image, {"m": a_lora(backbone, "temporal")})
+    model, _ = on_animatediff(image, {"m": a_lora(backbone, "temporal")})
     plain = sampled(model, backbone, steps=1)
     parts = [model, *model.get_nested_additional_models()]
     for part in parts:
@@ -548,7 +371,7 @@ def test_motion_modules_of_other_dtypes(
     """Kept in few bits, computed in the UNet's float32; the error is of the order of rounding,
     2^-11, 2^-8 and 2^-4.
     """
-    exact = sampled(applied(image)[0], backbone, steps=3)
+    exact = sampled(on_animatediff(image)[0], backbone, steps=3)
     motion = load_motion_modules(MOTION_MODULE, ANIMATEDIFF, norm_groups(image), dtype)
     model = with_motion_modules(image, motion)
     assert next(motion_network(model).parameters()).dtype == dtype
@@ -561,7 +384,7 @@ def test_models_of_other_dtypes(backbone: AnimateDiff, dtype: torch.dtype) -> No
     """Everything computes in the MODEL's dtype, adapters too."""
     adapters = {"a": a_lora(backbone, "temporal"), "b": an_embedding(backbone)}
     adapters |= {"s": a_lora(backbone, "spatial"), "w": whole_weights(backbone, "temporal")}
-    model, _ = applied(image_model(backbone, dtype), adapters)
+    model, _ = on_animatediff(image_model(backbone, dtype), adapters)
     assert next(motion_network(model).parameters()).dtype == dtype
     video = sampled(model, backbone, steps=3)
     core = core_sampled(backbone, [(adapter, 1.0) for adapter in adapters.values()], steps=3)
@@ -570,7 +393,9 @@ def test_models_of_other_dtypes(backbone: AnimateDiff, dtype: torch.dtype) -> No
 
 
 def test_memory_of_adapters_is_given_back(image: ModelPatcher, backbone: AnimateDiff) -> None:
-    model, _ = applied(image, {"m": a_lora(backbone, "temporal"), "e": an_embedding(backbone)})
+    model, _ = on_animatediff(
+        image, {"m": a_lora(backbone, "temporal"), "e": an_embedding(backbone)}
+    )
     sampled(model, backbone, steps=1)
     (playing,) = model.get_wrappers(WrappersMP.PREDICT_NOISE, KEY)
     (hooks,) = playing.__self__._hooks
@@ -584,7 +409,7 @@ def test_memory_of_adapters_is_given_back(image: ModelPatcher, backbone: Animate
 )
 def test_beta_schedules(image: ModelPatcher, choice: str, betas: str) -> None:
     """ᾱ = 1 / (1 + σ²) of diffusers' schedule of that name; the MODEL's prediction type stays."""
-    model, _ = applied(image, beta_schedule=choice)
+    model, _ = on_animatediff(image, beta_schedule=choice)
     scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule=betas)
     sampling = model.get_model_object("model_sampling")
     alphas = 1.0 / (1.0 + sampling.sigmas**2)
@@ -594,7 +419,7 @@ def test_beta_schedules(image: ModelPatcher, choice: str, betas: str) -> None:
 
 
 def test_the_models_own_schedule(image: ModelPatcher) -> None:
-    model, _ = applied(image, beta_schedule="unchanged")
+    model, _ = on_animatediff(image, beta_schedule="unchanged")
     own = image.get_model_object("model_sampling")
     assert model.get_model_object("model_sampling") is own
 
@@ -602,16 +427,16 @@ def test_the_models_own_schedule(image: ModelPatcher) -> None:
 def test_what_does_not_fit_is_refused(
     image: ModelPatcher, backbone: AnimateDiff, comfy_base: Path
 ) -> None:
-    model, _ = applied(image)
+    model, _ = on_animatediff(image)
     with pytest.raises(AdapterError, match="has motion modules already"):
-        applied(model)
+        on_animatediff(model)
     other = motion({"m": a_lora(backbone, "temporal")}, "zeroscope")
     with pytest.raises(AdapterError, match=r"zigzag: .*trained on zeroscope"):
-        applied(image, stack=(other,))
+        on_animatediff(image, stack=(other,))
     odd = {"down_blocks.7.motion_modules.0.proj_in": LoraPair(torch.ones(1, 2), torch.ones(2, 1))}
     lora = LoraAdapter(scope="temporal", family="animatediff", pairs=odd)
     with pytest.raises(AdapterError, match=r"no layer down_blocks\.7"):
-        applied(image, {"m": lora})
+        on_animatediff(image, {"m": lora})
     with pytest.raises(AdapterError, match="no motion model of AnimateDiff-Evolved"):
         ApplyMotionToAnimateDiffEvolved.execute(
             model=image, adapters=(), temporal_strength=1.0, spatial_strength=1.0
@@ -621,7 +446,7 @@ def test_what_does_not_fit_is_refused(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "image.safetensors").write_bytes(IMAGE.read_bytes())
     with pytest.raises(FormatError, match=r"is an image UNet .*not an AnimateDiff motion module"):
-        applied(image, motion_module="image.safetensors")
+        on_animatediff(image, motion_module="image.safetensors")
 
 
 def test_motion_modules_of_another_width_are_refused(image: ModelPatcher) -> None:
@@ -650,7 +475,7 @@ def test_prompts_get_what_motrans_adds_to_their_verb(backbone: AnimateDiff, froz
     """As the core encodes with the adapter; the CLIP that was given stays as it was."""
     image, clip, _ = sample_objects(backbone)
     verb = a_verb(frozen=frozen)
-    _, changed = applied(image, {"v": verb}, temporal_strength=0.6, clip=clip)
+    _, changed = on_animatediff(image, {"v": verb}, temporal_strength=0.6, clip=clip)
     prompts = [PROMPT, "a green square moving up and moving down on a dotted background", ""]
     plain = [encode(clip, prompt) for prompt in prompts]
     with apply_adapters(backbone, [(verb, 0.6)]):
@@ -670,7 +495,7 @@ def encode(clip: comfy.sd.CLIP, prompt: str) -> Tensor:
 def test_weighted_and_long_prompts_have_verbs_too(backbone: AnimateDiff) -> None:
     """In the second piece of a long prompt, and within parentheses: only the verb's rows change."""
     image, clip, _ = sample_objects(backbone)
-    _, changed = applied(image, {"v": a_verb(frozen=True)}, clip=clip)
+    _, changed = on_animatediff(image, {"v": a_verb(frozen=True)}, clip=clip)
     prompt = "a red circle " * 12 + "(moving:1.3) right"
     rows = (encode(changed, prompt) - encode(clip, prompt)).abs().amax(-1)[0].nonzero().flatten()
     tokens = [token for piece in clip.tokenize(prompt)["l"] for token, _ in piece]
@@ -681,12 +506,12 @@ def test_weighted_and_long_prompts_have_verbs_too(backbone: AnimateDiff) -> None
 
 def test_a_verb_without_clip_is_said(image: ModelPatcher, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        _, clip = applied(image, {"v": a_verb()})
+        _, clip = on_animatediff(image, {"v": a_verb()})
     assert clip is None and "no CLIP is connected" in caplog.text
     narrow = a_verb(width=32)
     base = load_shape_world(ANIMATEDIFF)
     assert isinstance(base, AnimateDiff)
     other, own, _ = sample_objects(base)
-    _, changed = applied(other, {"v": narrow}, clip=own)
+    _, changed = on_animatediff(other, {"v": narrow}, clip=own)
     with pytest.raises(AdapterError, match="width 32; this CLIP's are 64"):
         encode(changed, PROMPT)

@@ -26,11 +26,12 @@ from motion_adapters.nodes.comfy_models.zeroscope import zeroscope_model
 from torch import Tensor, nn
 
 from motion_core.adapters.base import Adapter
-from motion_core.adapters.lora_keys import to_peft_keys
 from motion_core.backbones.animatediff import AnimateDiff
 from tests.comfyui.inside.motions import (
     a_lora,
     an_embedding,
+    comfy_lora,
+    hooks_on,
     on_animatediff,
     on_zeroscope,
     whole_weights,
@@ -81,15 +82,9 @@ def image_model_of(backbone: AnimateDiff, dtype: torch.dtype) -> ModelPatcher:
 
 def with_looks(model: ModelPatcher, backbone: Backbone) -> ModelPatcher:
     """With a LoRA that ComfyUI merges into the weights, or computes at each call."""
-    pairs = a_lora(backbone, "spatial", seed=6).pairs
-    lora = {f"diffusion_model.{key}": tensor for key, tensor in to_peft_keys(pairs).items()}
-    if isinstance(backbone, AnimateDiff):
-        lora = {}
-        for name, pair in pairs.items():
-            layer = f"lora_unet_{name.replace('.', '_')}"
-            lora |= {f"{layer}.lora_down.weight": pair.down, f"{layer}.lora_up.weight": pair.up}
-    looking, _ = comfy.sd.load_lora_for_models(model, None, lora, 0.7, 0.0)
-    assert len(looking.patches) == len(pairs)
+    lora = a_lora(backbone, "spatial", seed=6)
+    looking, _ = comfy.sd.load_lora_for_models(model, None, comfy_lora(lora), 0.7, 0.0)
+    assert len(looking.patches) == len(lora.pairs)
     return looking
 
 
@@ -220,7 +215,7 @@ def test_stopped_halfway(backbone: Backbone, short_of_memory: bool) -> None:
         sampled(stopping, backbone, steps=4)
     assert len(steps) == 1 and not management.processing_interrupted()
     for part in parts(model):
-        assert not [m for m in part.model.modules() if m._forward_hooks or m._forward_pre_hooks]
+        assert hooks_on(part.model) == 0
     assert torch.equal(sampled(model, backbone, steps=STEPS), first)
     assert_same_weights(model, before)
 

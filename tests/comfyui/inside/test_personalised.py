@@ -22,15 +22,8 @@ from motion_core.shape_world.renderer import reference_scene, render
 from motion_core.train_settings import TrainSettings
 from motion_core.trainer import train
 from tests.comfyui.inside.base_objects import outputs
-from tests.comfyui.inside.test_animatediff_model import (
-    FRAMES,
-    a_lora,
-    applied,
-    comfy_lora,
-    core_sampled,
-    distance,
-    sampled,
-)
+from tests.comfyui.inside.motions import a_lora, comfy_lora, on_animatediff
+from tests.comfyui.inside.sampling import FRAMES, core_sampled, distance, sampled
 
 PROMPT = "a red circle zigzagging on a checkered background"
 
@@ -78,7 +71,7 @@ def test_a_trained_motion_plays(
     looks: Adapter,
     strength: float,
 ) -> None:
-    moving, _ = applied(model, {"m": moves}, temporal_strength=strength)
+    moving, _ = on_animatediff(model, {"m": moves}, temporal_strength=strength)
     core = core_sampled(personalised, [(looks, 0.7), (moves, strength)])
     assert distance(sampled(moving, personalised), core) < 1e-3
     assert distance(core_sampled(personalised, [(looks, 0.7)]), core) > 0.02
@@ -88,5 +81,7 @@ def test_a_trained_motion_plays(
 def test_strength_zero_is_no_motion_bit_for_bit(
     model: ModelPatcher, personalised: AnimateDiff, moves: Adapter
 ) -> None:
-    still, _ = applied(model, {"m": moves}, temporal_strength=0.0)
-    assert torch.equal(sampled(still, personalised), sampled(applied(model)[0], personalised))
+    still, _ = on_animatediff(model, {"m": moves}, temporal_strength=0.0)
+    assert torch.equal(
+        sampled(still, personalised), sampled(on_animatediff(model)[0], personalised)
+    )

@@ -36,20 +36,10 @@ from motion_core.bases import BASES
 from motion_core.errors import ClipError, MotionError, SettingsError
 from motion_core.shape_world.base import load_shape_world
 from motion_core.types import Clip
+from tests.comfyui.inside.called import called
 
 PROMPT = "a red circle zigzagging on a checkered background"
 FRAMES = 8
-
-
-def called(node: type[io.ComfyNode], resume_run: str = "", **inputs: Any) -> io.NodeOutput:
-    """The node's output, called as ComfyUI's executor does. resume_run: as the page's Resume puts
-    it into the prompt.
-    """
-    prompt = {"7": {"class_type": node.__name__, "inputs": {"resume_run": resume_run}}}
-    hidden = {io.Hidden.unique_id: "7", io.Hidden.prompt: prompt, io.Hidden.extra_pnginfo: None}
-    prepared = node.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
-    with torch.inference_mode():
-        return prepared.EXECUTE_NORMALIZED(**inputs)
 
 
 @pytest.fixture(scope="module", autouse=True)

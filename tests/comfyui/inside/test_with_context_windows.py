@@ -20,7 +20,7 @@ from motion_adapters.nodes.comfy_models.zeroscope import zeroscope_model
 from motion_adapters.nodes.folders import register_folders
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.animatediff import AnimateDiff
@@ -30,6 +30,7 @@ from tests.comfyui.inside.called import called
 from tests.comfyui.inside.motions import (
     a_lora,
     an_embedding,
+    hooks_on,
     on_animatediff,
     on_zeroscope,
     whole_weights,
@@ -117,11 +118,7 @@ def test_longer_than_the_positions(short_module: str) -> None:
     assert video.isfinite().all() and 1 < max(lengths) <= POSITIONS < LONG
     alone, _ = watched(in_windows(image, context_length=15))
     assert distance(video, sampled(alone, base, frames=LONG, steps=2)) > 0.1
-    assert hooks_on(motion_network(model)) == hooks_on(image.model.diffusion_model) == 0
-
-
-def hooks_on(module: nn.Module) -> int:
-    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
+    assert hooks_on(motion_network(model), image.model) == 0
 
 
 def test_windows_as_long_as_the_positions(short_module: str) -> None:
