@@ -73,6 +73,8 @@ class LiveRun:
         self.first_began = earlier.began
         self._earlier_seconds = earlier.elapsed or 0.0
         self._ended: float | None = None
+        # Where the training of this part began, as its pace goes from there.
+        self.trained_from: dict[str, float] | None = None
         self._read_what_was_done()
         self.write()
 
@@ -147,6 +149,7 @@ class LiveRun:
                 **asdict(self.record()),
                 "id": self.folder.name,
                 "doing": self.doing,
+                "trained_from": self.trained_from,
                 "step": self.step,
                 "total": self.total,
                 "asked": sorted(self._asked),
@@ -174,10 +177,13 @@ class LiveRun:
             nodes=self.nodes,
             began=self.first_began,
             latest=self._began,
-            elapsed=short(self._earlier_seconds + (self._ended or time.time()) - self._began),
+            elapsed=self._elapsed(),
             saved_as=self.saved_as,
             message=self.message,
         )
+
+    def _elapsed(self) -> float:
+        return short(self._earlier_seconds + (self._ended or time.time()) - self._began)
 
     def write(self) -> None:
         """run.json, for this server once the run is over and for a restarted one."""
@@ -219,6 +225,7 @@ class LiveRun:
             self._earlier_seconds = 0.0
             (self.folder / MARKS).unlink(missing_ok=True)
             self.marks = read_marks(self.folder)
+        self.trained_from = {"step": event.step, "elapsed": self._elapsed()}
         self.write()
 
     def _add_sample(self, event: SampleMade) -> None:

@@ -13,7 +13,7 @@ MESSAGE_BYTES = 1024
 _ROOM = MESSAGE_BYTES - 64
 _TEXT, _ID = 120, 80
 _IDS = ("node_id", "workflow_id", "prompt_id")
-_LEFT_OUT = ("title", "nodes", "began", "memory_total")
+_LEFT_OUT = ("title", "nodes", "began", "memory_total", "trained_from")
 _SPARE = ("losses", "saved_as", "message", "asked")
 
 

@@ -26,13 +26,19 @@ class Stats:
     def add(self, done: StepDone) -> None:
         """A step whose gradient is infinite was skipped by the gradient scaler of fp16."""
         norm = done.grad_norm if math.isfinite(done.grad_norm) else None
-        self._add(done.losses, done.learning_rate, norm, done.seconds)
-        self._add_memory(done.memory_now_bytes, done.memory_bytes)
+        now, peak = done.memory_now_bytes, done.memory_bytes
+        self._add(done.losses, done.learning_rate, norm, done.seconds, now, peak)
 
     def add_row(self, row: Mapping[str, Any]) -> None:
         """One row of metrics.jsonl."""
-        self._add(row["losses"], row["learning_rate"], row["grad_norm"], row["seconds"])
-        self._add_memory(row.get("memory_now_bytes", 0), row["memory_bytes"])
+        self._add(
+            row["losses"],
+            row["learning_rate"],
+            row["grad_norm"],
+            row["seconds"],
+            row.get("memory_now_bytes", 0),
+            row["memory_bytes"],
+        )
 
     def _add(
         self,
@@ -40,17 +46,18 @@ class Stats:
         rate: float,
         norm: float | None,
         seconds: float,
+        memory: int,
+        memory_peak: int,
     ) -> None:
+        """memory: 0 where it is not known, as older versions noted the peak alone."""
         self.losses.update({name: v for name, v in losses.items() if v is not None})
         self.learning_rate, self.grad_norm = rate, norm
         self.skipped += norm is None
+        self.memory = memory or memory_peak
+        self.memory_peak = max(memory_peak, self.memory_peak)
         self.seconds += seconds
         self._seconds = DECAY * self._seconds + seconds
         self._weight = DECAY * self._weight + 1
-
-    def _add_memory(self, now: int, peak: int) -> None:
-        """Older versions noted one number a step."""
-        self.memory, self.memory_peak = now or peak, max(peak, self.memory_peak)
 
     def shown(self) -> dict[str, Any]:
         return {

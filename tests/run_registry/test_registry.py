@@ -273,6 +273,18 @@ def test_pause_saves_and_can_go_on(harness: Harness) -> None:
     assert run["checkpoints"] == [2, 3, 4, 6]
 
 
+def test_a_part_tells_where_its_training_began(harness: Harness) -> None:
+    """From there its pace goes: the third step on, after all that the first part took."""
+    with pytest.raises(CancelRun):
+        harness.train(at=3, do=harness.asking("pause"))
+    earlier = harness.registry.run("run")["elapsed"]
+    shown: list[dict[str, Any]] = []
+    harness.train(at=5, do=lambda run: shown.append(harness.registry.run("run")))
+    began = shown[0]["trained_from"]
+    assert began["step"] == 3
+    assert earlier <= began["elapsed"] <= shown[0]["elapsed"]
+
+
 def test_cancel_of_the_server(harness: Harness) -> None:
     def interrupt(run: LiveRun) -> None:
         raise Interrupted

@@ -27,13 +27,19 @@ test('the preparation and the first step do not count', () => {
 
 test('a page that is opened in the middle takes the pace from the first step on', () => {
   // The training began 30 s after its node did: 60 steps in 590 s, and ten of 1 s: 600 / 70.
-  const run = timed(null, at(60, 620, { latest: 1000, part_began: 1030 }), 0)
+  const run = timed(null, at(60, 620, { trained_from: { step: 0, elapsed: 30 } }), 0)
   assert.ok(Math.abs(left(run) - (41 * 600) / 70) < 1e-9)
+})
+
+test('a resumed part goes from the step that it went on from', () => {
+  // Steps 30 to 50 in 80 s, and ten of 1 s: 90 / 30 a step, of which 51 are left.
+  const run = timed(null, at(50, 200, { part: 2, trained_from: { step: 30, elapsed: 120 } }), 0)
+  assert.equal(left(run), (51 * 90) / 30)
 })
 
 test('another part has a pace of its own', () => {
   const first = timed(timed(null, RUN, 0), at(91, 500), 1)
-  assert.equal(left(timed(first, at(51, 900, { part: 2, latest: 0, part_began: 9 }), 2)), 50)
+  assert.equal(left(timed(first, at(51, 900, { part: 2, trained_from: { step: 50, elapsed: 890 } }), 2)), 50)
 })
 
 test('a long sample takes from what is left, as told by a poll in the middle of it', () => {

@@ -38,12 +38,11 @@ export function timed(before, run, now) {
  * @returns {Reached | null}
  */
 function startOf(run) {
-  const { part, step, elapsed, latest, part_began: began } = run
+  const { part, step, elapsed, trained_from: from } = run
   const isSteady = run.state === 'running' && run.doing !== 'first' && step > 0
   if (!isSteady || elapsed === null) return null
-  // Only of a run's first part it is known how much of `elapsed` is of this part: all.
-  const isKnown = began && part === 1 && step > SERVERS
-  return isKnown ? { part, step: 0, elapsed: began - latest } : { part, step, elapsed }
+  const isKnown = from && step - from.step > SERVERS
+  return isKnown ? { part, ...from } : { part, step, elapsed }
 }
 
 /**

@@ -7,7 +7,8 @@
  * @typedef {{
  *   id: string, state: string, doing?: string, step: number, total: number, part: number,
  *   node_id: string, workflow_id: string, nodes?: [string, string][], title: string, began: number,
- *   latest: number, part_began?: number | null, elapsed: number | null, asked: string[],
+ *   latest: number, trained_from?: {step: number, elapsed: number} | null,
+ *   elapsed: number | null, asked: string[],
  *   saved_as: string[], message: string, size?: number, memory_total: number, memory?: number,
  *   memory_peak?: number, losses?: Record<string, number>, learning_rate?: number | null,
  *   grad_norm?: number | null, skipped?: number, seconds_per_step?: number | null
