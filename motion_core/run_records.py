@@ -113,7 +113,8 @@ def _is_row(row: Any) -> bool:
     """
     try:
         total = row["step"] + row["learning_rate"] + row["seconds"] + row["memory_bytes"]
-        return isinstance(total + (row["grad_norm"] or 0.0), float) and type(row["losses"]) is dict
+        total += row["grad_norm"] or 0.0
+        return isinstance(total, (int, float)) and isinstance(row["losses"], dict)
     except (TypeError, KeyError):
         return False
 
