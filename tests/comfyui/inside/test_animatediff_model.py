@@ -347,20 +347,6 @@ def test_control_is_added_behind_the_motion_modules(
     assert torch.allclose(ours, theirs[0].transpose(0, 1), atol=1e-4)
 
 
-def test_partial_load_is_full_load(image: ModelPatcher, backbone: AnimateDiff) -> None:
-    """Both models with a third of their weights loaded, as lowvram does."""
-    model, _ = on_animatediff(image, {"m": a_lora(backbone, "temporal")})
-    plain = sampled(model, backbone, steps=1)
-    parts = [model, *model.get_nested_additional_models()]
-    for part in parts:
-        part.unpatch_model(torch.device("cpu"))
-        part.patch_model(torch.device("cpu"), lowvram_model_memory=part.model_size() // 3)
-        assert part.model.model_lowvram
-    assert distance(sampled(model, backbone, steps=1), plain) < 1e-5
-    comfy.model_management.unload_all_models()
-    assert torch.equal(sampled(model, backbone, steps=1), plain)
-
-
 @pytest.mark.parametrize(
     ("dtype", "tolerance"),
     [(torch.float16, 2e-3), (torch.bfloat16, 2e-2), (torch.float8_e4m3fn, 0.3)],

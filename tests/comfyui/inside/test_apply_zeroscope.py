@@ -150,20 +150,14 @@ def test_an_exception_leaves_nothing_behind(
         assert_untouched(model)
 
 
-def test_partial_load_and_comfyuis_lora_go_with_it(
-    model: ModelPatcher, backbone: ZeroScope
-) -> None:
-    """A third of the weights loaded; looks from ComfyUI's LoRA loader, in diffusers' names."""
+def test_comfyuis_own_loras_go_with_it(model: ModelPatcher, backbone: ZeroScope) -> None:
+    """Looks from ComfyUI's LoRA loader, in diffusers' names."""
     looks, moves = a_lora(backbone, "spatial"), a_lora(backbone)
     core = core_sampled(backbone, [(looks, 0.7), (moves, 1.0)])
     lora = {f"diffusion_model.{k}": tensor for k, tensor in to_peft_keys(looks.pairs).items()}
     with_looks, _ = comfy.sd.load_lora_for_models(model, None, lora, 0.7, 0.0)
     assert len(with_looks.patches) == len(looks.pairs)
     patched, _ = on_zeroscope(with_looks, {"m": moves})
-    assert distance(sampled(patched, backbone), core) < 1e-3
-    patched.unpatch_model(torch.device("cpu"))
-    patched.patch_model(torch.device("cpu"), lowvram_model_memory=patched.model_size() // 3)
-    assert patched.model.model_lowvram
     assert distance(sampled(patched, backbone), core) < 1e-3
     comfy.model_management.unload_all_models()
     assert_untouched(patched)
