@@ -7,7 +7,7 @@ and an estimate refuses nothing: it warns.
 The figures per latent cell are the peaks of MotionDirector's temporal pass at full size (rank 32,
 16 frames of 256x256 and 512x512; ZeroScope's, which AnimateDiff's are 10 to 20 % below), counted
 tensor by tensor as torch makes and frees them; they grow with the cells alone. A test marked
-`fullsize` counts again.
+`fullsize` counts the first again.
 """
 
 from __future__ import annotations

@@ -170,16 +170,15 @@ class Peak(TorchDispatchMode):
         self.now -= self.alive.pop(key)
 
 
-def peak_of_a_step(backbone: Backbone, size: int, checkpointing: bool) -> int:
+def peak_of_a_step(backbone: Backbone, frames: int) -> int:
     width = int(backbone.unet.config["cross_attention_dim"])  # type: ignore[index]
-    clip = latent_clip(16, size, width)
+    clip = latent_clip(frames, 8, width)
     objective = MotionDirector(MotionDirectorSettings(spatial_dropout_p=1.0))
     rng = torch.Generator().manual_seed(0)
     with ExitStack() as stack:
         stack.enter_context(frozen_base(backbone.unet, torch.bfloat16))
         attached = stack.enter_context(objective.attach(backbone, [clip], rng))
-        if checkpointing:
-            stack.enter_context(gradient_checkpointing(backbone.unet))
+        stack.enter_context(gradient_checkpointing(backbone.unet))
         peak = stack.enter_context(Peak([*backbone.unet.parameters()]))
         batch = Batch(latents=clip.latents, prompt_embeds=clip.prompt_embeds, clip_index=0, step=0)
         for term in attached.passes(batch, rng):
@@ -189,13 +188,13 @@ def peak_of_a_step(backbone: Backbone, size: int, checkpointing: bool) -> int:
 
 @pytest.mark.fullsize
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("checkpointing", [True, False])
-@pytest.mark.parametrize("build", [test_fullsize.animatediff, test_fullsize.zeroscope])
-def test_a_cell_takes_what_is_said_at_full_size(
-    build: Callable[[], Backbone], checkpointing: bool
-) -> None:
-    """By the difference of two sizes, which leaves out what does not grow with the picture."""
-    backbone = build()
-    small, large = (peak_of_a_step(backbone, size, checkpointing) for size in (8, 16))
-    per_cell = (large - small) / (16 * (16**2 - 8**2))
-    assert per_cell == pytest.approx(CELL_BYTES[2, checkpointing], rel=0.25)
+def test_a_cell_takes_what_is_said_at_full_size() -> None:
+    """By the difference of two lengths, which leaves out what does not grow with the video. In so
+    small a video the peak comes late in the backward pass, when gradients are there and a part of
+    the kept layers is gone: somewhat less a cell than at 256x256 and more, where the figures are
+    from.
+    """
+    backbone = test_fullsize.animatediff()
+    short, long = (peak_of_a_step(backbone, frames) for frames in (4, 12))
+    per_cell = (long - short) / (8 * 8**2)
+    assert 0.6 < per_cell / CELL_BYTES[2, True] < 1.1
