@@ -211,7 +211,7 @@ def _main_inputs() -> list[io.Input]:
             "memory",
             options=list(MEMORY),
             default="auto",
-            tooltip="fast keeps all that the backward pass needs: about double the memory. low "
+            tooltip="fast keeps all that the backward pass needs: several times the memory. low "
             "computes it again: about a third more time. auto: low, but fast for small bases.",
         ),
     ]
