@@ -1,6 +1,6 @@
 """What the training panel costs the training, in a real ComfyUI with its real page.
 
-`python -m benchmarks.panel` writes benchmarks/panel.json in about a quarter of an hour on two
+`python -m benchmarks.panel` writes benchmarks/panel.json in about ten minutes on two
 cores; it needs what tests/browser needs (COMFYUI_PATH, COMFYUI_PYTHON, playwright, a Chromium).
 
 One training goes on all the time: MotionDirector on shape world's AnimateDiff form, the shipped
@@ -33,7 +33,7 @@ from tests.comfyui.place import place
 from tests.comfyui.server import Server, serve
 
 SERVER_CORE, BROWSER_CORE = 0, 1
-PAIRS = 16
+PAIRS = 10
 BLOCK_SECONDS = 20.0
 SETTLE_SECONDS = 5.0  # after the page was opened or closed, not counted
 RESAMPLES = 10_000
