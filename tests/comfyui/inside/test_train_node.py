@@ -347,8 +347,8 @@ def test_cancel_while_sampling_keeps_the_run(
 
     hook(cancel_in_a_sample)
     with pytest.raises(management.InterruptProcessingException):
-        trained(base, clips, name="sampled", sample_every=3)
-    (run,) = runs_of(comfy_base, "sampled")
+        trained(base, clips, name="cut-sample", sample_every=3)
+    (run,) = runs_of(comfy_base, "cut-sample")
     state = json.loads((run / "state.json").read_text())
     assert (state["state"], state["step"]) == ("cancelled", 3)
 
