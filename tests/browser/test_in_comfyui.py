@@ -47,6 +47,7 @@ def test_a_person_trains_reloads_stops_and_plays(
     for each in (tab, second):
         each.until(lambda each=each: "Saved as watched.safetensors" in each.text_of(".saved"))
         each.until(lambda each=each: each.text_of(".state") == "Stopped and kept")
+    tab.until(lambda: "watched.safetensors" in tab.offered(LOADER, "adapter"), seconds=20)
     assert "watched.safetensors" in tab.choices(LOADER, "adapter")
     tab.picture("training-panel-finished.png")
     tab.choose("watched.safetensors")

@@ -296,7 +296,7 @@ def learn(graph: Graph, video: Output, base: Output, width: int, height: int) ->
     train = graph.node(
         "TrainMotionAdapter",
         3,
-        shows=420,
+        shows=480,
         base=base,
         clips=clip.out("clips"),
         sample_prompt=NEW_PROMPT,

@@ -154,7 +154,7 @@ def learn(
     train = graph.node(
         "TrainMotionAdapter",
         column + 2,
-        shows=420,
+        shows=480,
         base=base.out("base"),
         clips=clip.out("clips"),
         objective=method,
