@@ -159,6 +159,7 @@ def test_a_node_in_a_subgraph_and_a_copy(browser: Browser, server: Server, tmp_p
     tab = Tab(browser, server)
     tab.drop(workflow(tmp_path, "inner", steps=3))
     tab.page.mouse.click(*tab.title_of(TRAIN))
+    tab.page.wait_for_timeout(500)  # keys right behind the click find nothing selected
     tab.page.keyboard.press("Control+Shift+KeyE")
     tab.page.wait_for_function(f"!{NODES}.some((n) => n.type === 'TrainMotionAdapter')")
     tab.page.mouse.dblclick(*tab.body_of(SUBGRAPH))
