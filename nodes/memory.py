@@ -4,10 +4,8 @@ In: a base, a method and its settings, the clip's size. Out: bytes, and what to 
 and what is trained are counted and certain. What a step keeps for its backward pass is estimated,
 and an estimate refuses nothing: it warns.
 
-The figures per latent cell are the peaks of MotionDirector's temporal pass at full size (rank 32,
-16 frames of 256x256 and 512x512; ZeroScope's, which AnimateDiff's are 10 to 20 % below), counted
-tensor by tensor as torch makes and frees them; they grow with the cells alone. A test marked
-`fullsize` counts the first again.
+The figures per latent cell are counted by benchmarks/cell_memory.py: the peaks of MotionDirector's
+temporal pass at full size, which grow with the cells alone.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ..motion_core.backbones.base import Backbone
+from ..motion_core.backbones.base import Backbone, Family
 from ..motion_core.backbones.depth import (
     in_blocks,
     spatial_attention_parameter_names,
@@ -32,11 +30,19 @@ from ..motion_core.train_settings import TrainSettings
 GIB = 2**30
 # Bytes for each cell of a latent (one eighth of the pixels' width and height, every frame), by the
 # bytes of a number and whether layers are checkpointed.
-CELL_BYTES: Mapping[tuple[int, bool], int] = {
-    (2, True): 96_000,
-    (2, False): 770_000,
-    (4, True): 130_000,
-    (4, False): 1_150_000,
+CELL_BYTES: Mapping[Family, Mapping[tuple[int, bool], int]] = {
+    "animatediff": {
+        (2, True): 76_000,
+        (2, False): 544_000,
+        (4, True): 113_000,
+        (4, False): 852_000,
+    },
+    "zeroscope": {
+        (2, True): 84_000,
+        (2, False): 674_000,
+        (4, True): 128_000,
+        (4, False): 1_080_000,
+    },
 }
 CHANNELS = 320  # of the first level of the UNets that those figures are for
 # float32: the parameter, its gradient and AdamW's two moments; all but the gradient are saved.
@@ -77,7 +83,7 @@ def memory_need(
     frames, _, height, width = shape
     cells = frames * (height // 8) * (width // 8) * settings.noise_draws
     channels = int(unet.config["block_out_channels"][0])  # type: ignore[index]
-    per_cell = CELL_BYTES[dtype.itemsize, settings.checkpointing]
+    per_cell = CELL_BYTES[backbone.family][dtype.itemsize, settings.checkpointing]
     trained = trained_parameters(backbone, objective)
     return MemoryNeed(
         weights=sum(weight.numel() for weight in unet.parameters()) * dtype.itemsize,

@@ -1,0 +1,218 @@
+"""What a training step keeps for each cell of the latents, at full size, without a GPU.
+
+`python -m benchmarks.cell_memory` writes benchmarks/cell_memory.json in about three minutes on one
+core. The tensors are torch's meta tensors, which have a shape and no numbers: a step of
+MotionDirector's temporal pass (rank 32, 16 frames) runs through the real UNet, and every tensor is
+counted from where torch makes it to where it frees it. The figure is the most bytes that are alive
+at once beside weights, gradients and optimiser, over the number of cells (an eighth of the pixels'
+width and height, every frame). Attention and dropout are those that run on CUDA, which never keep
+an attention matrix and keep a byte for each number that dropout passes. What a library takes for
+itself (cuDNN's workspace, the allocator's gaps) is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import torch
+from diffusers import UNet3DConditionModel, UNetMotionModel
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from motion_core.adapters.lora import active_loras, trainable_lora
+from motion_core.backbones.checkpointing import gradient_checkpointing
+from motion_core.backbones.frame_norms import normalise_as_version
+from motion_core.backbones.temporal import (
+    skip_single_frames,
+    spatial_linear_names,
+    temporal_linear_names,
+)
+from motion_core.objectives.losses import debiased_mse, mse
+
+FRAMES, RANK, DROPOUT = 16, 32, 0.1
+
+
+class Case(NamedTuple):
+    """A row of the table. size: of the square video, in pixels."""
+
+    family: str
+    dtype: torch.dtype
+    checkpointing: bool
+    size: int
+
+    @property
+    def cells(self) -> int:
+        return FRAMES * (self.size // 8) ** 2
+
+
+CASES = [
+    Case(family, dtype, checkpointing, size)
+    for family in ("animatediff", "zeroscope")
+    for dtype in (torch.bfloat16, torch.float32)
+    for checkpointing in (True, False)
+    for size in (256, 512)
+    if size == 256 or (dtype is torch.bfloat16 and checkpointing)
+]
+
+
+class Peak(TorchDispatchMode):
+    """most: the most bytes of tensors alive at once, of those made within the context."""
+
+    def __init__(self, known: Iterable[Tensor]) -> None:
+        super().__init__()
+        self._alive = {tensor.untyped_storage()._cdata: 0 for tensor in known}
+        self._now = self.most = 0
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, Tensor):
+                self._count(tensor.untyped_storage())
+        return made
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self._alive:
+            self._alive[key] = storage.nbytes()
+            self._now += storage.nbytes()
+            self.most = max(self.most, self._now)
+            weakref.finalize(storage, self._freed, key)
+
+    def _freed(self, key: int) -> None:
+        self._now -= self._alive.pop(key)
+
+
+def bytes_per_cell(case: Case) -> float:
+    """What a step's tensors take at most for each cell, beside weights and what is trained."""
+    unet, latent, per_frame = _unet(case), (1, 4, FRAMES, case.size // 8, case.size // 8), 1
+    if case.family == "animatediff":
+        per_frame = FRAMES  # prompts, as UNetMotionModel wants them
+    width = int(unet.config["cross_attention_dim"])
+    with ExitStack() as stack:
+        trained = stack.enter_context(_loras_in_place(unet))
+        if case.checkpointing:
+            stack.enter_context(gradient_checkpointing(unet))
+        stack.enter_context(_as_on_cuda())
+        gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
+        peak = stack.enter_context(Peak([*unet.parameters(), *gradients]))
+        with torch.device("meta"):
+            latents = torch.empty(latent, dtype=case.dtype)
+            prompt_embeds = torch.empty(per_frame, 77, width, dtype=case.dtype)
+            timesteps, anchors = torch.zeros(2, 1, dtype=torch.int64)
+            pred = unet(latents, timesteps, prompt_embeds, return_dict=False)[0]
+            target = torch.empty(latent)
+        loss = mse(pred, target) + debiased_mse(pred, target, anchors, 1.0)
+        loss.backward(inputs=trained)
+    return peak.most / case.cells
+
+
+def _unet(case: Case) -> Any:
+    """The family's UNet at full size, frozen, without numbers."""
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(case.dtype)
+    try:
+        with torch.device("meta"):
+            if case.family == "animatediff":
+                unet = UNetMotionModel(cross_attention_dim=768, use_motion_mid_block=False)
+                normalise_as_version(unet, "animatediff-sd15-v3")
+            else:
+                unet = UNet3DConditionModel(cross_attention_dim=1024, attention_head_dim=64)
+    finally:
+        torch.set_default_dtype(default)
+    skip_single_frames(unet)
+    return unet.eval().requires_grad_(False)
+
+
+@contextmanager
+def _loras_in_place(unet: nn.Module) -> Iterator[list[nn.Parameter]]:
+    """The temporal LoRA, which is trained and has its gradients, and the frozen spatial one."""
+    sites = {"temporal": temporal_linear_names(unet), "spatial": spatial_linear_names(unet)}
+    rng = torch.Generator().manual_seed(0)
+    with ExitStack() as stack:
+        loras = {
+            name: stack.enter_context(
+                trainable_lora(unet, name, linears, rank=RANK, alpha=RANK, dropout=DROPOUT, rng=rng)
+            )
+            for name, linears in sites.items()
+        }
+        stack.enter_context(active_loras(unet, tuple(sites)))
+        for parameter in loras["spatial"].parameters:
+            parameter.requires_grad_(False)
+        for parameter in loras["temporal"].parameters:
+            parameter.grad = torch.empty_like(parameter)
+        yield loras["temporal"].parameters
+
+
+@contextmanager
+def _as_on_cuda() -> Iterator[None]:
+    """Attention and dropout by the kernels that CUDA takes; meta tensors would take others."""
+    with (
+        patch.object(functional, "scaled_dot_product_attention", _attention),
+        patch.object(functional, "dropout", _dropout),
+    ):
+        yield
+
+
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+) -> Tensor:
+    """Flash attention; in float32, which it does not know, the memory-efficient one."""
+    if query.dtype is not torch.float32:
+        flash = torch.ops.aten._scaled_dot_product_flash_attention
+        return flash(query, key, value, dropout_p, is_causal)[0]
+    kept = query.requires_grad or key.requires_grad or value.requires_grad
+    efficient = torch.ops.aten._scaled_dot_product_efficient_attention
+    return efficient(query, key, value, attn_mask, kept, dropout_p, is_causal)[0]
+
+
+def _dropout(values: Tensor, p: float, training: bool, inplace: bool = False) -> Tensor:
+    return torch.native_dropout(values, p, training)[0] if training and p else values
+
+
+def row(case: Case) -> dict[str, Any]:
+    """A line of the table; also said on stderr."""
+    counted = bytes_per_cell(case)
+    line = {
+        "family": case.family,
+        "precision": {torch.bfloat16: "bf16", torch.float32: "fp32"}[case.dtype],
+        "checkpointing": case.checkpointing,
+        "size": f"{FRAMES} frames of {case.size}x{case.size}",
+        "bytes_per_cell": round(counted),
+        "gib": round(counted * case.cells / 2**30, 2),
+    }
+    sys.stderr.write(f"{json.dumps(line)}\n")
+    return line
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line; see `--help`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
+    chosen = parser.parse_args(arguments)
+    results = {
+        "command": "python -m benchmarks.cell_memory",
+        "torch": str(torch.__version__),
+        "rows": [row(case) for case in CASES],
+    }
+    chosen.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
