@@ -90,9 +90,18 @@ class Tab:
     def run(self) -> None:
         self.page.get_by_role("button", name="Run", exact=True).first.click()
 
-    def title_of(self, node: str) -> list[float]:
-        """Where the title of a node is in the window. node: it, in the page's script."""
-        return self.page.evaluate(ON_NODE.replace("NODE", node), [90, -14])
+    def select(self, node: str) -> None:
+        """Clicks the title of a node, until it is selected: a page that has just opened a graph
+        lets go of it again. node: it, in the page's script.
+        """
+        title = ON_NODE.replace("NODE", node)
+
+        def is_selected() -> bool:
+            self.page.mouse.click(*self.page.evaluate(title, [90, -14]))
+            self.page.wait_for_timeout(800)  # shorter, and two clicks were a double click
+            return self.page.evaluate(f"window.app.canvas.selectedItems.has({node})")
+
+        self.until(is_selected)
 
     def body_of(self, node: str) -> list[float]:
         """Where a node is between its sockets."""

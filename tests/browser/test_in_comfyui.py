@@ -6,6 +6,7 @@ With SCREENSHOTS=1 the pictures of docs/ are taken anew.
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,14 @@ pytestmark = pytest.mark.timeout(900)
 LOADER = "Load Motion LoRA/Embedding"
 # So long that a person comes first, with much to see on the way.
 WATCHED = {"steps": 400, "sample_every": 4, "save_every": 5}
+
+
+@pytest.fixture(autouse=True)
+def _pages_are_closed(browser: Browser) -> Iterator[None]:
+    """After each test: an open page draws on, and takes time from the next."""
+    yield
+    for context in browser.contexts:
+        context.close()
 
 
 def test_a_person_trains_reloads_stops_and_plays(
@@ -158,8 +167,7 @@ def test_pause_lets_the_queue_go_first_and_goes_on(
 def test_a_node_in_a_subgraph_and_a_copy(browser: Browser, server: Server, tmp_path: Path) -> None:
     tab = Tab(browser, server)
     tab.drop(workflow(tmp_path, "inner", steps=3))
-    tab.page.mouse.click(*tab.title_of(TRAIN))
-    tab.page.wait_for_timeout(500)  # keys right behind the click find nothing selected
+    tab.select(TRAIN)
     tab.page.keyboard.press("Control+Shift+KeyE")
     tab.page.wait_for_function(f"!{NODES}.some((n) => n.type === 'TrainMotionAdapter')")
     tab.page.mouse.dblclick(*tab.body_of(SUBGRAPH))
@@ -170,7 +178,7 @@ def test_a_node_in_a_subgraph_and_a_copy(browser: Browser, server: Server, tmp_p
     (run,) = [run for run in server.get("/motion_adapters/runs")["runs"] if run["title"] == "inner"]
     assert ":" in run["node_id"]
 
-    tab.page.mouse.click(*tab.title_of(TRAIN))
+    tab.select(TRAIN)
     tab.page.keyboard.press("Control+KeyC")
     tab.page.mouse.move(*tab.free_place())
     tab.page.keyboard.press("Control+KeyV")
