@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -140,6 +140,16 @@ def an_injector(backbone: Backbone) -> InjectorAdapter:
     }
     adapter = InjectorAdapter(scope="temporal", injection="add", weights=weights)
     return adapter.with_image(torch.randn(1, 5, generator=rng))
+
+
+# Those that a plain temporal LoRA is not.
+KINDS: Mapping[str, Callable[[Backbone], Adapter]] = {
+    "spatial-lora": lambda backbone: a_lora(backbone, "spatial"),
+    "temporal-weights": lambda backbone: whole_weights(backbone, "temporal"),
+    "spatial-weights": lambda backbone: whole_weights(backbone, "spatial"),
+    "embedding": an_embedding,
+    "injector": an_injector,
+}
 
 
 def comfy_lora(lora: LoraAdapter) -> dict[str, Tensor]:

@@ -9,7 +9,6 @@ written.
 from __future__ import annotations
 
 import importlib.util
-import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -50,6 +49,7 @@ from motion_core.shape_world.renderer import reference_scene, render
 from motion_core.train_settings import TrainSettings
 from motion_core.trainer import train
 from tests.comfyui.inside.called import called
+from tests.comfyui.inside.full_size import SD15_UNET, drawn
 from tests.test_fullsize import animatediff
 
 FRAMES, STEPS, SEED = 4, 2, 5
@@ -116,27 +116,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Motion:
 
 @pytest.fixture(scope="module")
 def image() -> ModelPatcher:
-    config = comfy.supported_models.SD15(
-        {
-            "image_size": 32,
-            "in_channels": 4,
-            "out_channels": 4,
-            "model_channels": 320,
-            "num_res_blocks": [2, 2, 2, 2],
-            "channel_mult": [1, 2, 4, 4],
-            "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
-            "transformer_depth_output": [1] * 9 + [0] * 3,
-            "transformer_depth_middle": 1,
-            "context_dim": 768,
-            "use_spatial_transformer": True,
-            "use_linear_in_transformer": False,
-            "use_temporal_attention": False,
-            "use_temporal_resblock": False,
-            "adm_in_channels": None,
-            "legacy": False,
-            "dtype": torch.float32,
-        }
-    )
+    config = comfy.supported_models.SD15({**SD15_UNET, "dtype": torch.float32})
     model = BaseModel(config, device=torch.device("cpu"))
     randomise(model.diffusion_model, seed=0)
     return ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
@@ -144,14 +124,8 @@ def image() -> ModelPatcher:
 
 @torch.no_grad()
 def randomise(network: nn.Module, seed: int) -> None:
-    """Matrices that keep the size of what they are given; norms near 1, biases near 0."""
-    rng = torch.Generator().manual_seed(seed)
-    for name, parameter in network.named_parameters():
-        noise = torch.randn(parameter.shape, generator=rng)
-        if parameter.ndim > 1:
-            parameter.copy_(0.7 / math.sqrt(noise[0].numel()) * noise)
-        else:
-            parameter.copy_(float(name.endswith("weight")) + 0.1 * noise)
+    for name, tensor in drawn(network, seed):
+        network.get_parameter(name).copy_(tensor)
 
 
 def a_lora(layers: MotionAdapter) -> LoraAdapter:

@@ -46,9 +46,9 @@ from motion_core.errors import AdapterError, FormatError, MotionError
 from motion_core.pipeline import apply_adapters
 from motion_core.shape_world.base import ANIMATEDIFF, IMAGE, MOTION_MODULE, load_shape_world
 from tests.comfyui.inside.motions import (
+    KINDS,
     a_lora,
     an_embedding,
-    an_injector,
     comfy_lora,
     hooks_on,
     motion,
@@ -138,17 +138,7 @@ def test_a_motion_plays_as_in_the_core(
     assert distance(core_sampled(backbone), core) > 0.02
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda b: a_lora(b, "spatial"),
-        lambda b: whole_weights(b, "temporal"),
-        lambda b: whole_weights(b, "spatial"),
-        an_embedding,
-        an_injector,
-    ],
-    ids=["spatial-lora", "temporal-weights", "spatial-weights", "embedding", "injector"],
-)
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_every_kind_of_adapter_plays_as_in_the_core(
     image: ModelPatcher, plain: AnimateDiff, make: Callable[[AnimateDiff], Adapter]
 ) -> None:

@@ -31,9 +31,9 @@ from motion_core.encoding import encode_prompts
 from motion_core.errors import AdapterError
 from motion_core.shape_world.base import ANIMATEDIFF, load_shape_world
 from tests.comfyui.inside.motions import (
+    KINDS,
     a_lora,
     an_embedding,
-    an_injector,
     on_zeroscope,
     whole_weights,
 )
@@ -76,17 +76,7 @@ def test_a_motion_plays_as_in_the_core(
     assert distance(core_sampled(backbone), core) > 0.02
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda b: a_lora(b, "spatial"),
-        lambda b: whole_weights(b, "temporal"),
-        lambda b: whole_weights(b, "spatial"),
-        an_embedding,
-        an_injector,
-    ],
-    ids=["spatial-lora", "temporal-weights", "spatial-weights", "embedding", "injector"],
-)
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_every_kind_of_adapter_plays_as_in_the_core(
     model: ModelPatcher, backbone: ZeroScope, make: Callable[[ZeroScope], Adapter]
 ) -> None:

@@ -7,7 +7,6 @@ The names of the checkpoint's tensors are those of ComfyUI's own networks, not o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,50 +32,16 @@ import nodes
 from motion_core.backbones.formats import motion_keys
 from motion_core.backbones.loading import build_empty
 from tests.comfyui.inside.called import called
+from tests.comfyui.inside.full_size import SD15_UNET, SD15_VAE, drawn
 
 CHECKPOINT, MODULE = "random_sd15.safetensors", "random_v3.safetensors"
 FRAMES, SEED = 8, 5
-UNET: dict[str, Any] = {
-    "image_size": 32,
-    "in_channels": 4,
-    "out_channels": 4,
-    "model_channels": 320,
-    "num_res_blocks": [2, 2, 2, 2],
-    "channel_mult": [1, 2, 4, 4],
-    "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
-    "transformer_depth_output": [1] * 9 + [0] * 3,
-    "transformer_depth_middle": 1,
-    "context_dim": 768,
-    "use_spatial_transformer": True,
-    "num_heads": 8,
-    "legacy": False,
-}
-VAE: dict[str, Any] = {
-    "double_z": True,
-    "z_channels": 4,
-    "resolution": 256,
-    "in_channels": 3,
-    "out_ch": 3,
-    "ch": 128,
-    "ch_mult": [1, 2, 4, 4],
-    "num_res_blocks": 2,
-    "attn_resolutions": [],
-    "dropout": 0.0,
-}
 
 pytestmark = [pytest.mark.fullsize, pytest.mark.timeout(1800)]
 
 
-def drawn(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """In half precision: matrices that keep the size of what they are given; norms near 1."""
-    rng = torch.Generator().manual_seed(SEED)
-    for name, parameter in network.named_parameters():
-        noise = torch.randn(parameter.shape, generator=rng)
-        if parameter.ndim > 1:
-            noise *= 0.7 * noise[0].numel() ** -0.5
-        else:
-            noise = float(name.endswith("weight")) + 0.1 * noise
-        yield prefix + name, noise.half()
+def halves(network: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+    return {prefix + name: tensor.half() for name, tensor in drawn(network, SEED)}
 
 
 def checkpoint() -> dict[str, Tensor]:
@@ -84,13 +49,13 @@ def checkpoint() -> dict[str, Tensor]:
     tower = json.loads((folder / "sd1_clip_config.json").read_text())
     with torch.device("meta"):
         layers: dict[str, Any] = {"operations": comfy.ops.disable_weight_init, "device": "meta"}
-        unet = UNetModel(**UNET, **layers)
+        unet = UNetModel(**SD15_UNET, num_heads=8, **layers)
         text = comfy.clip_model.CLIPTextModel(tower, dtype=torch.float32, **layers)
-        vae = AutoencoderKL(embed_dim=4, ddconfig=VAE)
+        vae = AutoencoderKL(embed_dim=4, ddconfig=SD15_VAE)
     return {
-        **dict(drawn(unet, "model.diffusion_model.")),
-        **dict(drawn(text, "cond_stage_model.transformer.")),
-        **dict(drawn(vae, "first_stage_model.")),
+        **halves(unet, "model.diffusion_model."),
+        **halves(text, "cond_stage_model.transformer."),
+        **halves(vae, "first_stage_model."),
     }
 
 
@@ -103,7 +68,8 @@ def files(comfy_base: Path) -> None:
     save_file(checkpoint(), folders[0] / CHECKPOINT)
     modules = build_empty(lambda: MotionAdapter(use_motion_mid_block=False))
     keys = motion_keys(modules.state_dict())
-    tensors = {keys[name][0].key: tensor for name, tensor in drawn(modules) if name in keys}
+    weights = halves(modules)
+    tensors = {keys[name][0].key: weight for name, weight in weights.items() if name in keys}
     save_file(tensors, folders[1] / MODULE)
 
 

@@ -24,6 +24,7 @@ from motion_core.errors import FormatError
 from motion_core.shape_world.base import ZEROSCOPE, load_shape_world
 from tests.comfyui.inside import base_objects
 from tests.comfyui.inside.base_objects import Objects
+from tests.comfyui.inside.full_size import SD15_UNET, SD15_VAE
 
 # Fixtures.
 core = base_objects.core
@@ -38,23 +39,6 @@ def meta_model(config: type, unet: dict[str, Any]) -> ModelPatcher:
     return ModelPatcher(model, load_device=cpu, offload_device=cpu)
 
 
-SD15_UNET: dict[str, Any] = {
-    "image_size": 32,
-    "in_channels": 4,
-    "out_channels": 4,
-    "model_channels": 320,
-    "num_res_blocks": [2, 2, 2, 2],
-    "channel_mult": (1, 2, 4, 4),
-    "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
-    "transformer_depth_middle": 1,
-    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
-    "context_dim": 768,
-    "use_spatial_transformer": True,
-    "use_linear_in_transformer": False,
-    "use_temporal_attention": False,
-    "adm_in_channels": None,
-    "legacy": False,
-}
 SDXL_UNET: dict[str, Any] = {
     **SD15_UNET,
     "channel_mult": (1, 2, 4),
@@ -77,14 +61,7 @@ def full_size() -> TensorFile:
         clip = comfy.sd.CLIP(no_init=True)
         clip.cond_stage_model = comfy.sd1_clip.SD1ClipModel(device="meta", dtype=torch.float16)
         vae = object.__new__(comfy.sd.VAE)
-        vae.first_stage_model = ComfyVae(
-            embed_dim=4,
-            ddconfig={
-                "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3,
-                "ch": 128, "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_resolutions": [],
-                "dropout": 0.0,
-            },
-        )  # fmt: skip
+        vae.first_stage_model = ComfyVae(embed_dim=4, ddconfig=SD15_VAE)
     cpu = torch.device("cpu")
     clip.patcher = ModelPatcher(clip.cond_stage_model, load_device=cpu, offload_device=cpu)
     clip.layer_idx = None

@@ -8,7 +8,7 @@ which it makes room for other models.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import comfy.model_management as management
@@ -27,38 +27,29 @@ from torch import Tensor, nn
 
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.animatediff import AnimateDiff
+from tests.comfyui.inside import any_base
+from tests.comfyui.inside.any_base import moving, plain_model
 from tests.comfyui.inside.motions import (
     a_lora,
     an_embedding,
     comfy_lora,
     hooks_on,
-    on_animatediff,
-    on_zeroscope,
     whole_weights,
 )
 from tests.comfyui.inside.sampling import (
     Backbone,
-    animatediff_base,
     distance,
     sampled,
-    zeroscope_base,
 )
 
 CPU = torch.device("cpu")
 STEPS = 2
 
-BASES: Mapping[str, Callable[[], Backbone]] = {
-    "animatediff": animatediff_base,
-    "zeroscope": zeroscope_base,
-}
+# Fixtures.
+backbone = any_base.backbone
 
 
-@pytest.fixture(scope="module", params=list(BASES))
-def backbone(request: pytest.FixtureRequest) -> Backbone:
-    return BASES[request.param]()
-
-
-def plain_model(backbone: Backbone, dtype: torch.dtype = torch.float32) -> ModelPatcher:
+def model_in(dtype: torch.dtype, backbone: Backbone) -> ModelPatcher:
     """Without motion modules; fp8 and half precision are computed with in float32."""
     if isinstance(backbone, AnimateDiff):
         return image_model_of(backbone, dtype)
@@ -88,16 +79,14 @@ def with_looks(model: ModelPatcher, backbone: Backbone) -> ModelPatcher:
     return looking
 
 
-def moving(model: ModelPatcher, backbone: Backbone) -> ModelPatcher:
-    """With motions of every kind that is computed beside the weights."""
+def with_motions(model: ModelPatcher, backbone: Backbone) -> ModelPatcher:
+    """Of every kind that is computed beside the weights."""
     adapters: dict[str, Adapter] = {
         "lora": a_lora(backbone),
         "embedding": an_embedding(backbone),
         "weights": whole_weights(backbone, "temporal"),
     }
-    if isinstance(backbone, AnimateDiff):
-        return on_animatediff(model, adapters)[0]
-    return on_zeroscope(model, adapters)[0]
+    return moving(model, backbone, adapters)
 
 
 def parts(model: ModelPatcher) -> list[ModelPatcher]:
@@ -143,7 +132,7 @@ def starved(model: ModelPatcher) -> tuple[ModelPatcher, list[int]]:
 
 def test_weights_are_taken_out_while_it_samples(backbone: Backbone) -> None:
     """The merged LoRA is then added at each call, which rounds otherwise."""
-    model = moving(with_looks(plain_model(backbone), backbone), backbone)
+    model = with_motions(with_looks(plain_model(backbone), backbone), backbone)
     before = weights_of(model)
     plain = sampled(model, backbone, steps=STEPS)
     starving, left = starved(model)
@@ -158,7 +147,7 @@ def test_weights_are_taken_out_while_it_samples(backbone: Backbone) -> None:
 def test_evicted_between_samplings(backbone: Backbone) -> None:
     """By another MODEL on the same network, by making room, and by everything being unloaded."""
     base = plain_model(backbone)
-    model = moving(with_looks(base, backbone), backbone)
+    model = with_motions(with_looks(base, backbone), backbone)
     before = weights_of(model)
     first = sampled(model, backbone, steps=STEPS)
     other = sampled(base, backbone, steps=STEPS)
@@ -180,11 +169,11 @@ def test_weights_in_few_bits(backbone: Backbone, dtype: torch.dtype, tolerance: 
     starved too, and leave them as they were.
     """
     exact = sampled(
-        moving(with_looks(plain_model(backbone), backbone), backbone), backbone, steps=2
+        with_motions(with_looks(plain_model(backbone), backbone), backbone), backbone, steps=2
     )
-    base = plain_model(backbone, dtype)
+    base = model_in(dtype, backbone)
     assert base.model.get_dtype() == dtype and base.model.manual_cast_dtype == torch.float32
-    model = moving(with_looks(base, backbone), backbone)
+    model = with_motions(with_looks(base, backbone), backbone)
     before = weights_of(model)
     rounded = sampled(model, backbone, steps=STEPS)
     assert 0.0 < (rounded - exact).norm() / exact.norm() < tolerance
@@ -199,7 +188,7 @@ def test_weights_in_few_bits(backbone: Backbone, dtype: torch.dtype, tolerance: 
 @pytest.mark.parametrize("short_of_memory", [False, True])
 def test_stopped_halfway(backbone: Backbone, short_of_memory: bool) -> None:
     """By the flag that ComfyUI's Cancel sets, seen before the next step."""
-    model = moving(with_looks(plain_model(backbone), backbone), backbone)
+    model = with_motions(with_looks(plain_model(backbone), backbone), backbone)
     before = weights_of(model)
     first = sampled(model, backbone, steps=STEPS)
     stopping = starved(model)[0] if short_of_memory else model.clone()
@@ -226,12 +215,12 @@ def test_made_where_layers_wait_for_their_weights(
     """With dynamic VRAM, the default on NVIDIA, ComfyUI makes layers without weights."""
     switch = pytest.importorskip("comfy.memory_management", reason="newer than this ComfyUI")
     model, _, vae = sample_objects(backbone)
-    video = sampled(moving(model, backbone), backbone, steps=STEPS)
+    video = sampled(with_motions(model, backbone), backbone, steps=STEPS)
     with monkeypatch.context() as patch:
         patch.setattr(switch, "aimdo_enabled", True)
         assert comfy.ops.disable_weight_init.Linear(2, 2).weight is None
         late, _, late_vae = sample_objects(backbone)
-        late = moving(late, backbone)
+        late = with_motions(late, backbone)
     assert torch.equal(sampled(late, backbone, steps=STEPS), video)
     with torch.inference_mode():
         assert torch.equal(late_vae.decode(video[:1]), vae.decode(video[:1]))

@@ -12,15 +12,9 @@ import comfy.model_management
 import comfy.sample
 import pytest
 import torch
-from comfy.context_windows import (
-    ContextFuseMethods,
-    ContextSchedules,
-    IndexListContextHandler,
-    get_matching_context_schedule,
-    get_matching_fuse_method,
-)
+from comfy.context_windows import ContextSchedules
 from comfy.model_patcher import ModelPatcher
-from diffusers import DDIMScheduler, UNetMotionModel
+from diffusers import UNetMotionModel
 from motion_adapters.nodes.comfy_models.animatediff import (
     motion_network,
     norm_groups,
@@ -29,32 +23,29 @@ from motion_adapters.nodes.comfy_models.animatediff import (
 from motion_adapters.nodes.comfy_models.image_model import image_model
 from torch import Tensor, nn
 
-import nodes
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.formats import motion_keys
 from motion_core.backbones.loading import gather
 from motion_core.backbones.motion_modules import load_motion_modules
 from motion_core.backbones.tensor_files import write_tensors
 from motion_core.encoding import encode_prompts
-from motion_core.sampler import SampleSettings, ddim_sample
-from motion_core.shape_world.base import ANIMATEDIFF, MOTION_MODULE, load_shape_world
+from motion_core.shape_world.base import ANIMATEDIFF, MOTION_MODULE
+from tests.comfyui.inside.motions import hooks_on, windows
+from tests.comfyui.inside.sampling import (
+    NEGATIVE,
+    PROMPT,
+    SEED,
+    animatediff_base,
+    core_sampled,
+    distance,
+    sampled,
+)
 from tests.versions import V1, as_version
-
-FRAMES, SEED, GUIDANCE = 8, 3, 4.0
-PROMPTS = ["a red circle moving right on a blue background", ""]
-
-
-def shape_world() -> AnimateDiff:
-    """Ends at x_0, as ComfyUI's schedules do, and not at the schedule's first ᾱ."""
-    base = load_shape_world(ANIMATEDIFF)
-    assert isinstance(base, AnimateDiff)
-    base.scheduler = DDIMScheduler.from_config({**base.scheduler.config, "set_alpha_to_one": True})
-    return base
 
 
 @pytest.fixture(scope="module")
 def first() -> AnimateDiff:
-    return as_version(shape_world(), V1)
+    return as_version(animatediff_base(), V1)
 
 
 @pytest.fixture
@@ -67,42 +58,13 @@ def model(image: ModelPatcher) -> ModelPatcher:
     return with_motion_modules(image, load_motion_modules(MOTION_MODULE, V1, norm_groups(image)))
 
 
-def conditioning(backbone: AnimateDiff, prompt: str) -> Any:
-    return [[encode_prompts(backbone, [prompt]), {}]]
-
-
-def sampled(
-    model: ModelPatcher, backbone: AnimateDiff, frames: int = FRAMES, steps: int = 3
-) -> Tensor:
-    """What the KSampler node makes, with guidance, scaled as the core's latents: (F, C, h, w)."""
-    positive, negative = (conditioning(backbone, prompt) for prompt in PROMPTS)
-    latent = {"samples": torch.zeros(frames, 4, 8, 8)}
-    with torch.inference_mode():
-        (out,) = nodes.KSampler().sample(
-            model, SEED, steps, GUIDANCE, "euler", "simple", positive, negative, latent
-        )
-    return out["samples"] * backbone.vae.config["scaling_factor"]
-
-
-def core_sampled(backbone: AnimateDiff, steps: int) -> Tensor:
-    noise = comfy.sample.prepare_noise(torch.zeros(FRAMES, 4, 8, 8), SEED)
-    positive, negative = (encode_prompts(backbone, [prompt]) for prompt in PROMPTS)
-    settings = SampleSettings(steps=steps, guidance_scale=GUIDANCE)
-    latents = ddim_sample(backbone, noise.transpose(0, 1)[None], positive, negative, settings)
-    return latents[0].transpose(0, 1)
-
-
-def distance(ours: Tensor, theirs: Tensor) -> float:
-    return float((ours - theirs).abs().max())
-
-
 def predictions(
     model: ModelPatcher, backbone: AnimateDiff, frames: int, **residuals: Any
 ) -> tuple[Tensor, Tensor]:
     """The UNet's output for two prompts at once, of ComfyUI and of the core: (2·F, C, h, w)."""
     rng = torch.Generator().manual_seed(SEED)
     z = torch.randn(2 * frames, 4, 8, 8, generator=rng)
-    embeds = encode_prompts(backbone, PROMPTS).repeat_interleave(frames, dim=0)
+    embeds = encode_prompts(backbone, [PROMPT, NEGATIVE]).repeat_interleave(frames, dim=0)
     options = {"cond_or_uncond": [0, 1], "wrappers": model.wrappers}
     down, middle = residuals.get("down", ()), residuals.get("middle")
     control = {"output": list(down), "middle": [middle]} if down else None
@@ -150,7 +112,8 @@ def test_v1_in_the_ksampler_is_the_cores_sampler(model: ModelPatcher, first: Ani
 def test_one_frame_is_an_image(
     model: ModelPatcher, image: ModelPatcher, first: AnimateDiff
 ) -> None:
-    assert distance(sampled(model, first, frames=1), sampled(image, first, frames=1)) < 1e-6
+    ours, alone = (sampled(each, first, frames=1, steps=3) for each in (model, image))
+    assert distance(ours, alone) < 1e-6
 
 
 def test_a_context_window_is_what_is_taken_together(
@@ -158,15 +121,9 @@ def test_a_context_window_is_what_is_taken_together(
 ) -> None:
     """Windows side by side: the first, of four frames, is that video by itself."""
     windowed = model.clone()
-    windowed.model_options["context_handler"] = IndexListContextHandler(
-        context_schedule=get_matching_context_schedule(ContextSchedules.BATCHED),
-        fuse_method=get_matching_fuse_method(ContextFuseMethods.FLAT),
-        context_length=4,
-        context_overlap=0,
-        dim=0,
-    )
-    longer = sampled(windowed, first, frames=7)
-    assert distance(longer[:4], sampled(model, first, frames=4)) < 1e-5
+    windowed.model_options["context_handler"] = windows(4, 0, ContextSchedules.BATCHED)
+    longer = sampled(windowed, first, frames=7, steps=3)
+    assert distance(longer[:4], sampled(model, first, frames=4, steps=3)) < 1e-5
     assert longer.isfinite().all()
 
 
@@ -187,29 +144,24 @@ def test_models_of_other_dtypes(first: AnimateDiff, dtype: torch.dtype) -> None:
     image = image_model(first, dtype)
     model = with_motion_modules(image, load_motion_modules(MOTION_MODULE, V1, norm_groups(image)))
     exact = core_sampled(first, steps=3)
-    error = sampled(model, first) - exact
+    error = sampled(model, first, steps=3) - exact
     assert error.norm() / exact.norm() < (0.05 if dtype == torch.float16 else 0.3)
-
-
-def hooks_on(*roots: nn.Module) -> int:
-    parts = [part for root in roots for part in root.modules()]
-    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in parts)
 
 
 def test_the_given_model_is_untouched(image: ModelPatcher, first: AnimateDiff) -> None:
     """While the clone is there, and when it is gone."""
-    plain = sampled(image, first)
+    plain = sampled(image, first, steps=3)
     weights = {name: tensor.clone() for name, tensor in image.model.state_dict().items()}
     kinds = [type(part) for part in image.model.modules()]
     model = with_motion_modules(image, load_motion_modules(MOTION_MODULE, V1, norm_groups(image)))
-    moving = sampled(model, first)
+    moving = sampled(model, first, steps=3)
     assert distance(moving, plain) > 0.1
-    assert torch.equal(sampled(image, first), plain)
-    assert torch.equal(sampled(model, first), moving)
+    assert torch.equal(sampled(image, first, steps=3), plain)
+    assert torch.equal(sampled(model, first, steps=3), moving)
     assert hooks_on(image.model, motion_network(model)) == 0
     del model
     gc.collect()
-    assert torch.equal(sampled(image, first), plain)
+    assert torch.equal(sampled(image, first, steps=3), plain)
     after = image.model.state_dict()
     assert after.keys() == weights.keys()
     assert all(torch.equal(after[name], tensor) for name, tensor in weights.items())
@@ -223,7 +175,7 @@ def test_an_exception_leaves_nothing_behind(model: ModelPatcher, first: AnimateD
     failing = model.clone()
     failing.set_model_attn2_patch(fail)
     with pytest.raises(RuntimeError, match="from within"):
-        sampled(failing, first)
+        sampled(failing, first, steps=3)
     assert hooks_on(model.model, motion_network(model)) == 0
 
 
@@ -232,7 +184,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[AnimateDiff, Path]
     """Shape world with another motion module in the middle, and its modules in the authors' form,
     which says by itself that it is v2.
     """
-    base = shape_world()
+    base = animatediff_base()
     config = {**base.unet.config, "use_motion_mid_block": True}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

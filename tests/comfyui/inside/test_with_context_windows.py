@@ -16,23 +16,22 @@ from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 from motion_adapters.nodes.comfy_models.animatediff import motion_network
 from motion_adapters.nodes.comfy_models.image_model import image_model
-from motion_adapters.nodes.comfy_models.zeroscope import zeroscope_model
 from motion_adapters.nodes.folders import register_folders
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from motion_core.adapters.base import Adapter
-from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.errors import MotionError
 from motion_core.shape_world.base import MOTION_MODULE
+from tests.comfyui.inside import any_base
+from tests.comfyui.inside.any_base import moving, plain_model
 from tests.comfyui.inside.called import called
 from tests.comfyui.inside.motions import (
     a_lora,
     an_embedding,
     hooks_on,
     on_animatediff,
-    on_zeroscope,
     whole_weights,
 )
 from tests.comfyui.inside.sampling import (
@@ -42,21 +41,13 @@ from tests.comfyui.inside.sampling import (
     core_sampled,
     distance,
     sampled,
-    zeroscope_base,
 )
 
 LONG = 24
 POSITIONS = 16
 
-BASES: Mapping[str, Callable[[], Backbone]] = {
-    "animatediff": animatediff_base,
-    "zeroscope": zeroscope_base,
-}
-
-
-@pytest.fixture(scope="module", params=list(BASES))
-def backbone(request: pytest.FixtureRequest) -> Backbone:
-    return BASES[request.param]()
+# Fixtures.
+backbone = any_base.backbone
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +88,6 @@ def watched(model: ModelPatcher) -> tuple[ModelPatcher, list[int]]:
     clone = model.clone()
     clone.set_model_unet_function_wrapper(watch)
     return clone, lengths
-
-
-def moving(backbone: Backbone, adapters: Mapping[str, Adapter]) -> ModelPatcher:
-    """What the Apply node of the base's family gives."""
-    if isinstance(backbone, AnimateDiff):
-        return on_animatediff(image_model(backbone), adapters)[0]
-    return on_zeroscope(zeroscope_model(backbone), adapters)[0]
 
 
 def test_longer_than_the_positions(short_module: str) -> None:
@@ -163,7 +147,8 @@ def test_motions_play_in_every_window(backbone: Backbone, kind: str) -> None:
 def windowed(
     backbone: Backbone, adapters: Mapping[str, Adapter], frames: int = 2 * FRAMES, **given: Any
 ) -> Tensor:
-    return sampled(in_windows(moving(backbone, adapters), **given), backbone, frames, steps=2)
+    moved = moving(plain_model(backbone), backbone, adapters)
+    return sampled(in_windows(moved, **given), backbone, frames, steps=2)
 
 
 @pytest.mark.parametrize(
@@ -184,9 +169,10 @@ def test_every_way_to_cut_and_join(backbone: Backbone, given: dict[str, Any]) ->
     """
     adapters = {"m": a_lora(backbone), "e": an_embedding(backbone)}
     options = {"context_length": 8, "context_overlap": 3, **given}
-    model, lengths = watched(in_windows(moving(backbone, adapters), **options))
+    plain = plain_model(backbone)
+    model, lengths = watched(in_windows(moving(plain, backbone, adapters), **options))
     video = sampled(model, backbone, frames=18, steps=2)
     assert video.isfinite().all() and len(video) == 18
     assert max(lengths) <= 9
-    off, _ = watched(in_windows(moving(backbone, {}), **options))
+    off, _ = watched(in_windows(moving(plain, backbone, {}), **options))
     assert distance(video, sampled(off, backbone, frames=18, steps=2)) > 0.02

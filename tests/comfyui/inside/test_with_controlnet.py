@@ -8,8 +8,6 @@ fit ZeroScope.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import comfy.cldm.cldm
 import comfy.controlnet
 import comfy.ops
@@ -18,13 +16,12 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.t2i_adapter.adapter import Adapter_light
 from motion_adapters.nodes.comfy_models.image_model import image_model
-from motion_adapters.nodes.comfy_models.zeroscope import zeroscope_model
 from torch import Tensor, nn
 
 import nodes
-from motion_core.adapters.base import Adapter
-from motion_core.backbones.animatediff import AnimateDiff
-from tests.comfyui.inside.motions import a_lora, an_embedding, on_animatediff, on_zeroscope
+from tests.comfyui.inside import any_base
+from tests.comfyui.inside.any_base import moving, plain_model
+from tests.comfyui.inside.motions import a_lora, an_embedding
 from tests.comfyui.inside.sampling import (
     FRAMES,
     NEGATIVE,
@@ -35,34 +32,19 @@ from tests.comfyui.inside.sampling import (
     conditioning,
     distance,
     sampled,
-    zeroscope_base,
 )
 from tests.comfyui.inside.test_with_context_windows import in_windows
 
 Control = comfy.controlnet.ControlBase
 LONG = 2 * FRAMES
 
-BASES: Mapping[str, Callable[[], Backbone]] = {
-    "animatediff": animatediff_base,
-    "zeroscope": zeroscope_base,
-}
-
-
-@pytest.fixture(scope="module", params=list(BASES))
-def backbone(request: pytest.FixtureRequest) -> Backbone:
-    return BASES[request.param]()
-
-
-def moving(backbone: Backbone, adapters: Mapping[str, Adapter]) -> ModelPatcher:
-    """What the Apply node of the base's family gives."""
-    if isinstance(backbone, AnimateDiff):
-        return on_animatediff(image_model(backbone), adapters)[0]
-    return on_zeroscope(zeroscope_model(backbone), adapters)[0]
+# Fixtures.
+backbone = any_base.backbone
 
 
 @pytest.fixture
 def model(backbone: Backbone) -> ModelPatcher:
-    return moving(backbone, {})
+    return moving(plain_model(backbone), backbone, {})
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +135,7 @@ def test_motions_play_under_control(
 ) -> None:
     """The control and the motions each have their say; of strength 0 the control has none."""
     adapters = {"lora": a_lora(backbone), "embedding": an_embedding(backbone)}
-    moved = moving(backbone, adapters)
+    moved = moving(plain_model(backbone), backbone, adapters)
     images = hints(3)
     free = sampled(moved, backbone, steps=2)
     bound = steered(moved, backbone, controlnet, images, steps=2)
