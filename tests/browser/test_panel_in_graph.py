@@ -23,18 +23,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(900)
 
 PANEL = ".motion-adapters-panel"
+NAME = "placed"  # not a name of the other files' runs: the server is theirs too
 # Of the adapter that the loader lists: an empty file is enough to be listed.
-LISTED = "shown.safetensors"
+LISTED = f"{NAME}.safetensors"
 
 
 @pytest.fixture(scope="module")
 def graph(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A graph whose training node has a finished run, whose adapter is in the loader's list."""
     root = server.output / "motion_training"
-    node = (TRAIN_ID, workflow_id("shown"))
-    write_run(root, "shown", steps=30, samples=(10, 20, 30), node=node)
+    node = (TRAIN_ID, workflow_id(NAME))
+    write_run(root, NAME, steps=30, samples=(10, 20, 30), node=node)
     (server.base / "models" / "motion_adapters" / LISTED).touch()
-    return workflow(tmp_path_factory.mktemp("graphs"), "shown")
+    return workflow(tmp_path_factory.mktemp("graphs"), NAME)
 
 
 @pytest.fixture(params=[False, True], ids=["classic", "vue"])
@@ -129,7 +130,7 @@ def test_apply_nodes_in_a_subgraph_have_its_base(tab: Tab, server: Server) -> No
         server.output / "motion_training",
         f"inside-{node.replace(':', '-')}",
         steps=10,
-        node=(node, workflow_id("shown")),
+        node=(node, workflow_id(NAME)),
     )
     (server.base / "models" / "motion_adapters" / f"{folder.name}.safetensors").touch()
     tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
@@ -166,7 +167,7 @@ def test_why_a_run_cannot_be_queued_is_said(tab: Tab, server: Server) -> None:
         total=9,
         state="running",
         seed=1,
-        node=(TRAIN_ID, workflow_id("shown")),
+        node=(TRAIN_ID, workflow_id(NAME)),
     )
     try:
         tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
@@ -179,7 +180,7 @@ def test_why_a_run_cannot_be_queued_is_said(tab: Tab, server: Server) -> None:
 
 def test_what_happened_while_the_socket_was_gone_is_read(tab: Tab, server: Server) -> None:
     root = server.output / "motion_training"
-    folder = write_run(root, "later", steps=5, seed=2, node=(TRAIN_ID, workflow_id("shown")))
+    folder = write_run(root, "later", steps=5, seed=2, node=(TRAIN_ID, workflow_id(NAME)))
     try:
         with tab.page.expect_request("**/motion_adapters/runs", timeout=9_000):
             tab.page.evaluate("window.app.api.socket.close()")
