@@ -17,7 +17,7 @@ import { translator } from './lib/texts.js'
 const NODE = 'TrainMotionAdapter'
 const EVENT = 'motion_adapters.run'
 const PANEL_HEIGHT = 470
-const NODE_WIDTH = 420
+const NODE_WIDTH = 460
 const SAID_MS = { info: 4000, error: 8000 }
 
 /** Where the nodes' panels go. @type {WeakMap<any, HTMLElement>} */

@@ -175,6 +175,7 @@ class Tab:
 
     def picture(self, name: str) -> None:
         if os.environ.get("SCREENSHOTS"):
+            self.page.wait_for_timeout(1000)  # what covers a page that comes up fades out
             self.page.screenshot(path=PICTURES / name)
 
 

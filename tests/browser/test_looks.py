@@ -94,6 +94,17 @@ def test_every_width(shown: Tab, width: int) -> None:
     assert sticking_out(shown.page, PANEL) == []
 
 
+def test_all_of_it_is_seen_in_a_new_node(shown: Tab) -> None:
+    """Down to the samples' scrubber, without scrolling; the videos are not too small for that."""
+    shown.page.evaluate(RESIZE, 460)
+    shown.page.wait_for_timeout(1000)
+    heights = "(panel) => [panel.scrollHeight, panel.clientHeight]"
+    content, room = shown.panel.evaluate(heights)
+    assert content <= room
+    for part in (".sample video", ".reference video"):
+        assert shown.panel.locator(part).evaluate("(video) => video.offsetHeight") >= 70
+
+
 def test_without_a_mouse(shown: Tab) -> None:
     """The panel's keys stay in it: Delete must not remove the node."""
     before = shown.page.evaluate(f"{NODES}.length")
