@@ -1,7 +1,7 @@
 """Tests in a real browser: `pytest -m browser`. The default run leaves them out.
 
 They need playwright and a Chromium: the one that CHROMIUM names, or `chromium` on the PATH, or
-playwright's own. `test_panel.py` serves the panel alone; the others also need a ComfyUI, see
+playwright's own. Tests that open a page by `site.py` need nothing else; the others a ComfyUI, see
 tests/comfyui/conftest.py for COMFYUI_PATH and COMFYUI_PYTHON.
 """
 

@@ -1,55 +1,28 @@
 """The panel and the Runs tab in a real browser, on real run folders: what is shown at which width,
-with which keys, in which language, and how fast a long history is.
+with which keys, in which language.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
-from motion_core.events import Cancelled, CancelRun, Request, Started, StepDone, StopRun
 from motion_core.media import write_video
-from motion_core.run_registry.folder import RunOrigin
-from motion_core.run_registry.history import HISTORY, thin_history
-from motion_core.run_registry.registry import RunRegistry
 
 from .looks import low_contrasts, sticking_out
-from .registry_server import served
 from .run_folders import write_run
+from .site import FRAME, PANEL, Site, lines, marks_drawn, site_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Dialog, Page
+    from playwright.sync_api import Browser, Dialog
 
-LONG, MANY = 100_000, 300
-FRAMES, FRAME_MS = 40, 60
-PANEL = "#node .motion-adapters-panel"
 TAB = "#tab .motion-adapters-runs"
-PAGE_READY = "window.page?.opened !== undefined"
-
-
-class Site:
-    """The page's address, its registry, and pages that are open in the browser."""
-
-    def __init__(self, address: str, registry: RunRegistry, browser: Browser) -> None:
-        self.address, self.registry, self.browser = address, registry, browser
-        self.faults: list[str] = []
-
-    def open(self, query: str, width: int = 1300, **settings: Any) -> Page:
-        page = self.browser.new_page(viewport={"width": width, "height": 1000}, **settings)
-        page.set_default_timeout(120_000)
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.goto(f"{self.address}/?{query}")
-        page.wait_for_function(PAGE_READY)
-        return page
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +31,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_run(root, "zigzag", steps=300, samples=(100, 200, 300))
     write_run(root, "older", steps=200, seed=-100)
     write_run(root, "killed", steps=120, total=300, state="running", seed=-200)
-    samples = range(500, LONG + 1, 500)
-    write_run(root, "long", steps=LONG, samples=samples, save_every=50, seed=-300)
     return root
+
+
+@pytest.fixture
+def site(root: Path, browser: Browser) -> Iterator[Site]:
+    with site_of(root, browser) as site:
+        yield site
 
 
 @pytest.fixture
@@ -68,38 +45,6 @@ def long_name(root: Path) -> Iterator[str]:
     folder = write_run(root, "n" * 64, steps=30, seed=-50)
     yield folder.name
     shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 runs, of which a person looks at the list."""
-    root = tmp_path_factory.mktemp("many")
-    for number in range(MANY):
-        write_run(root, f"run-{number}", steps=20, seed=-number)
-    return root
-
-
-@pytest.fixture
-def site(root: Path, browser: Browser) -> Iterator[Site]:
-    registry = RunRegistry(root, lambda message: None)
-    with served(registry) as address:
-        site = Site(address, registry, browser)
-        yield site
-        for context in browser.contexts:
-            context.close()
-    assert site.faults == []
-
-
-def lines(page: Page) -> str:
-    return page.locator(PANEL).inner_text()
-
-
-def marks_drawn(page: Page) -> dict[str, int]:
-    """How many marks of each kind; a kind is one path."""
-    return page.evaluate(
-        """() => Object.fromEntries([...document.querySelectorAll('#node .marks *')].map((path) =>
-             [path.getAttribute('class'), path.getAttribute('d').split('M').length - 1]))"""
-    )
 
 
 def test_a_finished_run_is_shown_with_all_that_it_has(site: Site) -> None:
@@ -336,7 +281,7 @@ def test_the_runs_tab_lists_compares_and_deletes(site: Site, root: Path) -> None
     page.wait_for_timeout(500)
     assert (root / "spare").exists() and "spare" in said[0]
     tab.get_by_role("button", name="Delete").click()
-    page.wait_for_function("document.querySelectorAll('#tab [role=option]').length === 4")
+    page.wait_for_function("document.querySelectorAll('#tab [role=option]').length === 3")
     assert not (root / "spare").exists()
     assert rows.first.get_attribute("tabindex") == "0"
 
@@ -344,9 +289,9 @@ def test_the_runs_tab_lists_compares_and_deletes(site: Site, root: Path) -> None
 def test_only_the_chosen_row_is_in_the_tab_order_or_else_the_first(site: Site) -> None:
     page = site.open("")
     in_order = "[...document.querySelectorAll('#tab [role=option]')].map((row) => row.tabIndex)"
-    assert page.evaluate(in_order) == [0, -1, -1, -1]
+    assert page.evaluate(in_order) == [0, -1, -1]
     page.locator("#tab").get_by_role("option").nth(2).click()
-    page.wait_for_function(f"{in_order}.join() === '-1,-1,0,-1'")
+    page.wait_for_function(f"{in_order}.join() === '-1,-1,0'")
 
 
 def test_settings_have_names(site: Site) -> None:
@@ -365,118 +310,6 @@ def test_markup_in_names_stays_text(site: Site, root: Path) -> None:
     assert "<b>bold</b>" in lines(page)
     assert "<img src=x" in page.locator("#tab").inner_text()
     site.registry.delete("markup")
-
-
-def test_a_run_in_progress_grows_and_is_stopped(site: Site, root: Path) -> None:
-    origin = RunOrigin(node_id="live", prompt_id="p", title="live")
-    with site.registry.watch(root / "live", origin) as run:
-        run(Started(step=0, total=50, resumed=False, settings={}))
-        for step in range(1, 11):
-            run(step_done(step))
-        page = site.open("run=live&poll")
-        assert "Training" in lines(page) and "10 / 50" in lines(page)
-        assert re.search("0:(10|09) left", lines(page))  # 40 steps of 0.25 s, less what passed
-        for step in range(11, 21):
-            run(step_done(step))
-        page.wait_for_function("document.querySelector('#node .steps').textContent === '20 / 50'")
-        stop = page.locator("#node").get_by_role("button", name="Stop & keep")
-        stop.click()
-        page.wait_for_function("document.querySelector('#node .stop').disabled")
-        with pytest.raises(StopRun):
-            run(step_done(21))
-        run.adapter_saved("live.safetensors")
-    page.wait_for_function(
-        "document.querySelector('#node .saved').textContent === 'Saved as live.safetensors'"
-    )
-    site.registry.delete("live")
-
-
-def test_save_and_sample_are_asked_for_and_pause_once(site: Site, root: Path) -> None:
-    """Each click reaches the trainer after its next step; a double click on pause queues once."""
-    origin = RunOrigin(node_id="asked", prompt_id="p", title="asked")
-    prompt = {"output": {"asked": {"class_type": "T", "inputs": {}}}, "workflow": {}}
-    with site.registry.watch(root / "asked", origin, prompt) as run:
-        run(Started(step=0, total=50, resumed=False, settings={}))
-        run(step_done(1))
-        page = site.open("run=asked&poll")
-        panel = page.locator("#node")
-        for step, name, request in (
-            (2, "Save now", Request.SAVE),
-            (3, "Sample now", Request.SAMPLE),
-        ):
-            button = panel.get_by_role("button", name=name)
-            button.click()
-            page.wait_for_function(
-                "(name) => document.querySelector(`#node .${name}`).disabled",
-                arg=name.split()[0].lower(),
-            )
-            until(lambda: site.registry.run("asked")["asked"] != [])
-            assert run(step_done(step)) == request
-            page.wait_for_function(
-                f"document.querySelector('#node .steps').textContent[0] === '{step}'"
-            )
-        panel.get_by_role("button", name="Pause & yield").dblclick()
-        page.wait_for_function("window.page.done.queued.length")
-        page.wait_for_timeout(500)
-        assert page.evaluate("window.page.done.queued.length") == 1
-        assert [word[0] for word in page.evaluate("window.page.done.said")] == ["info"]
-        with pytest.raises(CancelRun):
-            run(step_done(4))
-        run(Cancelled(step=4, path=root / "asked"))
-    page.wait_for_function("document.querySelector('#node .state').textContent === 'Paused'")
-    site.registry.delete("asked")
-
-
-def test_times_go_on_between_two_messages(site: Site, root: Path) -> None:
-    """While the first clip is encoded nothing is told for long; and after the end nothing ticks."""
-    origin = RunOrigin(node_id="slow", prompt_id="p", title="slow")
-    with site.registry.watch(root / "slow", origin) as run:
-        run.begins("encoding")
-        page = site.open("run=slow")
-        before = page.locator("#node .times").inner_text()
-        page.wait_for_function(
-            "(before) => document.querySelector('#node .times').innerText !== before", arg=before
-        )
-        assert "encoding" in page.locator("#node").inner_text()
-    page.evaluate("window.page.store.refresh()")
-    page.wait_for_function("document.querySelector('#node .state').textContent === 'Finished'")
-    page.wait_for_timeout(1500)  # for what is due
-    page.evaluate(
-        """() => {
-          const { views } = window.page
-          const draw = views.draw.bind(views)
-          window.drawn = 0
-          views.draw = () => (window.drawn += 1, draw())
-        }"""
-    )
-    page.wait_for_timeout(2500)
-    assert page.evaluate("window.drawn") == 0
-    site.registry.delete("slow")
-
-
-def test_an_adapter_that_a_poll_tells_of_refreshes_the_lists(site: Site, root: Path) -> None:
-    page = site.open("run=zigzag")
-    assert page.evaluate("window.page.done.refreshed") == 0
-    write_run(root, "new", steps=5, seed=-60)
-    page.evaluate("window.page.store.refresh()")
-    page.wait_for_function("window.page.done.refreshed === 1")
-    page.evaluate("window.page.store.refresh()")
-    assert page.evaluate("window.page.done.refreshed") == 1
-    site.registry.delete("new")
-
-
-def test_a_hidden_page_asks_nothing_until_it_is_seen(site: Site, root: Path) -> None:
-    page = site.open("run=zigzag&poll")
-    page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
-    page.wait_for_timeout(500)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(1000)
-    assert asked == []
-    write_run(root, "meanwhile", steps=5, seed=-70)
-    page.evaluate("delete document.hidden, document.dispatchEvent(new Event('visibilitychange'))")
-    page.locator("#tab").get_by_role("option", name="meanwhile").wait_for()
-    site.registry.delete("meanwhile")
 
 
 def test_a_node_that_is_gone_keeps_no_video(site: Site) -> None:
@@ -550,172 +383,3 @@ def test_a_reference_of_another_length_is_followed_as_fast_as_browsers_play(
     )
     assert seeks <= 1
     site.registry.delete("fast")
-
-
-def test_a_run_that_cannot_be_read_is_not_the_servers_fault(site: Site, root: Path) -> None:
-    folder = write_run(root, "vanishing", steps=5, seed=-90)
-    page = site.open("run=zigzag")
-    tab = page.locator("#tab")
-    tab.get_by_role("option", name="vanishing").wait_for()
-    shutil.rmtree(folder)
-    tab.get_by_role("option", name="vanishing").click()
-    tab.get_by_text("This run cannot be read").wait_for()
-    assert not page.locator("#node .error").is_visible()
-
-
-def test_a_run_that_was_stopped_and_kept_can_go_on(site: Site, root: Path) -> None:
-    folder = write_run(root, "kept", steps=5, total=9, seed=-95)
-    site.registry.run("kept")
-    page = site.open("run=kept")
-    assert "Stopped and kept" in lines(page)
-    page.evaluate(CAN_RESUME, "kept")
-    resume = page.locator("#node").get_by_role("button", name="Resume")
-    resume.wait_for()
-    assert page.locator("#node").get_by_role("button", name="Add apply workflow").is_visible()
-    assert "The file that was kept stays." in (resume.get_attribute("title") or "")
-    shutil.rmtree(folder)
-
-
-# As a server answers that offers to go on with a run that was kept.
-CAN_RESUME = """(id) => {
-  const { store, views } = window.page
-  store.take({ ...store.history(id), can_resume: true })
-  views.redraw()
-}"""
-
-
-def until(what: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize("read_before", [True, False], ids=["read before", "never read"])
-def test_a_hundred_thousand_steps_open_in_a_second(
-    browser: Browser, root: Path, read_before: bool
-) -> None:
-    """With 2,000 checkpoints and 200 samples, on a server that has just started. Of three times the
-    best: what else the machine does can only add.
-    """
-    thin = root / "long" / HISTORY
-    if read_before:
-        thin_history(root / "long")
-    times: list[float] = []
-    for _ in range(3):
-        if not read_before:
-            thin.unlink(missing_ok=True)
-        times.append(opened(browser, root, "run=long"))
-    assert min(times) < 1000
-
-
-def test_three_hundred_runs_are_listed_in_a_second(browser: Browser, many: Path) -> None:
-    assert min(opened(browser, many, "") for _ in range(3)) < 1000
-
-
-def opened(browser: Browser, root: Path, query: str) -> float:
-    """Milliseconds that the page's main thread and the server work from the page's beginning until
-    it shows everything: as `frames`, of the processor.
-    """
-    registry = RunRegistry(root, lambda message: None)
-    with served(registry) as address:
-        page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        page.goto(f"{address}/i18n")  # a page of the same process, whose work does not count
-        worked = main_thread(page)
-        before = worked() + 1000 * time.process_time()
-        page.goto(f"{address}/?{query}")
-        page.wait_for_function(PAGE_READY)
-        took = worked() + 1000 * time.process_time() - before
-        assert page.locator("#tab [role=option]").count() == len(registry.runs())
-        assert page.locator("#node .average").count() == (2 if query else 0)
-        clock = page.evaluate("window.page.opened")
-        print(f"{query or 'list'}: {took:.0f} ms of work; by the clock {clock:.0f} ms")  # noqa: T201
-        page.close()
-        return took
-
-
-def main_thread(page: Page) -> Callable[[], float]:
-    """Tells the milliseconds of the processor that the page's main thread has worked so far."""
-    thread = page.context.new_cdp_session(page)
-    thread.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def worked() -> float:
-        metrics = thread.send("Performance.getMetrics")["metrics"]
-        return next(1000 * each["value"] for each in metrics if each["name"] == "TaskDuration")
-
-    return worked
-
-
-def test_a_hundred_thousand_steps_grow_at_60_ms_a_frame(site: Site) -> None:
-    """With 2,000 checkpoints, of which one a pixel is drawn, 200 samples, and a cursor."""
-    page = site.open("run=long", width=1600)
-    page.evaluate("document.querySelector('#node').style.width = '1200px'")
-    assert marks_drawn(page)["checkpoint"] > 400
-    page.locator("#node .chart").focus()
-    page.keyboard.press("End")
-    assert max(frames(page, "long")) < FRAME_MS
-    assert page.evaluate("window.page.store.history('long').step") == LONG + FRAMES
-
-
-def test_three_hundred_runs_are_drawn_at_60_ms_a_frame(browser: Browser, many: Path) -> None:
-    """While the chosen one goes on, and when the list is read anew."""
-    registry = RunRegistry(many, lambda message: None)
-    with served(registry) as address:
-        page = Site(address, registry, browser).open("")
-        page.locator("#tab").get_by_role("option").first.click()
-        page.locator("#tab .detail .average").first.wait_for(state="attached")
-        assert max(frames(page, "run-0")) < FRAME_MS
-        assert max(frames(page, "run-0", before="copyList()")) < FRAME_MS
-
-
-def frames(page: Page, run: str, before: str = "") -> list[float]:
-    """Milliseconds of the page's main thread for each of 40 messages of a run: to take it in, to
-    draw, style, lay out and paint. Time of the processor, as other work on the machine would count
-    in the clock's; that is printed too.
-    """
-    page.evaluate(FRAME)
-    worked = main_thread(page)
-    times: list[float] = []
-    clock: list[float] = []
-    for _ in range(FRAMES):
-        start = worked()
-        clock.append(page.evaluate(f"() => {{ {before}; return nextFrame('{run}') }}"))
-        times.append(worked() - start)
-    told = [f"median {median(each):.0f}, most {max(each):.0f} ms" for each in (times, clock)]
-    print(f"{run}: a frame's work {told[0]}; by the clock {told[1]}")  # noqa: T201
-    return times
-
-
-def step_done(step: int) -> StepDone:
-    return StepDone(
-        step=step,
-        total=50,
-        losses={"temporal": 1 / step},
-        learning_rate=1e-4,
-        grad_norm=1.0,
-        seconds=0.25,
-        memory_bytes=2**30,
-    )
-
-
-# A message that comes in, and the milliseconds until the frame that shows it is painted.
-FRAME = """() => {
-  const { store } = window.page
-  const message = (run) => {
-    const { id, state, part, step, samples, checkpoints, resumes } = run
-    const counts = { samples: samples.length, checkpoints: checkpoints.length, resumes: resumes.length }
-    const points = { temporal: [[step + 1, 0.3]], spatial: [[step + 1, 0.03]] }
-    return { id, state, part, step: step + 1, since: step, counts, points }
-  }
-  window.copyList = () => {
-    store.summaries = new Map([...store.summaries].map(([id, run]) => [id, { ...run }]))
-  }
-  window.nextFrame = (id) => new Promise((done) => {
-    const start = performance.now()
-    store.receive(message(store.history(id)))
-    const received = performance.now() - start
-    requestAnimationFrame((frame) => {
-      setTimeout(() => done(received + performance.now() - frame))
-    })
-  })
-}"""  # noqa: E501
