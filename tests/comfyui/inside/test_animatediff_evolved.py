@@ -25,6 +25,7 @@ from comfy.model_patcher import ModelPatcher
 from diffusers import MotionAdapter
 from motion_adapters.nodes.adapter_forms import ConvertMotionAdapter
 from motion_adapters.nodes.apply import ApplyMotionToAnimateDiff, ApplyMotionToAnimateDiffEvolved
+from motion_adapters.nodes.comfy_models.animatediff import EVOLVED
 from motion_adapters.nodes.folders import register_folders
 from motion_adapters.nodes.sockets import Motion
 from torch import Tensor, nn
@@ -200,6 +201,9 @@ def in_evolved(
     (model,) = loader.load_mm_and_inject_params(
         image, module, "autoselect", motion_lora=motion_lora
     )
+    # As ComfyUI leaves every weight that it has patched: with another flag torch rounds otherwise.
+    for motion_model in model.get_additional_models_with_key(EVOLVED):
+        motion_model.model.requires_grad_(False)
     return model
 
 
