@@ -6,24 +6,18 @@ import math
 import shutil
 from pathlib import Path
 
+import pytest
 import torch
-from motion_adapters.nodes.clips import MotionClipsFromFolder
+from comfy_api.latest import InputImpl, Types
+from motion_adapters.nodes.clips import CombineMotionClips, MotionClip, MotionClipsFromFolder
 
+from motion_core.errors import ClipError
 from motion_core.media import write_video
 from tests.comfyui.inside.called import called
+from tests.comfyui.inside.trainings import FRAMES, PROMPT, clip_inputs
 
 ZIGZAG = Path(__file__).parents[3] / "motion_core" / "shape_world" / "clips" / "zigzag.mp4"
-SETTINGS = {
-    "prompt": "moving",
-    "frames": 4,
-    "start_seconds": 0.0,
-    "stride": 1,
-    "fps": 0.0,
-    "width": 0,
-    "height": 0,
-    "fit": "crop",
-    "windows": 1,
-}
+SETTINGS = clip_inputs(prompt="moving", frames=4, width=0, height=0)
 
 
 def test_clips_of_another_size_are_shown_too(comfy_base: Path) -> None:
@@ -53,3 +47,42 @@ def test_a_folder_is_read_again_when_it_changes(comfy_base: Path) -> None:
     assert before != MotionClipsFromFolder.fingerprint_inputs("changes", **SETTINGS)
     again = MotionClipsFromFolder.fingerprint_inputs(None, **SETTINGS)
     assert isinstance(again, float) and math.isnan(again)
+
+
+def test_a_clip_of_a_video(comfy_base: Path) -> None:
+    """A VIDEO knows its rate; frames at half of it are every second one."""
+    levels = torch.linspace(0, 1, 16)[:, None, None, None].expand(16, 64, 96, 3)
+    video = InputImpl.VideoFromComponents(
+        Types.VideoComponents(images=levels.contiguous(), frame_rate=16)
+    )
+    output = called(MotionClip, **clip_inputs(video=video, fps=8.0))
+    ((clip,), frames) = output.args
+    assert clip.fps == 8.0 and clip.frames.shape == (FRAMES, 3, 64, 64)
+    assert torch.allclose(frames[:, 0, 0, 0], levels[::2, 0, 0, 0], atol=1e-5)
+    shown = output.ui.as_dict()["images"][0]
+    assert (comfy_base / "temp" / shown["filename"]).is_file()
+
+
+def test_a_single_image_is_learned_for_its_looks() -> None:
+    output = called(MotionClip, **clip_inputs(video=torch.rand(1, 64, 64, 4)))
+    assert output.args[0][0].is_image
+
+
+def test_clips_are_joined() -> None:
+    clips = called(MotionClip, **clip_inputs(video=torch.rand(4, 64, 64, 3))).args[0]
+    (joined,) = called(CombineMotionClips, clips_1=clips, clips_2=clips, clips_3=clips).args
+    assert len(joined) == 3
+
+
+def test_clips_of_a_folder(comfy_base: Path) -> None:
+    folder = comfy_base / "input" / "moves"
+    folder.mkdir(parents=True)
+    shutil.copy(ZIGZAG, folder / "one.mp4")
+    inputs = {**clip_inputs(prompt=""), "folder": "moves"}
+    with pytest.raises(ClipError, match=r"one\.mp4 has no caption"):
+        called(MotionClipsFromFolder, **inputs)
+    seen = MotionClipsFromFolder.fingerprint_inputs(**inputs)
+    (folder / "one.txt").write_text(PROMPT)
+    assert MotionClipsFromFolder.fingerprint_inputs(**inputs) != seen
+    ((clip,), _) = called(MotionClipsFromFolder, **inputs).args
+    assert clip.prompt == PROMPT and len(clip.frames) == FRAMES

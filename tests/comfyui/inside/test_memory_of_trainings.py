@@ -12,16 +12,17 @@ import comfy.model_management as management
 import psutil
 import pytest
 import torch
+from motion_adapters.nodes.sockets import MotionBase
 
 from motion_core.types import Clip
-from tests.comfyui.inside import test_train_node
-from tests.comfyui.inside.test_train_node import MotionBase, trained
+from tests.comfyui.inside import trainings
+from tests.comfyui.inside.trainings import trained
 
 # Fixtures.
-base = test_train_node.base
-clips = test_train_node.clips
-hook = test_train_node.hook
-_folders = test_train_node._folders
+base = trainings.base
+clips = trainings.clips
+hook = trainings.hook
+_folders = trainings._folders
 
 RUNS = 10
 SMALL = 2**20

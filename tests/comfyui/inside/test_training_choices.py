@@ -20,6 +20,7 @@ from motion_core.errors import ClipError
 from motion_core.shape_world.base import load_shape_world
 from motion_core.types import Clip
 from tests.comfyui.inside.called import called
+from tests.comfyui.inside.trainings import clip_inputs, train_inputs
 
 NAME = "shape-world-animatediff"
 OBJECTIVE = {"objective": "motion-director", "rank": 4, "beta": 1.0, "spatial_dropout_p": 0.2}
@@ -38,39 +39,19 @@ def base() -> MotionBase:
 
 def clips(frames: int) -> tuple[Clip, ...]:
     """Of random pixels; 1 is an image."""
-    inputs: dict[str, Any] = {
-        "video": torch.rand(frames, 64, 64, 3, generator=torch.Generator().manual_seed(frames)),
-        "prompt": "a red circle zigzagging on a checkered background",
-        "frames": 4,
-        "start_seconds": 0.0,
-        "stride": 1,
-        "fps": 0.0,
-        "width": 64,
-        "height": 64,
-        "fit": "crop",
-        "windows": 1,
-    }
-    return called(MotionClip, **inputs).args[0]
+    video = torch.rand(frames, 64, 64, 3, generator=torch.Generator().manual_seed(frames))
+    return called(MotionClip, **clip_inputs(video=video, frames=4)).args[0]
 
 
 def inputs_of(base: MotionBase, learned: tuple[Clip, ...], **changed: Any) -> dict[str, Any]:
-    return {
-        "base": base,
-        "clips": learned,
+    own = {
         "objective": OBJECTIVE,
         "steps": 2,
-        "learning_rate": 0.0,
-        "seed": 0,
-        "precision": "auto",
-        "memory": "auto",
-        "sample_prompt": "",
-        "sample_every": 0,
-        "save_every": 0,
         "inversion_steps": 0,
         "name": "chosen",
         "resume": "new",
-        **changed,
     }
+    return train_inputs(base, learned, **{**own, **changed})
 
 
 def requested(base: MotionBase, **changed: Any) -> TrainingRequest:
