@@ -69,7 +69,7 @@ def test_a_single_image_is_learned_for_its_looks() -> None:
 
 
 def test_clips_are_joined() -> None:
-    clips = called(MotionClip, **clip_inputs(video=torch.rand(4, 64, 64, 3))).args[0]
+    clips = called(MotionClip, **clip_inputs(video=torch.rand(FRAMES, 64, 64, 3))).args[0]
     (joined,) = called(CombineMotionClips, clips_1=clips, clips_2=clips, clips_3=clips).args
     assert len(joined) == 3
 
