@@ -20,7 +20,7 @@ from torch import Tensor
 from .backbones.base import Backbone
 from .encoding import decode_latents, encode_prompts, working_device
 from .errors import ClipError, SettingsError
-from .image_embeds import image_encoder_for
+from .image_encoders import image_encoder_for
 from .recaption import load_recaptioner
 from .types import LatentClip
 

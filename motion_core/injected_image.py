@@ -14,7 +14,7 @@ from .adapters.injector import InjectorAdapter
 from .backbones.base import Backbone
 from .encoding import working_device
 from .errors import AdapterError
-from .image_embeds import image_encoder_for
+from .image_encoders import image_encoder_for
 
 
 def with_image(

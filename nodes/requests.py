@@ -70,7 +70,7 @@ def check_objective(backbone: Backbone, objective: Objective) -> None:
     """Raises SettingsError or FormatError where a method needs an image encoder that neither the
     base nor its settings have: before anything is encoded.
     """
-    from ..motion_core.image_embeds import check_image_encoder
+    from ..motion_core.image_encoders import check_image_encoder
 
     settings: Any = objective.settings
     if objective.name == "motrans" and {settings.injection, settings.enhancer} != {"none"}:

@@ -16,7 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from ..backbones.formats import open_clip_keys
 from ..backbones.text import TextEncoder
-from ..image_embeds import ImageEncoder
+from ..image_encoder import ImageEncoder
 from .vocabulary import load_tokenizer
 
 CONTEXT_LENGTH = 32

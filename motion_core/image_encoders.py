@@ -1,73 +1,28 @@
-"""ψ: what an image looks like, as a vector.
-
-In: frames (F, 3, H, W) in [-1, 1]. Out: embeddings (F, V) of unit length by the image tower of a
-CLIP, from a file in open_clip's names or in those of transformers. MoTrans (ACM MM 2024), Sec. 4.1,
-takes OpenCLIP ViT-H/14's, V = 1024; shape world's bases have their own, V = 64. The paper does not
-say whether the embeddings are normalised; here they are, so that one learning rate does for every
-encoder.
+"""The image encoder of a base: from a file in open_clip's names or in those of transformers, or its
+own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-import torch.nn.functional as F
 from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-from torch import Tensor, nn
+from torch import nn
 
 from .backbones.base import Backbone
 from .backbones.formats import same_keys, with_prefix
 from .backbones.loading import Section, build_empty, fill
 from .backbones.tensor_files import open_tensors
 from .errors import FormatError, SettingsError
+from .image_encoder import ImageEncoder
 from .image_tower_names import in_open_clips_names
 
 DEFAULT_MODEL = "ViT-H-14"
-FRAMES_AT_ONCE = 8
 _OWN_BASES = "shape-world-"
 _TOWER = "visual."
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageEncoder:
-    """tower: open_clip's, from (N, 3, size, size) to (N, V). mean, std: of its training's pixels,
-    which go from 0 to 1.
-    """
-
-    tower: nn.Module
-    size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    @torch.inference_mode(False)
-    @torch.no_grad()
-    def embed(self, frames: Tensor) -> Tensor:
-        """(F, V) float32 on the CPU, each of length 1. frames: (F, 3, H, W) in [-1, 1]; of oblong
-        ones the middle square is seen.
-        """
-        first = next(self.tower.parameters())
-        parts = [
-            self.tower(self._seen(part).to(first.device, first.dtype)).to("cpu", torch.float32)
-            for part in frames.split(FRAMES_AT_ONCE)
-        ]
-        return F.normalize(torch.cat(parts), dim=-1)
-
-    def _seen(self, frames: Tensor) -> Tensor:
-        """The middle square, resized to the tower's size, in its range."""
-        height, width = frames.shape[2:]
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        square = frames[:, :, top : top + side, left : left + side].to("cpu", torch.float32)
-        if side != self.size:
-            square = F.interpolate(
-                square, (self.size, self.size), mode="bicubic", antialias=True, align_corners=False
-            )
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.mean, self.std))
-        return ((square.clamp(-1, 1) + 1) / 2 - mean) / std
 
 
 def image_encoder_for(

@@ -13,7 +13,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from motion_core.bases import load_base
 from motion_core.errors import FormatError, SettingsError
-from motion_core.image_embeds import check_image_encoder, image_encoder_for, load_image_encoder
+from motion_core.image_encoders import check_image_encoder, image_encoder_for, load_image_encoder
 from motion_core.shape_world.clip_model import CLIP_FILE, image_encoder, load_clip
 from motion_core.shape_world.vocabulary import load_tokenizer
 
