@@ -92,6 +92,14 @@ def test_samples_loop_in_step_and_a_scrubber_goes_through_all(site: Site) -> Non
     assert apart < 0.25
 
 
+def test_one_sample_has_no_scrubber(site: Site, root: Path) -> None:
+    folder = write_run(root, "once", steps=20, samples=(20,), seed=-50)
+    player = site.open("run=once").locator("#node .player")
+    assert player.get_by_role("button", name="Hold").is_visible()
+    assert not player.locator("input").is_visible()
+    shutil.rmtree(folder)
+
+
 def test_the_chart_by_pointer_and_by_keys(site: Site) -> None:
     page = site.open("run=zigzag")
     chart = page.locator("#node .chart")

@@ -98,6 +98,7 @@ export class SamplePlayer {
       : this.translate('panel.noSample')
     this.show(this.sample, shown?.file ?? null, caption)
     this.scrubber.parentElement.hidden = shown === null
+    this.scrubber.hidden = samples.length < 2
     setAttribute(this.scrubber, 'max', Math.max(0, samples.length - 1))
     this.scrubber.value = String(shown?.index ?? 0)
     setAttribute(this.scrubber, 'aria-valuetext', caption)

@@ -31,7 +31,7 @@ export class RunsTab {
     this.panel = new TrainingPanel(translate, locale, actions, url)
     /** @type {Run | null} */
     this.run = null
-    /** By run, with what they show. @type {Map<string, {row: HTMLElement, run: Summary | null}>} */
+    /** By run, with what they show. @type {Map<string, {row: HTMLElement, told: string}>} */
     this.rows = new Map()
     this.build()
   }
@@ -101,8 +101,9 @@ export class RunsTab {
       }
       setAttribute(row, 'aria-selected', String(run.id === this.run?.id))
       setAttribute(row, 'tabindex', run.id === reached ? 0 : -1)
-      if (shown.run !== run) this.fillRow(row, run)
-      shown.run = run
+      const told = rowKey(run)
+      if (shown.told !== told) this.fillRow(row, run)
+      shown.told = told
     })
   }
 
@@ -124,7 +125,7 @@ export class RunsTab {
     const parts = ['title', 'state', 'facts'].map((name) => element('span', { class: name }))
     const onclick = () => this.tabActions.choose(id)
     const row = element('li', { role: 'option', 'data-run': id, onclick }, parts)
-    const shown = { row, run: null }
+    const shown = { row, told: '' }
     this.rows.set(id, shown)
     return shown
   }
@@ -166,4 +167,14 @@ export class RunsTab {
     this.panel.destroy()
     this.element.remove()
   }
+}
+
+/**
+ * All that a row tells: to write it costs more than to compare this, and a list that is read anew
+ * has hundreds of rows.
+ *
+ * @param {Summary} run
+ */
+function rowKey(run) {
+  return [run.title, stateKey(run), run.step, run.total, run.latest, run.size].join()
 }
