@@ -71,10 +71,16 @@ def is_vue(tab: Tab) -> bool:
     return tab.page.evaluate("window.LiteGraph.vueNodesMode === true")
 
 
+def frontend(server: Server) -> tuple[int, ...]:
+    """The version of ComfyUI's page: 1.35 on 0.8.0."""
+    version = server.get("/system_stats")["system"]["required_frontend_version"]
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_everything_can_be_read(shown: Tab, graphs: Path, theme: str) -> None:
     shown.page.evaluate(SET, ["Comfy.ColorPalette", theme])
-    is_dark = "document.documentElement.classList.contains('dark-theme')"
+    is_dark = "(document.querySelector('html.dark-theme, body.dark-theme') !== null)"
     shown.page.wait_for_function(f"{is_dark} === {str(theme == 'dark').lower()}")
     shown.page.wait_for_timeout(1000)
     assert low_contrasts(shown.page, PANEL) == []
@@ -85,8 +91,10 @@ def test_everything_can_be_read(shown: Tab, graphs: Path, theme: str) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 420, 760, 1200])
-def test_every_width(shown: Tab, width: int) -> None:
+def test_every_width(shown: Tab, server: Server, width: int) -> None:
     """The node is as wide as it is asked to be, the panel as the node, and all parts fit in."""
+    if is_vue(shown) and frontend(server) < (1, 40):
+        pytest.skip("Vue nodes of this page take their width from the mouse alone")
     shown.page.evaluate(RESIZE, width)
     shown.page.wait_for_timeout(1000)
     wide = shown.page.evaluate(f"document.querySelector('{PANEL}').offsetWidth")

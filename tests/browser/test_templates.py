@@ -19,10 +19,7 @@ pytestmark = pytest.mark.timeout(900)
 
 NAMES = sorted(file.stem for file in (REPOSITORY / "workflows").glob("*.json"))
 OPENED = "sample-base-motion-director"
-# The pictures of the templates that are shown, by name, and how wide they are.
-THUMBNAILS = """(cards) => cards.map((card) => [
-  card.dataset.testid.replace('template-workflow-', ''), card.querySelector('img')?.naturalWidth
-])"""
+WIDTH = "(image) => image.naturalWidth"
 
 
 def test_a_template_opens_as_it_ships(browser: Browser, server: Server) -> None:
@@ -35,10 +32,14 @@ def test_a_template_opens_as_it_ships(browser: Browser, server: Server) -> None:
         "count => document.querySelectorAll('[data-testid^=template-workflow-]').length === count",
         arg=len(NAMES),
     )
+    pictures = {}
     for card in cards.all():
-        card.scroll_into_view_if_needed()
-        tab.page.wait_for_timeout(300)  # a picture is fetched once it comes into view
-    assert sorted(cards.evaluate_all(THUMBNAILS)) == [[name, 512] for name in NAMES]
+        card.scroll_into_view_if_needed()  # only then its picture is there
+        picture = card.locator("img").first
+        tab.until(lambda picture=picture: picture.evaluate(WIDTH) > 0, seconds=30)
+        name = str(card.get_attribute("data-testid")).removeprefix("template-workflow-")
+        pictures[name] = picture.evaluate(WIDTH)
+    assert pictures == dict.fromkeys(NAMES, 512)
     dialog.locator(f'[data-testid="template-workflow-{OPENED}"]').click()
     tab.page.wait_for_function(f"{NODES}.some((n) => n.type === 'TrainMotionAdapter')")
     shipped = json.loads((REPOSITORY / "workflows" / f"{OPENED}.json").read_text("utf-8"))
