@@ -20,8 +20,16 @@ const NODES = [
 ]
 const LEAST_WIDTH = 320
 
+/** Where the nodes' texts stand. @type {WeakMap<any, HTMLElement>} */
+const places = new WeakMap()
+
 app.registerExtension({
   name: 'MotionAdapters.NodeTexts',
+
+  /** Vue nodes of older pages never show a widget that comes later. @param {any} node */
+  nodeCreated(node) {
+    if (isSpeaker(node)) addText(node)
+  },
 
   setup() {
     addStyles(new URL('./node_texts.css', import.meta.url).href)
@@ -69,19 +77,22 @@ const isSpeaker = (node) => NODES.includes(node.comfyClass ?? node.constructor.c
  * @param {string} text "" takes what was there away
  */
 function say(node, text) {
-  const widget = node.widgets?.find((/** @type {any} */ each) => each.name === 'said')
-  if (!widget && !text) return
-  const place = widget?.element ?? addText(node)
-  if (place.textContent === text) return
+  const place = places.get(node)
+  if (!place || place.textContent === text) return
   place.textContent = text
   place.hidden = text === ''
   node.setSize?.([Math.max(node.size[0], LEAST_WIDTH), node.computeSize()[1]])
   app.canvas?.setDirty(true, true)
 }
 
-/** @param {any} node */
+/** Without a text it takes no room. @param {any} node */
 function addText(node) {
-  const place = element('pre', { class: 'motion-adapters-said', tabindex: '0', role: 'status' })
+  const place = element('pre', {
+    class: 'motion-adapters-said',
+    tabindex: '0',
+    role: 'status',
+    hidden: true
+  })
   const height = () => saidHeight(place.textContent, node.size[0])
   const widget = node.addDOMWidget('said', 'motion-said', place, {
     serialize: false,
@@ -90,5 +101,5 @@ function addText(node) {
     getMaxHeight: height
   })
   widget.serialize = false
-  return place
+  places.set(node, place)
 }

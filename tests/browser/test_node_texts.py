@@ -41,7 +41,7 @@ def test_a_node_says_its_text(browser: Browser, server: Server, tmp_path: Path, 
     tab = Tab(browser, server, {"Comfy.VueNodes.Enabled": vue})
     tab.drop(path)
     said = tab.page.locator(".motion-adapters-said")
-    assert said.count() == 0
+    assert not said.is_visible()
     tab.run()
     said.wait_for(state="visible")
     assert said.text_content() == RECAPTION
