@@ -120,8 +120,8 @@ def report(pairs: Sequence[tuple[float, float]]) -> dict[str, object]:
         "command": "python -m benchmarks.panel",
         "machine": platform.processor() or platform.machine(),
         "pairs": len(pairs),
-        "percent": statistics.median(percent),
-        "percent_95": [low, high],
+        "percent": round(statistics.median(percent), 3),
+        "percent_95": [round(low, 3), round(high, 3)],
         "percents": [round(value, 3) for value in percent],
     }
 
