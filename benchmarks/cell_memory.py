@@ -29,7 +29,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from motion_core.adapters.lora import active_loras, trainable_lora
+from motion_core.adapters.lora.training import active_loras, trainable_lora
 from motion_core.backbones.checkpointing import gradient_checkpointing
 from motion_core.backbones.frame_norms import normalise_as_version
 from motion_core.backbones.temporal import (
@@ -37,7 +37,7 @@ from motion_core.backbones.temporal import (
     spatial_linear_names,
     temporal_linear_names,
 )
-from motion_core.objectives.losses import debiased_mse, mse
+from motion_core.methods.losses import debiased_mse, mse
 
 FRAMES, RANK, DROPOUT = 16, 32, 0.1
 

@@ -23,12 +23,12 @@ import psutil
 import torch
 from torch.optim import AdamW
 
+from motion_core.backbones.frozen import frozen_base
 from motion_core.bases import load_base
-from motion_core.encoding import encode_prompts
-from motion_core.frozen import frozen_base
-from motion_core.objectives.base import Objective
-from motion_core.objectives.motion_crafter import MotionCrafter, MotionCrafterSettings
-from motion_core.objectives.motion_director import MotionDirector, MotionDirectorSettings
+from motion_core.diffusion.encoding import encode_prompts
+from motion_core.methods.base import Objective
+from motion_core.methods.motion_crafter import MotionCrafter, MotionCrafterSettings
+from motion_core.methods.motion_director import MotionDirector, MotionDirectorSettings
 from motion_core.types import Batch, LatentClip
 
 FRAMES, LATENT_SIZE, STEPS = 16, 24, 2

@@ -10,9 +10,9 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from .adapters import CATEGORY, file_output, last_of, motions_output
-from .bridge import core_run
-from .file_choices import new_file
-from .folders import MOTION_LORAS, adapter_folders, save_folder
+from .host.bridge import core_run
+from .host.file_choices import new_file
+from .host.folders import MOTION_LORAS, adapter_folders, save_folder
 from .sockets import Motion, MotionAdapterSocket, MotionStack
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class ConvertMotionAdapter(io.ComfyNode):
     @classmethod
     def execute(cls, motions: MotionStack, to: dict[str, Any], rank: int) -> io.NodeOutput:
         with core_run():
-            from ..motion_core.conversion import kept_lines, weights_as_loras
+            from ..motion_core.adapter_files.conversion import kept_lines, weights_as_loras
 
             motion = last_of(motions)
             made = weights_as_loras(motion.info, motion.adapters, rank)
@@ -146,8 +146,8 @@ class ConvertMotionAdapter(io.ComfyNode):
 
 def _export(motion: Motion, *, to: str, name: str, replace: bool, which: str = "") -> str:
     """Writes one of the motion's LoRAs; returns the file, from ComfyUI's folder on."""
-    from ..motion_core.backbones.tensor_files import write_tensors
-    from ..motion_core.conversion import chosen_name, export_lora
+    from ..motion_core.adapter_files.conversion import chosen_name, export_lora
+    from ..motion_core.backbones.files.tensors import write_tensors
 
     chosen = chosen_name(motion.adapters, which.strip() or None, motion.name, "which")
     tensors: dict[str, Tensor] = export_lora(motion.adapters, chosen, FORMATS[to], motion.name)

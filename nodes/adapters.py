@@ -14,11 +14,11 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from PIL import Image
 from torch import Tensor
 
+from ..motion_core.adapter_files.noise_file import noise_path
 from ..motion_core.errors import AdapterError, FormatError
-from ..motion_core.noise_file import noise_path
-from .bridge import core_run
-from .file_choices import checkpoint_folders, folder_of, new_file
-from .folders import (
+from .host.bridge import core_run
+from .host.file_choices import checkpoint_folders, folder_of, new_file
+from .host.folders import (
     ADAPTERS,
     MOTION_LORAS,
     adapter_files,

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from ..motion_core.errors import AdapterError
-from .bridge import core_run
-from .model_choices import SAMPLE_MODULE, motion_module_names
-from .model_choices import motion_module as motion_module_of
+from .host.bridge import core_run
+from .host.model_choices import SAMPLE_MODULE, motion_module_names
+from .host.model_choices import motion_module as motion_module_of
 from .sockets import Motion, MotionAdapterSocket, MotionStack, played
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
     from comfy.sd import CLIP
 
-    from ..motion_core.adapter_file import Versioned
+    from ..motion_core.adapter_files.own import Versioned
     from ..motion_core.adapters.base import Adapter
-    from ..motion_core.backbones.motion_modules import MotionModules
+    from ..motion_core.backbones.files.motion_modules import MotionModules
     from .comfy_models.schedule import Betas
 
 logger = logging.getLogger(__name__)
@@ -209,7 +209,7 @@ def of_scope(adapters: Sequence[tuple[Adapter, float]], scope: str) -> list[tupl
 
 def _refuse_sd2(model: ModelPatcher) -> None:
     """Its UNet has the widths of Stable Diffusion 1.5's, so that motion modules would go in."""
-    from ..motion_core.backbones.roles import SD2_PROMPT_WIDTH
+    from ..motion_core.backbones.files.kinds import SD2_PROMPT_WIDTH
 
     width = model.model.model_config.unet_config.get("context_dim")
     if width == SD2_PROMPT_WIDTH:
@@ -221,7 +221,7 @@ def _refuse_sd2(model: ModelPatcher) -> None:
 
 
 def _load(choice: str, model: ModelPatcher) -> MotionModules:
-    from ..motion_core.backbones.motion_modules import load_motion_modules
+    from ..motion_core.backbones.files.motion_modules import load_motion_modules
     from .comfy_models.animatediff import norm_groups, weight_dtype
 
     path, version = motion_module_of(choice)
@@ -243,7 +243,7 @@ def _set_schedule(model: ModelPatcher, motion_module: str, beta_schedule: str) -
 
 
 def check_motions(stack: Sequence[Motion], base: Versioned) -> None:
-    from ..motion_core.adapter_file import check_fits
+    from ..motion_core.adapter_files.own import check_fits
 
     for motion in stack:
         try:
@@ -273,7 +273,7 @@ def _play(
 
 
 def clip_with_verbs(clip: CLIP | None, adapters: Sequence[tuple[Adapter, float]]) -> CLIP | None:
-    from ..motion_core.adapters.verb import VerbAdapter
+    from ..motion_core.adapters.verb.adapter import VerbAdapter
     from .comfy_models.verb_prompts import with_verbs
 
     verbs = [(adapter, s) for adapter, s in adapters if isinstance(adapter, VerbAdapter)]

@@ -20,7 +20,7 @@ from .apply import (
     scaled_adapters,
     strength_inputs,
 )
-from .bridge import core_run
+from .host.bridge import core_run
 from .sockets import MotionAdapterSocket, MotionStack
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from comfy_api.latest import InputImpl, io, ui
 
 from ..motion_core.bases import BASES, PERSONALISED, base_defaults, load_base
 from ..motion_core.errors import FormatError, SettingsError
-from .bridge import computing_dtype, core_run
-from .folders import MOTION_MODULES, ZEROSCOPE
-from .model_choices import (
+from .host.bridge import computing_dtype, core_run
+from .host.folders import MOTION_MODULES, ZEROSCOPE
+from .host.model_choices import (
     NONE,
     OWN,
     SAMPLE_MODULE,
@@ -22,7 +22,7 @@ from .model_choices import (
     motion_module_names,
     optional_file,
 )
-from .model_choices import motion_module as motion_module_of
+from .host.model_choices import motion_module as motion_module_of
 from .sockets import MotionBase, MotionBaseSocket
 
 if TYPE_CHECKING:

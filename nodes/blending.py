@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..motion_core.errors import AdapterError
+from ..motion_core.methods.shown import names_of_scopes
 from ..motion_core.settings import require
-from ..motion_core.shown import names_of_scopes
 
 if TYPE_CHECKING:
     from ..motion_core.adapters.base import Scope

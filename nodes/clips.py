@@ -11,7 +11,8 @@ import folder_paths
 import torch
 from comfy_api.latest import io, ui
 
-from ..motion_core.clips import (
+from ..motion_core.errors import ClipError
+from ..motion_core.video.clips import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     ClipSettings,
@@ -19,9 +20,8 @@ from ..motion_core.clips import (
     load_clips,
     media_files,
 )
-from ..motion_core.errors import ClipError
-from ..motion_core.framing import fit_frame
-from .bridge import core_run, frame_source, image_from_pixels
+from ..motion_core.video.framing import fit_frame
+from .host.bridge import core_run, frame_source, image_from_pixels
 from .sockets import MotionClipsSocket
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..motion_core.errors import ClipError
-from .bridge import OnStep, core_run, pixels_from_image, release_memory, steps_shown
 from .evaluation_models import NONE, make_room, model_files, model_folders, model_path
-from .folders import EVALUATION
+from .host.bridge import OnStep, core_run, pixels_from_image, release_memory, steps_shown
+from .host.folders import EVALUATION
 from .sockets import MotionClips, MotionClipsSocket
 
 if TYPE_CHECKING:

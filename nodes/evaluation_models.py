@@ -8,8 +8,8 @@ from pathlib import Path
 import comfy.model_management as management
 import folder_paths
 
-from .folders import EVALUATION
-from .model_choices import NONE
+from .host.folders import EVALUATION
+from .host.model_choices import NONE
 
 _MODEL_FILE = "config.json"
 _BESIDE_THE_WEIGHTS = 1.2

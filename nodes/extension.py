@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from comfy_api.latest import ComfyExtension, io
 
-from .folders import register_folders
-from .run_routes import add_run_routes
+from .host.folders import register_folders
+from .runs.routes import add_run_routes
 
 logger = logging.getLogger(__name__)
 

@@ -44,7 +44,7 @@ class Field:
         if self.none is not None and widget == self.none:
             return None
         if self.folder:
-            from .model_choices import model_file  # ComfyUI's files, which tables do without
+            from .host.model_choices import model_file  # ComfyUI's files, which tables do without
 
             return str(model_file(self.folder, str(widget)))
         if self.kind == "lines":

@@ -9,7 +9,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from .method_fields import METHOD_FIELDS, TRAIN_FIELDS, Field
-from .requests import MethodSettings, changed
+from .runs.settings import MethodSettings, changed
 
 MethodSettingsSocket = io.Custom("MOTION_METHOD_SETTINGS")
 

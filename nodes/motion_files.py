@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..motion_core.adapter_file import MAX_PREVIEWS, read_previews, save_adapter
-from ..motion_core.adapters.embeddings import Debias, EmbeddingAdapter
-from ..motion_core.any_adapter import read_any_adapter
+from ..motion_core.adapter_files.merging import Part, merged
+from ..motion_core.adapter_files.noise_file import NoiseInfo, load_noise, noise_path, save_noise
+from ..motion_core.adapter_files.own import MAX_PREVIEWS, read_previews, save_adapter
+from ..motion_core.adapter_files.reading import read_any_adapter
+from ..motion_core.adapters.embedding.adapter import Debias, EmbeddingAdapter
 from ..motion_core.errors import AdapterError, FormatError
-from ..motion_core.merging import Part, merged
-from ..motion_core.noise_file import NoiseInfo, load_noise, noise_path, save_noise
 from .sockets import Motion
 
 

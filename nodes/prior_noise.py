@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..motion_core.diffusion.noise import blend_noise_prior, draw_noise
 from ..motion_core.errors import MotionError, SettingsError
-from ..motion_core.noise import blend_noise_prior, draw_noise
 from ..motion_core.settings import require
 
 if TYPE_CHECKING:

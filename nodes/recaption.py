@@ -10,9 +10,9 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..motion_core.errors import ClipError, SettingsError
-from .bridge import OnStep, core_run, release_memory, steps_shown
 from .evaluation_models import NONE, make_room, model_folders, model_path
-from .folders import LANGUAGE
+from .host.bridge import OnStep, core_run, release_memory, steps_shown
+from .host.folders import LANGUAGE
 from .recaptions import given_recaptions, looks_of
 from .sockets import MotionClips, MotionClipsSocket
 
@@ -73,7 +73,7 @@ class RecaptionFrames(io.ComfyNode):
 
 def _recaptioned(clips: Sequence[Clip], model: str, seed: int, on_step: OnStep) -> list[str]:
     """By one random frame of each clip."""
-    from ..motion_core.recaption import load_recaptioner
+    from ..motion_core.methods.motrans.recaption import load_recaptioner
 
     folder = model_path(LANGUAGE, model)
     if folder is None:

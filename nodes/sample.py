@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import InputImpl, Types, io
 
 from ..motion_core.errors import SettingsError
-from .bridge import (
+from .host.bridge import (
     computing_dtype,
     core_run,
     image_from_pixels,
@@ -18,14 +18,14 @@ from .bridge import (
     pixels_from_image,
     steps_shown,
 )
+from .host.model_choices import model_file
 from .method_fields import OWN_ENCODER
-from .model_choices import model_file
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionStack, played
 
 if TYPE_CHECKING:
-    from ..motion_core.adapter_file import AdapterInfo
+    from ..motion_core.adapter_files.own import AdapterInfo
     from ..motion_core.adapters.base import Adapter
-    from ..motion_core.sampler import SampleSettings
+    from ..motion_core.diffusion.ddim import SampleSettings
 
 CATEGORY = "motion/sample"
 MAX_SEED = 2**63 - 1
@@ -110,8 +110,8 @@ class SampleMotionVideo(io.ComfyNode):
         **sampling: Any,
     ) -> io.NodeOutput:
         with core_run():
-            from ..motion_core.pipeline import generate
-            from ..motion_core.sample_defaults import sample_fps
+            from ..motion_core.adapter_files.sample_defaults import sample_fps
+            from ..motion_core.diffusion.generate import generate
             from .prior_noise import inverted_of
 
             if not prompt.strip():
@@ -134,8 +134,8 @@ def _settings(
     base: MotionBase, motions: MotionStack, *, seed: int, negative_prompt: str, **given: float
 ) -> SampleSettings:
     """0 stands for the default, except where it says how much of something there is."""
-    from ..motion_core.sample_defaults import sample_defaults
-    from ..motion_core.sampler import SampleSettings
+    from ..motion_core.adapter_files.sample_defaults import sample_defaults
+    from ..motion_core.diffusion.ddim import SampleSettings
     from ..motion_core.settings import from_mapping, require
 
     amounts = {name: given.pop(name) for name in ("noise_prior", "guidance_rescale")}
@@ -161,7 +161,7 @@ def _playing(motions: MotionStack) -> list[AdapterInfo]:
 
 
 def _check_fit(base: MotionBase, motions: MotionStack) -> None:
-    from ..motion_core.adapter_file import check_fits
+    from ..motion_core.adapter_files.own import check_fits
 
     for motion in motions:
         check_fits(motion.info, base.backbone)
@@ -176,7 +176,7 @@ def _with_look(
     """MoTrans's injectors get the image, if there is one."""
     if look is None:
         return adapters
-    from ..motion_core.injected_image import with_image
+    from ..motion_core.methods.motrans.injected_image import with_image
 
     path = None if encoder == OWN_ENCODER else str(model_file("clip_vision", encoder))
     return with_image(adapters, pixels_from_image(look), path, base.backbone, "the look")

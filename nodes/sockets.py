@@ -15,11 +15,11 @@ from comfy_api.latest import io
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..motion_core.adapter_file import AdapterInfo
+    from ..motion_core.adapter_files.noise_file import NoiseInfo
+    from ..motion_core.adapter_files.own import AdapterInfo
     from ..motion_core.adapters.base import Adapter
     from ..motion_core.backbones.base import Backbone
     from ..motion_core.bases import BaseDefaults
-    from ..motion_core.noise_file import NoiseInfo
     from ..motion_core.types import Clip
 
 
@@ -72,7 +72,7 @@ def played(stack: Sequence[Motion]) -> list[tuple[Adapter, float]]:
     Of each file, what it says itself that samples show, else what moves, else all of it.
     """
     # Imported here: it needs diffusers.
-    from ..motion_core.shown import names_of_scopes
+    from ..motion_core.methods.shown import names_of_scopes
 
     return [
         (motion.adapters[name], motion.strength)

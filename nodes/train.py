@@ -11,18 +11,18 @@ from comfy_api.latest import io
 from comfy_execution.utils import get_executing_context
 
 from ..motion_core.errors import ClipError
-from .bridge import core_run, image_from_pixels, steps_shown
-from .file_choices import checked_name
+from .host.bridge import core_run, image_from_pixels, steps_shown
+from .host.file_choices import checked_name
 from .method_fields import METHOD_FIELDS
 from .methods import MethodSettingsSocket, objective_input
-from .requests import MethodSettings, build_objective, build_training
-from .run_choice import Resume
-from .runs import resumed_run, watched_run
+from .runs.choice import Resume
+from .runs.settings import MethodSettings, build_objective, build_training
+from .runs.watch import resumed_run, watched_run
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionClipsSocket
 
 if TYPE_CHECKING:
     from ..motion_core.types import Clip
-    from .training_request import TrainingRequest
+    from .runs.request import TrainingRequest
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # What each preset says of recomputing blocks in the backward pass.
@@ -75,7 +75,7 @@ class TrainMotionAdapter(io.ComfyNode):
     def execute(cls, name: str, **choices: Any) -> io.NodeOutput:
         with core_run():
             # Imported here: it needs diffusers.
-            from .training import train_motion
+            from .runs.training import train_motion
 
             name = checked_name(name)
             context = get_executing_context()
@@ -111,7 +111,7 @@ def _request(
     advanced: MethodSettings | None = None,
     **training: Any,
 ) -> TrainingRequest:
-    from .training_request import TrainingRequest
+    from .runs.request import TrainingRequest
 
     if not clips:
         raise ClipError("There are no clips to train on. Connect Motion Clip.")

@@ -20,11 +20,11 @@ from torch import nn
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.base import Backbone
 from motion_core.events import Event, StepDone
-from motion_core.objectives.base import LossTerm, ParameterGroup
-from motion_core.objectives.losses import mse
-from motion_core.objectives.motion_director import MotionDirector, MotionDirectorSettings
-from motion_core.train_settings import TrainSettings
-from motion_core.trainer import train
+from motion_core.methods.base import LossTerm, ParameterGroup
+from motion_core.methods.losses import mse
+from motion_core.methods.motion_director import MotionDirector, MotionDirectorSettings
+from motion_core.training.settings import TrainSettings
+from motion_core.training.trainer import train
 from motion_core.types import Batch, LatentClip
 
 from .tiny import CONTEXT_LENGTH, PROMPT_DIM, tiny_animatediff

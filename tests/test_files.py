@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from motion_core.backbones.tensor_files import write_tensors
+from motion_core.backbones.files.tensors import write_tensors
 from motion_core.errors import MotionError
 from motion_core.files import replacing
-from motion_core.run_records import write_json
+from motion_core.training.records import write_json
 
 
 def test_a_failing_body_leaves_the_older_file(tmp_path: Path) -> None:

@@ -15,18 +15,18 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from motion_core.backbones.animatediff import AnimateDiff
-from motion_core.backbones.architecture import ANIMATEDIFF_SCHEDULER, ZEROSCOPE_SCHEDULER
 from motion_core.backbones.base import Backbone
-from motion_core.backbones.components import load_scheduler
+from motion_core.backbones.files.architecture import ANIMATEDIFF_SCHEDULER, ZEROSCOPE_SCHEDULER
+from motion_core.backbones.files.components import load_scheduler
 from motion_core.backbones.text import TextEncoder
 from motion_core.backbones.zeroscope import ZeroScope
-from motion_core.clips import ClipSettings, clip_from_frames
-from motion_core.encoding import encode_clip
-from motion_core.objectives.motion_director import MotionDirector
+from motion_core.diffusion.encoding import encode_clip
+from motion_core.methods.motion_director import MotionDirector
 from motion_core.shape_world.motions import FRAMES
 from motion_core.shape_world.renderer import reference_scene, render
-from motion_core.train_settings import TrainSettings
-from motion_core.trainer import train
+from motion_core.training.settings import TrainSettings
+from motion_core.training.trainer import train
+from motion_core.video.clips import ClipSettings, clip_from_frames
 
 pytestmark = [pytest.mark.fullsize, pytest.mark.timeout(1800)]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from .base import Adapter
-from .embeddings import EmbeddingAdapter
+from .embedding.adapter import EmbeddingAdapter
 from .injector import InjectorAdapter
-from .lora_adapter import LoraAdapter
-from .verb import VerbAdapter
-from .weights import WeightsAdapter
+from .lora.adapter import LoraAdapter
+from .verb.adapter import VerbAdapter
+from .weights.adapter import WeightsAdapter
 
 ADAPTERS: dict[str, type[Adapter]] = {
     "lora": LoraAdapter,

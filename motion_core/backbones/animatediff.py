@@ -20,15 +20,15 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNetMotionModel
 from torch import Tensor, nn
 
 from ..errors import FormatError
-from .architecture import (
+from .base import Family
+from .files.architecture import (
     ANIMATEDIFF_SCHEDULER,
     Config,
     image_unet_config,
     motion_channels,
     own_metadata,
 )
-from .base import Family
-from .components import (
+from .files.components import (
     CLIP_PAD,
     load_scheduler,
     load_vae,
@@ -38,23 +38,18 @@ from .components import (
     text_from_folder,
     vae_from_file,
 )
-from .formats import KeyMap, same_keys, unet_keys, with_prefix
+from .files.keys import KeyMap, same_keys, unet_keys, with_prefix
+from .files.kinds import LDM_UNET, Role, require_role
+from .files.loading import Section, build_empty, fill, using_configuration
+from .files.motion_modules import NOT_MOTION, OpenedMotion, motion_file_keys, open_motion
+from .files.tensors import TensorFile, open_tensors
 from .frame_norms import normalise_as_version
-from .loading import Section, build_empty, fill, using_configuration
-from .motion_modules import (
-    NOT_MOTION,
-    OpenedMotion,
-    motion_file_keys,
-    open_motion,
-)
-from .roles import LDM_UNET, Role, require_role
 from .temporal import (
     check_frames,
     skip_single_frames,
     spatial_linear_names,
     temporal_linear_names,
 )
-from .tensor_files import TensorFile, open_tensors
 from .text import TextEncoder
 
 SD15_LICENCE = "CreativeML Open RAIL-M"

@@ -19,9 +19,9 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet3DConditionModel
 from torch import Tensor
 
 from ..errors import FormatError
-from .architecture import ZEROSCOPE_SCHEDULER, own_metadata, video_unet_config
 from .base import Family
-from .components import (
+from .files.architecture import ZEROSCOPE_SCHEDULER, own_metadata, video_unet_config
+from .files.components import (
     OPEN_CLIP_PAD,
     load_scheduler,
     load_text,
@@ -31,11 +31,11 @@ from .components import (
     text_from_file,
     vae_from_file,
 )
-from .formats import KeyMap, same_keys, unet_keys, with_prefix
-from .loading import Section, build_empty, fill
-from .roles import LDM_UNET, LDM_VAE, Role, require_role
+from .files.keys import KeyMap, same_keys, unet_keys, with_prefix
+from .files.kinds import LDM_UNET, LDM_VAE, Role, require_role
+from .files.loading import Section, build_empty, fill
+from .files.tensors import TensorFile, open_tensors
 from .temporal import check_frames, skip_single_frames, spatial_linear_names, temporal_linear_names
-from .tensor_files import TensorFile, open_tensors
 from .text import TextEncoder
 
 ZEROSCOPE_LICENCE = "CC-BY-NC-4.0"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..adapter_file import load_adapter, read_previews, save_adapter
-from ..adapters.weights_to_lora import Conversion
-from ..backbones.tensor_files import write_tensors
-from ..conversion import chosen_name, export_lora, kept_lines, weights_as_loras
+from ..adapter_files.conversion import chosen_name, export_lora, kept_lines, weights_as_loras
+from ..adapter_files.own import load_adapter, read_previews, save_adapter
+from ..adapters.weights.to_lora import Conversion
+from ..backbones.files.tensors import write_tensors
 from ..errors import AdapterError, SettingsError
 from ..settings import require
 from .terminal import say

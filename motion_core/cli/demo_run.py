@@ -17,20 +17,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..adapter_file import load_adapter
+from ..adapter_files.noise_file import load_noise, noise_path
+from ..adapter_files.own import load_adapter
 from ..adapters.base import Adapter
 from ..bases import load_base
 from ..errors import MotionError
-from ..media import contact_sheet, write_gif, write_image, write_video
-from ..noise_file import load_noise, noise_path
-from ..run_records import STATE, write_json
-from ..run_results import FIGURES, viewing_scale
 from ..shape_world.base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE
 from ..shape_world.comparison import Comparison
 from ..shape_world.references import DEMO_CLIP, FPS, reference
 from ..shape_world.renderer import render
 from ..shape_world.sampling import usual_settings
 from ..shape_world.scores import Subject
+from ..training.records import STATE, write_json
+from ..training.results import FIGURES, viewing_scale
+from ..video.writing import contact_sheet, write_gif, write_image, write_video
 from .device import chosen_device
 from .request import build_request
 from .run_folder import ADAPTER, writable_folder

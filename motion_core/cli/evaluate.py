@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..evaluation.evaluate import EvaluationRequest, evaluate
     from ..evaluation.models import ModelFiles
     from ..evaluation.videos import VideoSettings
-    from ..run_records import write_json
+    from ..training.records import write_json
     from .device import chosen_device
 
     files = [field.name for field in dataclasses.fields(ModelFiles)]

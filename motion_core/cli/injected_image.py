@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import injected_image
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
-from ..clips import ClipSettings, load_image_clip
+from ..methods.motrans import injected_image
+from ..video.clips import ClipSettings, load_image_clip
 
 
 def with_image(

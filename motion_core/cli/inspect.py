@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     # Imported here: torch and diffusers take seconds to import.
-    from ..inspection import file_lines, inspect_file
+    from ..adapter_files.inspection import file_lines, inspect_file
 
     facts = inspect_file(arguments.file)
     say(json.dumps(facts, indent=2) if arguments.json else "\n".join(file_lines(facts)))

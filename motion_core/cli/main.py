@@ -13,8 +13,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 
+from benchmarks.papers import cli as bench
+
 from ..errors import MotionError
-from . import bench, convert, demo, evaluate, inspect, merge, sample, train
+from . import convert, demo, evaluate, inspect, merge, sample, train
 from .parsing import Parser
 
 COMMANDS: dict[str, ModuleType] = {

@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     # Imported here: torch and diffusers take seconds to import.
-    from ..adapter_file import save_adapter
-    from ..any_adapter import read_any_adapter
-    from ..merging import Part, merged
+    from ..adapter_files.merging import Part, merged
+    from ..adapter_files.own import save_adapter
+    from ..adapter_files.reading import read_any_adapter
     from .sample_run import split_strength
 
     output: Path = arguments.output

@@ -17,7 +17,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SettingsError
-from ..objectives import OBJECTIVES
+from ..methods import OBJECTIVES
 from .flags import Flag, add_flags, given
 from .parsing import Parser
 from .train import add_arguments

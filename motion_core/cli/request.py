@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..bases import BASES, PERSONALISED, BaseDefaults, base_defaults, check_parts
-from ..clips import ClipSettings
+from ..diffusion.ddim import SampleSettings
 from ..errors import SettingsError
-from ..objectives import OBJECTIVES
-from ..objectives.base import Objective
-from ..sampler import SampleSettings
+from ..methods import OBJECTIVES
+from ..methods.base import Objective
 from ..settings import from_mapping, require, to_mapping
-from ..train_settings import TrainSettings
+from ..training.settings import TrainSettings
+from ..video.clips import ClipSettings
 from .method_settings import check_owners, settings_class
 
 if sys.version_info >= (3, 11):

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import MotionError
-from ..run_records import METRICS, STATE
-from ..run_records import SETTINGS as SETTINGS_RECORD
+from ..training.records import METRICS, STATE
+from ..training.records import SETTINGS as SETTINGS_RECORD
 
 ADAPTER = "adapter.safetensors"
 SETTINGS = "adapter.json"

@@ -12,13 +12,20 @@ from typing import Any
 
 from torch import Tensor
 
-from ..adapter_file import AdapterInfo, check_fits
+from ..adapter_files.noise_file import load_noise, noise_path
+from ..adapter_files.own import AdapterInfo, check_fits
+from ..adapter_files.reading import read_any_adapter
+from ..adapter_files.sample_defaults import sample_defaults, sample_fps
 from ..adapters.base import Adapter
-from ..any_adapter import read_any_adapter
 from ..backbones.base import Backbone
 from ..bases import BASES, BaseDefaults, base_defaults, check_parts, load_base
+from ..diffusion.ddim import SampleSettings
+from ..diffusion.generate import generate
 from ..errors import AdapterError, MotionError, SettingsError
-from ..media import (
+from ..methods.shown import names_of_scopes
+from ..settings import from_mapping, require
+from ..training.settings import dtype_on
+from ..video.writing import (
     contact_sheet,
     require_frames_folder,
     write_frames,
@@ -26,13 +33,6 @@ from ..media import (
     write_image,
     write_video,
 )
-from ..noise_file import load_noise, noise_path
-from ..pipeline import generate
-from ..sample_defaults import sample_defaults, sample_fps
-from ..sampler import SampleSettings
-from ..settings import from_mapping, require
-from ..shown import names_of_scopes
-from ..train_settings import dtype_on
 from .device import chosen_device
 from .injected_image import with_image
 from .request import PARTS, absolute_paths

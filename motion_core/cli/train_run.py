@@ -12,20 +12,20 @@ from pathlib import Path
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
 from ..bases import base_defaults, load_base
-from ..checkpoints import latest_checkpoint
-from ..clips import load_clips, load_image_clip, load_image_clips
-from ..encoding import encode_clips, release_encoders
+from ..diffusion.ddim import SampleSettings
+from ..diffusion.encoding import encode_clips, release_encoders
+from ..diffusion.generate import generate
 from ..errors import MotionError
 from ..events import Event, SampleMade, Started
-from ..media import write_video
-from ..pipeline import generate
-from ..run_records import write_json
-from ..run_results import Showing, Trained, viewing_scale, write_results
-from ..sampler import SampleSettings
+from ..methods.shown import shown_adapters
 from ..settings import require
-from ..shown import shown_adapters
-from ..trainer import train
+from ..training.checkpoints import latest_checkpoint
+from ..training.records import write_json
+from ..training.results import Showing, Trained, viewing_scale, write_results
+from ..training.trainer import train
 from ..types import Clip
+from ..video.clips import load_clips, load_image_clip, load_image_clips
+from ..video.writing import write_video
 from .device import chosen_device
 from .method_settings import read_method_flags
 from .progress import TrainProgress

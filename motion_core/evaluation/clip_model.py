@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..errors import FormatError
-from ..media import to_bytes
 from ..shape_world.clip_model import load_clip
 from ..shape_world.vocabulary import load_tokenizer
+from ..video.writing import to_bytes
 from .preprocessing import centre_square
 
 SHAPE_WORLD = "shape-world"

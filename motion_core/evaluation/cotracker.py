@@ -19,7 +19,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..backbones.tensor_files import open_tensors
+from ..backbones.files.tensors import open_tensors
 from ..errors import FormatError
 from .tracklet_scores import Tracker
 from .tracklets import Tracklets

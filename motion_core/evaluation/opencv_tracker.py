@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from ..media import to_bytes
+from ..video.writing import to_bytes
 from .tracklets import Tracklets
 
 SIDE = 256

@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_files
 from ..errors import ClipError
-from ..frame_sources import FrameSource, image_source, video_source
 from ..settings import require
+from ..video.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_files
+from ..video.sources import FrameSource, image_source, video_source
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from ..backbones.animatediff import AnimateDiff, checkpoint_unet_keys
-from ..backbones.components import vae_from_file
-from ..backbones.formats import motion_keys, with_prefix
-from ..backbones.loading import Section, build_empty, fill
-from ..backbones.roles import LDM_UNET, Role, require_role
-from ..backbones.tensor_files import open_tensors
+from ..backbones.files.components import vae_from_file
+from ..backbones.files.keys import motion_keys, with_prefix
+from ..backbones.files.kinds import LDM_UNET, Role, require_role
+from ..backbones.files.loading import Section, build_empty, fill
+from ..backbones.files.tensors import open_tensors
 from ..backbones.text import TextEncoder
 from ..backbones.zeroscope import ZeroScope, modelscope_keys
 from ..errors import FormatError

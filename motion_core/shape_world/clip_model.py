@@ -14,9 +14,9 @@ from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from ..backbones.formats import open_clip_keys
+from ..backbones.files.keys import open_clip_keys
+from ..backbones.image_encoder import ImageEncoder
 from ..backbones.text import TextEncoder
-from ..image_encoder import ImageEncoder
 from .vocabulary import load_tokenizer
 
 CONTEXT_LENGTH = 32

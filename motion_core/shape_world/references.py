@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from ..media import write_video
+from ..video.writing import write_video
 from .motions import REFERENCE_MOTIONS
 from .renderer import Scene, reference_scene, render
 from .scores import Subject

@@ -16,9 +16,9 @@ from torch import Tensor
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
 from ..bases import base_defaults
-from ..encoding import decode_latents, encode_prompts
-from ..pipeline import apply_adapters, starting_noise, taking_off
-from ..sampler import SampleSettings, ddim_sample
+from ..diffusion.ddim import SampleSettings, ddim_sample
+from ..diffusion.encoding import decode_latents, encode_prompts
+from ..diffusion.generate import apply_adapters, starting_noise, taking_off
 
 TOGETHER = 8
 

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from ...motion_core.adapters.base import Adapter
-from ...motion_core.adapters.embedding_hooks import shifted_attention
-from ...motion_core.adapters.embeddings import EmbeddingAdapter
+from ...motion_core.adapters.embedding.adapter import EmbeddingAdapter
+from ...motion_core.adapters.embedding.hooks import shifted_attention
 from ...motion_core.adapters.injector import InjectorAdapter, injected, injector_sites
-from ...motion_core.adapters.lora_adapter import LoraAdapter
-from ...motion_core.adapters.lora_keys import LoraPair
-from ...motion_core.adapters.weights import WeightsAdapter
+from ...motion_core.adapters.lora.adapter import LoraAdapter
+from ...motion_core.adapters.lora.keys import LoraPair
+from ...motion_core.adapters.weights.adapter import WeightsAdapter
 from ...motion_core.errors import AdapterError
 
 Adapters = Sequence[tuple[Adapter, float]]

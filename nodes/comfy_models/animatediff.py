@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from comfy.patcher_extension import WrapperExecutor
     from diffusers import DDIMScheduler, MotionAdapter
 
-    from ...motion_core.backbones.motion_modules import MotionModules
+    from ...motion_core.backbones.files.motion_modules import MotionModules
 
 # What AnimateDiff-Evolved calls its own motion models in a ModelPatcher.
 EVOLVED = "ADE"

@@ -19,8 +19,8 @@ import folder_paths
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 
-from ...motion_core.backbones.formats import clip_keys
-from ...motion_core.backbones.loading import gather
+from ...motion_core.backbones.files.keys import clip_keys
+from ...motion_core.backbones.files.loading import gather
 from ...motion_core.backbones.text import TextEncoder
 
 

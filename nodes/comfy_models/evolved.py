@@ -16,12 +16,12 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ...motion_core.adapters.embedding_hooks import Shift, Size
-from ...motion_core.adapters.embeddings import BlockEmbedding, EmbeddingAdapter
-from ...motion_core.adapters.lora_adapter import LoraAdapter
-from ...motion_core.adapters.weights import WeightsAdapter
+from ...motion_core.adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
+from ...motion_core.adapters.embedding.hooks import Shift, Size
+from ...motion_core.adapters.lora.adapter import LoraAdapter
+from ...motion_core.adapters.weights.adapter import WeightsAdapter
 from ...motion_core.backbones.base import Family
-from ...motion_core.backbones.formats import motion_keys
+from ...motion_core.backbones.files.keys import motion_keys
 from ...motion_core.errors import AdapterError
 from .adapter_hooks import Adapters, KeptShifts
 from .animatediff import EVOLVED

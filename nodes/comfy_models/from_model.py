@@ -25,19 +25,19 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_patcher import ModelPatcher
 
 from ...motion_core.backbones.animatediff import AnimateDiff, load_animatediff
-from ...motion_core.backbones.architecture import (
+from ...motion_core.backbones.files.architecture import (
     Config,
     as_metadata,
     clip_config,
     image_unet_config,
     plain_config,
 )
-from ...motion_core.backbones.components import CLIP_PAD, LDM_CLIP
-from ...motion_core.backbones.formats import vae_keys, with_prefix
-from ...motion_core.backbones.loading import gather
-from ...motion_core.backbones.roles import LDM_UNET, LDM_VAE, Role, require_role
-from ...motion_core.backbones.tensor_files import TensorFile, in_memory
-from ...motion_core.encoding import encoders_digest
+from ...motion_core.backbones.files.components import CLIP_PAD, LDM_CLIP
+from ...motion_core.backbones.files.keys import vae_keys, with_prefix
+from ...motion_core.backbones.files.kinds import LDM_UNET, LDM_VAE, Role, require_role
+from ...motion_core.backbones.files.loading import gather
+from ...motion_core.backbones.files.tensors import TensorFile, in_memory
+from ...motion_core.diffusion.encoding import encoders_digest
 from ...motion_core.errors import FormatError
 from .clip import plain_tokenizer
 from .patched_weights import Source, patched, sources_of, unpacked

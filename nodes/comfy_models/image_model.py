@@ -19,8 +19,8 @@ from comfy.supported_models import SD15
 from torch import nn
 
 from ...motion_core.backbones.animatediff import AnimateDiff, checkpoint_unet_keys
-from ...motion_core.backbones.loading import gather
-from ...motion_core.backbones.roles import LDM_UNET
+from ...motion_core.backbones.files.kinds import LDM_UNET
+from ...motion_core.backbones.files.loading import gather
 from .schedule import model_sampling, model_type
 
 # ComfyUI builds every norm with as many groups.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-from ...motion_core.backbones.formats import unet_keys
+from ...motion_core.backbones.files.keys import unet_keys
 from .adapter_hooks import AdapterHooks, Adapters
 
 

@@ -18,8 +18,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from ...motion_core.backbones.formats import vae_keys
-from ...motion_core.backbones.loading import gather
+from ...motion_core.backbones.files.keys import vae_keys
+from ...motion_core.backbones.files.loading import gather
 
 SD_WIDTHS = (128, 256, 512, 512)
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ...motion_core.adapters.verb import VerbAdapter, on_positions, residual, verb_embed
+from ...motion_core.adapters.verb.adapter import VerbAdapter, on_positions, residual, verb_embed
+from ...motion_core.adapters.verb.tokens import find_verb, find_word
 from ...motion_core.errors import AdapterError
-from ...motion_core.verbs import find_verb, find_word
 
 if TYPE_CHECKING:
     from comfy.sd import CLIP

@@ -19,7 +19,7 @@ from comfy.ops import pick_operations
 from comfy.supported_models_base import BASE
 from torch import nn
 
-from ...motion_core.backbones.loading import build_empty
+from ...motion_core.backbones.files.loading import build_empty
 from ...motion_core.backbones.temporal import skip_single_frames
 from ...motion_core.errors import AdapterError, MotionError
 from .attention_patches import use_patchable_attention

@@ -12,16 +12,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from motion_core.adapter_file import load_adapter, save_adapter
+from motion_core.adapter_files.own import load_adapter, save_adapter
 from motion_core.adapters.base import Adapter, Scope
-from motion_core.adapters.embeddings import BlockEmbedding, EmbeddingAdapter
-from motion_core.adapters.lora_adapter import LoraAdapter
-from motion_core.adapters.lora_keys import LoraPair
-from motion_core.adapters.weights import WeightsAdapter
+from motion_core.adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
+from motion_core.adapters.lora.adapter import LoraAdapter
+from motion_core.adapters.lora.keys import LoraPair
+from motion_core.adapters.weights.adapter import WeightsAdapter
 from motion_core.backbones.base import Backbone, Family
-from motion_core.pipeline import apply_adapters
+from motion_core.diffusion.generate import apply_adapters
 
-from ..test_adapter_file import an_info
+from ..adapter_files.test_own import an_info
 from ..tiny import tiny_animatediff, tiny_zeroscope
 
 BACKBONES = [tiny_animatediff, tiny_zeroscope]

@@ -13,14 +13,14 @@ from diffusers import MotionAdapter
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import Tensor, nn
 
-from motion_core.adapters.lora import trainable_lora
+from motion_core.adapters.lora.training import trainable_lora
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.checkpointing import gradient_checkpointing
-from motion_core.backbones.formats import motion_keys
+from motion_core.backbones.files.keys import motion_keys
+from motion_core.backbones.files.loading import gather
+from motion_core.backbones.files.motion_modules import load_motion_modules
+from motion_core.backbones.files.tensors import write_tensors
 from motion_core.backbones.frame_norms import AcrossFramesNorm, FrameCount, as_frames, as_video
-from motion_core.backbones.loading import gather
-from motion_core.backbones.motion_modules import load_motion_modules
-from motion_core.backbones.tensor_files import write_tensors
 from motion_core.shape_world.base import load_shape_world
 from tests.tiny import PROMPT_DIM, tiny_animatediff
 from tests.versions import V1, as_version

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from motion_core.run_registry.folder import RunRequestError
-from motion_core.run_registry.registry import RunRegistry
-from motion_core.run_registry.requests import parse_since
+from motion_adapters.nodes.runs.registry.folder import RunRequestError
+from motion_adapters.nodes.runs.registry.registry import RunRegistry
+from motion_adapters.nodes.runs.registry.requests import parse_since
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = Path(__file__).with_name("panel.html")

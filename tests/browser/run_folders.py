@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from motion_core.media import write_video
+from motion_core.video.writing import write_video
 
 DIFFERENT = 3
 

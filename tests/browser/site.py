@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motion_core.run_registry.registry import RunRegistry
+from motion_adapters.nodes.runs.registry.registry import RunRegistry
 
 from .registry_server import served
 

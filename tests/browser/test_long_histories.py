@@ -9,9 +9,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
-
-from motion_core.run_registry.history import HISTORY, thin_history
-from motion_core.run_registry.registry import RunRegistry
+from motion_adapters.nodes.runs.registry.history import HISTORY, thin_history
+from motion_adapters.nodes.runs.registry.registry import RunRegistry
 
 from .registry_server import served
 from .run_folders import write_run

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from motion_core.media import write_video
+from motion_core.video.writing import write_video
 
 from .looks import low_contrasts, sticking_out
 from .run_folders import write_run

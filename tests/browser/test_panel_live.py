@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from motion_adapters.nodes.runs.registry.folder import RunOrigin
 
 from motion_core.events import Cancelled, CancelRun, Request, Started, StepDone, StopRun
-from motion_core.run_registry.folder import RunOrigin
 
 from .run_folders import write_run
 from .site import Site, lines, site_of

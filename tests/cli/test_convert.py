@@ -9,14 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from motion_core.adapter_file import load_adapter, save_adapter
-from motion_core.adapters.lora_adapter import LoraAdapter
-from motion_core.adapters.lora_keys import from_peft_keys
-from motion_core.adapters.weights import WeightsAdapter
+from motion_core.adapter_files.other_programs import import_animatediff_lora
+from motion_core.adapter_files.own import load_adapter, save_adapter
+from motion_core.adapters.lora.adapter import LoraAdapter
+from motion_core.adapters.lora.keys import from_peft_keys
+from motion_core.adapters.weights.adapter import WeightsAdapter
 from motion_core.backbones.base import Family
 from motion_core.cli.main import main
-from motion_core.interop import import_animatediff_lora
-from tests.test_adapter_file import adapters, an_info
+from tests.adapter_files.test_own import adapters, an_info
 
 LAYERS = {
     "animatediff": "mid_block.motion_modules.0.transformer_blocks.0.attn1.to_q",

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from motion_core.backbones.tensor_files import open_tensors
+from motion_core.backbones.files.tensors import open_tensors
 from motion_core.cli.main import main
-from motion_core.media import write_frames
+from motion_core.video.writing import write_frames
 from tests.cli.conftest import FRAMES, PROMPT, SIZE, Material
 from tests.tiny import MAX_FRAMES
 

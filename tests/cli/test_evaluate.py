@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from motion_core.cli.main import main
-from motion_core.media import write_video
 from motion_core.shape_world.motions import CENTRE
 from motion_core.shape_world.renderer import Scene, reference_scene, render
+from motion_core.video.writing import write_video
 
 Captured = pytest.CaptureFixture[str]
 PROMPT = "a green cross zigzagging on a white background"

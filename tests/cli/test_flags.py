@@ -17,11 +17,11 @@ from motion_core.cli.flags import CLIP_FLAGS, SAMPLE_FLAGS, TRAIN_FLAGS, Flag
 from motion_core.cli.main import COMMANDS, build_parser, main
 from motion_core.cli.method_settings import method_flags, read_method_flags, spoken
 from motion_core.cli.parsing import Parser
-from motion_core.clips import ClipSettings
+from motion_core.diffusion.ddim import SampleSettings
 from motion_core.errors import SettingsError
-from motion_core.objectives import OBJECTIVES
-from motion_core.sampler import SampleSettings
-from motion_core.train_settings import TrainSettings
+from motion_core.methods import OBJECTIVES
+from motion_core.training.settings import TrainSettings
+from motion_core.video.clips import ClipSettings
 
 TABLES = [
     (CLIP_FLAGS, ClipSettings),

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from motion_core.adapter_file import load_adapter, save_adapter
-from motion_core.adapters.lora_adapter import LoraAdapter
+from motion_core.adapter_files.own import load_adapter, save_adapter
+from motion_core.adapters.lora.adapter import LoraAdapter
 from motion_core.cli.main import main
-from tests.test_adapter_file import adapters, an_info
+from tests.adapter_files.test_own import adapters, an_info
 
 
 def test_two_files_become_one_at_their_strengths(

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from motion_core.adapter_file import load_adapter
+from motion_core.adapter_files.official_motion_director import zeroscope_layout
+from motion_core.adapter_files.own import load_adapter
 from motion_core.cli.main import main
 from motion_core.cli.sample_run import chosen_adapters, read_adapter
-from motion_core.interop_motion_director import zeroscope_layout
+from tests.adapter_files.test_official_motion_director import official_layers
 from tests.cli.conftest import Material
 from tests.cli.test_errors import refused
-from tests.test_interop_motion_director import official_layers
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from motion_core.adapter_file import load_adapter
+from motion_core.adapter_files.own import load_adapter
 from motion_core.adapters.injector import InjectorAdapter
 from motion_core.bases import load_base
 from motion_core.cli.injected_image import with_image

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from motion_core.adapter_file import load_adapter
+from motion_core.adapter_files.other_programs import animatediff_lora
+from motion_core.adapter_files.own import load_adapter
 from motion_core.adapters.base import Adapter
-from motion_core.backbones.tensor_files import write_tensors
+from motion_core.backbones.files.tensors import write_tensors
 from motion_core.cli.main import main
 from motion_core.cli.sample_run import GivenAdapter, chosen_adapters, read_adapter, split_strength
-from motion_core.clips import ClipSettings, load_clips
 from motion_core.errors import AdapterError
-from motion_core.interop import animatediff_lora
+from motion_core.video.clips import ClipSettings, load_clips
 from tests.cli.conftest import FRAMES, SIZE, Material
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from motion_core.adapter_file import load_adapter
+from motion_core.adapter_files.own import load_adapter
 from motion_core.cli.main import main
 from motion_core.shape_world.references import DEMO_CLIP
 

@@ -17,12 +17,12 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from motion_core.adapter_file import load_adapter, read_previews
+from motion_core.adapter_files.noise_file import load_noise
+from motion_core.adapter_files.own import load_adapter, read_previews
 from motion_core.cli.main import main
-from motion_core.clips import ClipSettings, load_clips
-from motion_core.encoding import encode_clip
-from motion_core.noise_file import load_noise
-from motion_core.pipeline import invert_clip
+from motion_core.diffusion.encoding import encode_clip
+from motion_core.diffusion.generate import invert_clip
+from motion_core.video.clips import ClipSettings, load_clips
 from tests.cli.conftest import FRAMES, PROMPT, SIZE, Material, moving_square
 from tests.tiny import tiny_animatediff
 

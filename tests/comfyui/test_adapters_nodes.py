@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from motion_core.adapter_file import preview_jpeg, save_adapter
-from motion_core.adapters.lora_adapter import LoraAdapter, find_linears
-from motion_core.adapters.lora_keys import LoraPair
-from motion_core.noise_file import NoiseInfo, noise_path, save_noise
+from motion_core.adapter_files.noise_file import NoiseInfo, noise_path, save_noise
+from motion_core.adapter_files.own import preview_jpeg, save_adapter
+from motion_core.adapters.lora.adapter import LoraAdapter, find_linears
+from motion_core.adapters.lora.keys import LoraPair
 from motion_core.shape_world.base import load_shape_world
+from tests.adapter_files.test_own import an_info
 from tests.comfyui.server import Server
-from tests.test_adapter_file import an_info
 
 FRAMES, SIZE = 4, 64
 NODES = (

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from motion_core.adapter_file import load_adapter
-from motion_core.clips import ClipSettings, load_clips
+from motion_core.adapter_files.own import load_adapter
+from motion_core.video.clips import ClipSettings, load_clips
 from tests.comfyui.place import REPOSITORY, ComfyPlace
 from tests.comfyui.placeholders import add_placeholders
 from tests.comfyui.server import Finished, PromptRefusedError, Server, serve

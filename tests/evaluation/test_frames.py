@@ -12,8 +12,8 @@ from motion_core.evaluation.base import Subject
 from motion_core.evaluation.evaluate import EvaluationRequest, evaluate, evaluate_frames
 from motion_core.evaluation.models import ModelFiles
 from motion_core.evaluation.videos import Video, VideoSettings, load_video
-from motion_core.media import write_frames
 from motion_core.shape_world.renderer import reference_scene, render
+from motion_core.video.writing import write_frames
 
 PROMPT, ENTITY = "a green cross zigzagging on a white background", "a green cross"
 FILES = ModelFiles(clip_model="shape-world")

@@ -9,7 +9,7 @@ import torch
 
 from motion_core.errors import ClipError, SettingsError
 from motion_core.evaluation.videos import VideoSettings, load_video, video_length, video_paths
-from motion_core.media import write_frames, write_video
+from motion_core.video.writing import write_frames, write_video
 
 SIZE = 20  # no multiple of 8: nothing is cropped
 

@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 from motion_adapters.nodes.method_fields import METHOD_FIELDS, TRAIN_FIELDS, Field
 
-from motion_core.objectives import OBJECTIVES
+from motion_core.methods import OBJECTIVES
 from motion_core.settings import from_mapping
-from motion_core.train_settings import TrainSettings
+from motion_core.training.settings import TrainSettings
 
 # What the training node asks for by widgets of its own.
 NODES_OWN = {

@@ -8,9 +8,9 @@ import pytest
 import torch
 from motion_adapters.nodes.prior_noise import PriorNoise, inverted_of
 
+from motion_core.diffusion.ddim import SampleSettings
+from motion_core.diffusion.generate import starting_noise
 from motion_core.errors import MotionError, SettingsError
-from motion_core.pipeline import starting_noise
-from motion_core.sampler import SampleSettings
 from tests.tiny import tiny_animatediff
 
 FRAMES, HEIGHT, WIDTH, SEED = 5, 32, 48, 7

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from motion_core.backbones.roles import Role, file_role
+from motion_core.backbones.files.kinds import Role, file_role
 from motion_core.errors import FormatError
 from motion_core.shape_world import base
 from motion_core.shape_world.base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE, load_shape_world
@@ -27,7 +27,7 @@ def test_the_weights_are_at_most_20_megabytes_of_float16():
 
 def test_the_record_tells_seed_steps_losses_and_command():
     record = json.loads((base.WEIGHTS / "pretraining.json").read_text())
-    assert "python -m motion_core.shape_world.pretrain" in record["command"]
+    assert "python -m tools.shape_world.pretrain" in record["command"]
     for part in ("vae", "clip", "image", "personalised", "motion", "zeroscope"):
         assert {"seed", "steps", "loss", "seconds"} <= set(record["parts"][part])
 

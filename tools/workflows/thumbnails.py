@@ -18,8 +18,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from motion_core.clips import ClipSettings, load_clips
 from motion_core.shape_world.references import DEMO_CLIP
+from motion_core.video.clips import ClipSettings, load_clips
 
 from .__main__ import FOLDER
 

@@ -19,14 +19,14 @@ from motion_adapters.nodes.apply_zeroscope import ApplyMotionToZeroScope
 from motion_adapters.nodes.sockets import Motion
 from torch import Tensor, nn
 
-from motion_core.adapter_file import AdapterInfo
+from motion_core.adapter_files.own import AdapterInfo
 from motion_core.adapters.base import Adapter, Scope
-from motion_core.adapters.embedding_sites import embedding_sites
-from motion_core.adapters.embeddings import BlockEmbedding, EmbeddingAdapter
+from motion_core.adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
+from motion_core.adapters.embedding.sites import embedding_sites
 from motion_core.adapters.injector import InjectorAdapter, injector_sites
-from motion_core.adapters.lora_adapter import LoraAdapter
-from motion_core.adapters.lora_keys import LoraPair
-from motion_core.adapters.weights import WeightsAdapter
+from motion_core.adapters.lora.adapter import LoraAdapter
+from motion_core.adapters.lora.keys import LoraPair
+from motion_core.adapters.weights.adapter import WeightsAdapter
 from motion_core.backbones.base import Family
 from motion_core.backbones.depth import (
     spatial_attention_parameter_names,

@@ -18,9 +18,9 @@ import nodes
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.zeroscope import ZeroScope
-from motion_core.encoding import encode_prompts
-from motion_core.pipeline import apply_adapters, taking_off
-from motion_core.sampler import SampleSettings, ddim_sample
+from motion_core.diffusion.ddim import SampleSettings, ddim_sample
+from motion_core.diffusion.encoding import encode_prompts
+from motion_core.diffusion.generate import apply_adapters, taking_off
 from motion_core.shape_world.base import ANIMATEDIFF, ZEROSCOPE, load_shape_world
 
 FRAMES, STEPS, GUIDANCE, SEED = 8, 10, 4.0, 3

@@ -20,21 +20,21 @@ from motion_adapters.nodes.adapters import (
     LoadMotionAdapter,
     SaveMotionAdapter,
 )
-from motion_adapters.nodes.folders import ADAPTERS, MOTION_LORAS, register_folders, save_folder
+from motion_adapters.nodes.host.folders import ADAPTERS, MOTION_LORAS, register_folders, save_folder
 from motion_adapters.nodes.sockets import Motion, played
 
-from motion_core.adapter_file import preview_jpeg, save_adapter
-from motion_core.adapters.embeddings import BlockEmbedding, EmbeddingAdapter
-from motion_core.adapters.lora_adapter import LoraAdapter
-from motion_core.adapters.weights import WeightsAdapter
+from motion_core.adapter_files.noise_file import NoiseInfo, noise_path, save_noise
+from motion_core.adapter_files.official_motion_director import zeroscope_layout
+from motion_core.adapter_files.other_programs import animatediff_lora, import_animatediff_lora
+from motion_core.adapter_files.own import preview_jpeg, save_adapter
+from motion_core.adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
+from motion_core.adapters.lora.adapter import LoraAdapter
+from motion_core.adapters.weights.adapter import WeightsAdapter
+from motion_core.backbones.files.tensors import open_tensors, write_tensors
 from motion_core.backbones.temporal import spatial_linear_names, temporal_linear_names
-from motion_core.backbones.tensor_files import open_tensors, write_tensors
 from motion_core.errors import AdapterError, FormatError, SettingsError
-from motion_core.interop import animatediff_lora, import_animatediff_lora
-from motion_core.interop_motion_director import zeroscope_layout
-from motion_core.noise_file import NoiseInfo, noise_path, save_noise
+from tests.adapter_files.test_own import adapters, an_info
 from tests.comfyui.inside.called import called
-from tests.test_adapter_file import adapters, an_info
 
 LAYER = "mid_block.motion_modules.0.transformer_blocks.0.attn1.to_q"
 

@@ -26,29 +26,29 @@ from diffusers import MotionAdapter
 from motion_adapters.nodes.adapter_forms import ConvertMotionAdapter
 from motion_adapters.nodes.apply import ApplyMotionToAnimateDiff, ApplyMotionToAnimateDiffEvolved
 from motion_adapters.nodes.comfy_models.animatediff import EVOLVED
-from motion_adapters.nodes.folders import register_folders
+from motion_adapters.nodes.host.folders import register_folders
 from motion_adapters.nodes.sockets import Motion
 from torch import Tensor, nn
 
 import nodes
-from motion_core.adapter_file import AdapterInfo, load_adapter, save_adapter
+from motion_core.adapter_files.own import AdapterInfo, load_adapter, save_adapter
 from motion_core.adapters.base import Adapter
-from motion_core.adapters.embedding_sites import embedding_sites
-from motion_core.adapters.embeddings import BlockEmbedding, EmbeddingAdapter
-from motion_core.adapters.lora_adapter import LoraAdapter
-from motion_core.adapters.lora_keys import LoraPair
-from motion_core.adapters.weights import WeightsAdapter
-from motion_core.backbones.formats import motion_keys
-from motion_core.backbones.loading import build_empty, gather
+from motion_core.adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
+from motion_core.adapters.embedding.sites import embedding_sites
+from motion_core.adapters.lora.adapter import LoraAdapter
+from motion_core.adapters.lora.keys import LoraPair
+from motion_core.adapters.weights.adapter import WeightsAdapter
+from motion_core.backbones.files.keys import motion_keys
+from motion_core.backbones.files.loading import build_empty, gather
+from motion_core.backbones.files.tensors import write_tensors
 from motion_core.backbones.temporal import temporal_linear_names
-from motion_core.backbones.tensor_files import write_tensors
-from motion_core.clips import ClipSettings, clip_from_frames
-from motion_core.encoding import encode_clip
+from motion_core.diffusion.encoding import encode_clip
 from motion_core.errors import AdapterError
-from motion_core.objectives.motion_director import MotionDirector
+from motion_core.methods.motion_director import MotionDirector
 from motion_core.shape_world.renderer import reference_scene, render
-from motion_core.train_settings import TrainSettings
-from motion_core.trainer import train
+from motion_core.training.settings import TrainSettings
+from motion_core.training.trainer import train
+from motion_core.video.clips import ClipSettings, clip_from_frames
 from tests.comfyui.inside.called import called
 from tests.comfyui.inside.full_size import SD15_UNET, drawn
 from tests.test_fullsize import animatediff

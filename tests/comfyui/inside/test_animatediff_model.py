@@ -32,18 +32,18 @@ from motion_adapters.nodes.comfy_models.animatediff import (
 from motion_adapters.nodes.comfy_models.image_model import image_model
 from motion_adapters.nodes.comfy_models.native import sample_objects
 from motion_adapters.nodes.comfy_models.playing import KEY
-from motion_adapters.nodes.folders import register_folders
+from motion_adapters.nodes.host.folders import register_folders
 from torch import Tensor
 
 from motion_core.adapters.base import Adapter
-from motion_core.adapters.lora_adapter import LoraAdapter
-from motion_core.adapters.lora_keys import LoraPair
-from motion_core.adapters.verb import VerbAdapter
+from motion_core.adapters.lora.adapter import LoraAdapter
+from motion_core.adapters.lora.keys import LoraPair
+from motion_core.adapters.verb.adapter import VerbAdapter
 from motion_core.backbones.animatediff import AnimateDiff
-from motion_core.backbones.motion_modules import load_motion_modules
-from motion_core.encoding import encode_prompts
+from motion_core.backbones.files.motion_modules import load_motion_modules
+from motion_core.diffusion.encoding import encode_prompts
+from motion_core.diffusion.generate import apply_adapters
 from motion_core.errors import AdapterError, FormatError, MotionError
-from motion_core.pipeline import apply_adapters
 from motion_core.shape_world.base import ANIMATEDIFF, IMAGE, MOTION_MODULE, load_shape_world
 from tests.comfyui.inside.motions import (
     KINDS,

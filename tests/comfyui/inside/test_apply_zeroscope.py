@@ -23,11 +23,11 @@ from motion_adapters.nodes.comfy_models.zeroscope import zeroscope_model
 from torch import Tensor, nn
 
 from motion_core.adapters.base import Adapter
-from motion_core.adapters.lora_adapter import LoraAdapter
-from motion_core.adapters.lora_keys import LoraPair, to_peft_keys
-from motion_core.adapters.verb import VerbAdapter
+from motion_core.adapters.lora.adapter import LoraAdapter
+from motion_core.adapters.lora.keys import LoraPair, to_peft_keys
+from motion_core.adapters.verb.adapter import VerbAdapter
 from motion_core.backbones.zeroscope import ZeroScope
-from motion_core.encoding import encode_prompts
+from motion_core.diffusion.encoding import encode_prompts
 from motion_core.errors import AdapterError
 from motion_core.shape_world.base import ANIMATEDIFF, load_shape_world
 from tests.comfyui.inside.motions import (

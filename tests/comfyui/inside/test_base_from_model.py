@@ -15,11 +15,11 @@ from comfy.patcher_extension import PatcherInjection
 from motion_adapters.nodes.bases import SampleMotionBase
 from motion_adapters.nodes.comfy_models.from_model import base_from_model, checkpoint_of
 from motion_adapters.nodes.comfy_models.native import sample_objects
-from motion_adapters.nodes.model_choices import SAMPLE_MODULE
+from motion_adapters.nodes.host.model_choices import SAMPLE_MODULE
 from torch import Tensor
 
 from motion_core.backbones.animatediff import AnimateDiff
-from motion_core.encoding import encode_prompts
+from motion_core.diffusion.encoding import encode_prompts
 from motion_core.shape_world.base import ANIMATEDIFF, MOTION_MODULE
 from tests.comfyui.inside import base_objects
 from tests.comfyui.inside.base_objects import (

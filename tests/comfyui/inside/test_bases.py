@@ -20,16 +20,16 @@ from motion_adapters.nodes.bases import (
     LoadZeroScope,
     SampleMotionBase,
 )
-from motion_adapters.nodes.bridge import computing_dtype
 from motion_adapters.nodes.comfy_models.schedule import model_sampling
-from motion_adapters.nodes.folders import register_folders
-from motion_adapters.nodes.model_choices import SAMPLE_MODULE
+from motion_adapters.nodes.host.bridge import computing_dtype
+from motion_adapters.nodes.host.folders import register_folders
+from motion_adapters.nodes.host.model_choices import SAMPLE_MODULE
 from motion_adapters.nodes.sockets import MotionBase
 
 from motion_core.backbones.animatediff import AnimateDiff
-from motion_core.backbones.saving import save_checkpoint, save_motion_module, save_video_model
+from motion_core.backbones.files.saving import save_checkpoint, save_motion_module, save_video_model
 from motion_core.bases import base_defaults
-from motion_core.encoding import encode_prompts
+from motion_core.diffusion.encoding import encode_prompts
 from motion_core.errors import AdapterError, FormatError, SettingsError
 from motion_core.shape_world.base import (
     ANIMATEDIFF,

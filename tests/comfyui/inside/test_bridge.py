@@ -15,8 +15,8 @@ import pytest
 import torch
 from comfy_api.latest import InputImpl
 from comfy_execution.utils import CurrentNodeContext
-from motion_adapters.nodes import folders
-from motion_adapters.nodes.bridge import (
+from motion_adapters.nodes.host import folders
+from motion_adapters.nodes.host.bridge import (
     core_run,
     fit_for_training,
     frame_source,
@@ -30,12 +30,12 @@ from motion_adapters.nodes.bridge import (
 from server import BinaryEventTypes, PromptServer
 from torch import Tensor, nn
 
-from motion_core import frame_sources
-from motion_core.clips import ClipSettings, cut_clips
 from motion_core.errors import MotionError
 from motion_core.events import CancelRun
-from motion_core.media import write_video
 from motion_core.shape_world.base import load_shape_world
+from motion_core.video import sources as frame_sources
+from motion_core.video.clips import ClipSettings, cut_clips
+from motion_core.video.writing import write_video
 
 
 def test_inference_tensors_are_replaced_and_others_kept() -> None:

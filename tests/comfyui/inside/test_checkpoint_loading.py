@@ -24,13 +24,13 @@ from diffusers import MotionAdapter
 from motion_adapters.nodes.apply import ApplyMotionToAnimateDiff
 from motion_adapters.nodes.bases import AnimateDiffBaseFromModel
 from motion_adapters.nodes.comfy_models.animatediff import motion_network
-from motion_adapters.nodes.folders import register_folders
+from motion_adapters.nodes.host.folders import register_folders
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import nodes
-from motion_core.backbones.formats import motion_keys
-from motion_core.backbones.loading import build_empty
+from motion_core.backbones.files.keys import motion_keys
+from motion_core.backbones.files.loading import build_empty
 from tests.comfyui.inside.called import called
 from tests.comfyui.inside.full_size import SD15_UNET, SD15_VAE, drawn
 

@@ -12,7 +12,7 @@ from comfy_api.latest import InputImpl, Types
 from motion_adapters.nodes.clips import CombineMotionClips, MotionClip, MotionClipsFromFolder
 
 from motion_core.errors import ClipError
-from motion_core.media import write_video
+from motion_core.video.writing import write_video
 from tests.comfyui.inside.called import called
 from tests.comfyui.inside.trainings import FRAMES, PROMPT, clip_inputs
 

@@ -15,11 +15,11 @@ from motion_adapters.nodes.comfy_models.from_model import checkpoint_of
 from motion_adapters.nodes.comfy_models.native import sample_objects
 
 from motion_core.backbones.animatediff import checkpoint_unet_keys
-from motion_core.backbones.architecture import image_unet_config
-from motion_core.backbones.components import LDM_CLIP, text_from_file
-from motion_core.backbones.loading import Section, build_empty
-from motion_core.backbones.roles import LDM_UNET
-from motion_core.backbones.tensor_files import TensorFile
+from motion_core.backbones.files.architecture import image_unet_config
+from motion_core.backbones.files.components import LDM_CLIP, text_from_file
+from motion_core.backbones.files.kinds import LDM_UNET
+from motion_core.backbones.files.loading import Section, build_empty
+from motion_core.backbones.files.tensors import TensorFile
 from motion_core.errors import FormatError
 from motion_core.shape_world.base import ZEROSCOPE, load_shape_world
 from tests.comfyui.inside import base_objects

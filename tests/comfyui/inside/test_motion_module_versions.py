@@ -24,11 +24,11 @@ from motion_adapters.nodes.comfy_models.image_model import image_model
 from torch import Tensor, nn
 
 from motion_core.backbones.animatediff import AnimateDiff
-from motion_core.backbones.formats import motion_keys
-from motion_core.backbones.loading import gather
-from motion_core.backbones.motion_modules import load_motion_modules
-from motion_core.backbones.tensor_files import write_tensors
-from motion_core.encoding import encode_prompts
+from motion_core.backbones.files.keys import motion_keys
+from motion_core.backbones.files.loading import gather
+from motion_core.backbones.files.motion_modules import load_motion_modules
+from motion_core.backbones.files.tensors import write_tensors
+from motion_core.diffusion.encoding import encode_prompts
 from motion_core.shape_world.base import ANIMATEDIFF, MOTION_MODULE
 from tests.comfyui.inside.motions import hooks_on, windows
 from tests.comfyui.inside.sampling import (

@@ -14,8 +14,8 @@ from motion_adapters.nodes.comfy_models.vae import SD_WIDTHS, vae_from_core
 from torch import Tensor
 
 from motion_core.backbones.animatediff import AnimateDiff
-from motion_core.encoding import decode_latents, encode_clip, encode_prompts
-from motion_core.noise import add_noise, prediction_target
+from motion_core.diffusion.encoding import decode_latents, encode_clip, encode_prompts
+from motion_core.diffusion.noise import add_noise, prediction_target
 from motion_core.shape_world.base import ANIMATEDIFF, ZEROSCOPE, load_shape_world
 from motion_core.types import Clip
 from tests.comfyui.inside import base_objects

@@ -12,15 +12,15 @@ from diffusers import DDIMScheduler
 from motion_adapters.nodes.bases import SampleMotionBase
 
 from motion_core.adapters.base import Adapter
-from motion_core.adapters.lora_adapter import LoraAdapter
+from motion_core.adapters.lora.adapter import LoraAdapter
 from motion_core.backbones.animatediff import AnimateDiff
-from motion_core.clips import ClipSettings, clip_from_frames
-from motion_core.encoding import encode_clip
-from motion_core.objectives.motion_director import MotionDirector
+from motion_core.diffusion.encoding import encode_clip
+from motion_core.methods.motion_director import MotionDirector
 from motion_core.shape_world.base import ANIMATEDIFF, PERSONALISED, load_shape_world
 from motion_core.shape_world.renderer import reference_scene, render
-from motion_core.train_settings import TrainSettings
-from motion_core.trainer import train
+from motion_core.training.settings import TrainSettings
+from motion_core.training.trainer import train
+from motion_core.video.clips import ClipSettings, clip_from_frames
 from tests.comfyui.inside.base_objects import outputs
 from tests.comfyui.inside.motions import a_lora, comfy_lora, on_animatediff
 from tests.comfyui.inside.sampling import FRAMES, core_sampled, distance, sampled

@@ -9,9 +9,9 @@ from typing import Any
 import comfy.model_management as management
 import comfy.utils
 import pytest
-from motion_adapters.nodes import training
 from motion_adapters.nodes.motion_files import load_motion
-from motion_adapters.nodes.runs import run_registry
+from motion_adapters.nodes.runs import training
+from motion_adapters.nodes.runs.watch import run_registry
 from motion_adapters.nodes.sockets import MotionBase
 
 from motion_core.errors import SettingsError

@@ -13,28 +13,28 @@ import comfy.model_management as management
 import comfy.utils
 import pytest
 import torch
-from motion_adapters.nodes.bridge import image_from_pixels
 from motion_adapters.nodes.evaluate import EvaluateMotion
 from motion_adapters.nodes.evaluation_models import NONE
-from motion_adapters.nodes.folders import LANGUAGE, register_folders, save_folder
+from motion_adapters.nodes.host.bridge import image_from_pixels
+from motion_adapters.nodes.host.folders import LANGUAGE, register_folders, save_folder
 from motion_adapters.nodes.recaption import RecaptionFrames
 from motion_adapters.nodes.sample import OWN_ENCODER, MotionNoise, SampleMotionVideo
 from motion_adapters.nodes.sockets import Motion, MotionBase, played
 
 from motion_core.adapters.injector import InjectorAdapter, injector_sites
-from motion_core.adapters.lora_adapter import LoraAdapter, find_linears
-from motion_core.adapters.lora_keys import LoraPair
+from motion_core.adapters.lora.adapter import LoraAdapter, find_linears
+from motion_core.adapters.lora.keys import LoraPair
 from motion_core.bases import base_defaults
-from motion_core.clips import ClipSettings, load_clips
+from motion_core.diffusion.ddim import SampleSettings
+from motion_core.diffusion.generate import generate
 from motion_core.errors import AdapterError, ClipError, MotionError, SettingsError
-from motion_core.pipeline import generate
-from motion_core.sampler import SampleSettings
 from motion_core.shape_world.base import load_shape_world
 from motion_core.shape_world.references import DEMO_CLIP
 from motion_core.types import Clip
+from motion_core.video.clips import ClipSettings, load_clips
+from tests.adapter_files.test_own import an_info
 from tests.comfyui.inside.called import called
-from tests.test_adapter_file import an_info
-from tests.test_recaption import folder as llava  # noqa: F401  (a fixture)
+from tests.methods.motrans.test_recaption import folder as llava  # noqa: F401  (a fixture)
 
 NAME = "shape-world-animatediff"
 PROMPT = "a blue square zigzagging on a grey background"

@@ -9,7 +9,6 @@ from typing import Any
 import folder_paths
 import pytest
 import torch
-from motion_adapters.nodes import training
 from motion_adapters.nodes.clips import MotionClip
 from motion_adapters.nodes.method_fields import OWN_ENCODER
 from motion_adapters.nodes.methods import (
@@ -17,10 +16,11 @@ from motion_adapters.nodes.methods import (
     MoTransSettings,
     objective_input,
 )
-from motion_adapters.nodes.runs import run_registry
+from motion_adapters.nodes.runs import training
+from motion_adapters.nodes.runs.watch import run_registry
 from motion_adapters.nodes.sockets import MotionBase
 
-from motion_core.adapter_file import load_adapter
+from motion_core.adapter_files.own import load_adapter
 from motion_core.errors import MotionError, SettingsError
 from motion_core.types import Clip
 from tests.comfyui.inside import trainings

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 from motion_adapters.nodes.clips import CombineMotionClips, MotionClip
-from motion_adapters.nodes.folders import register_folders
+from motion_adapters.nodes.host.folders import register_folders
+from motion_adapters.nodes.runs.request import TrainingRequest
 from motion_adapters.nodes.sockets import MotionBase
 from motion_adapters.nodes.train import TrainMotionAdapter, _request
-from motion_adapters.nodes.training_request import TrainingRequest
 
-from motion_core.adapter_file import load_adapter
+from motion_core.adapter_files.own import load_adapter
 from motion_core.bases import BASES
 from motion_core.errors import ClipError
 from motion_core.shape_world.base import load_shape_world

@@ -16,7 +16,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 from motion_adapters.nodes.comfy_models.animatediff import motion_network
 from motion_adapters.nodes.comfy_models.image_model import image_model
-from motion_adapters.nodes.folders import register_folders
+from motion_adapters.nodes.host.folders import register_folders
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor

@@ -13,8 +13,8 @@ from diffusers import UNet3DConditionModel
 from motion_adapters.nodes.comfy_models.zeroscope import zeroscope_model
 from torch import Tensor
 
-from motion_core.backbones.architecture import ZEROSCOPE_SCHEDULER
-from motion_core.backbones.components import load_scheduler
+from motion_core.backbones.files.architecture import ZEROSCOPE_SCHEDULER
+from motion_core.backbones.files.components import load_scheduler
 from motion_core.backbones.zeroscope import ZeroScope
 from tests.comfyui.inside.motions import a_lora, on_zeroscope
 from tests.comfyui.inside.sampling import (

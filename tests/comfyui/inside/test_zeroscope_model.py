@@ -18,7 +18,7 @@ from motion_adapters.nodes.comfy_models.zeroscope import zeroscope_model
 from torch import Tensor
 
 from motion_core.backbones.zeroscope import ZeroScope
-from motion_core.encoding import encode_prompts
+from motion_core.diffusion.encoding import encode_prompts
 from motion_core.errors import MotionError
 from tests.comfyui.inside import sampling
 from tests.comfyui.inside.motions import windows

@@ -12,10 +12,10 @@ import comfy.utils
 import pytest
 import torch
 from comfy_api.latest import io
-from motion_adapters.nodes import training_results
 from motion_adapters.nodes.clips import MotionClip
-from motion_adapters.nodes.folders import register_folders
-from motion_adapters.nodes.runs import run_registry
+from motion_adapters.nodes.host.folders import register_folders
+from motion_adapters.nodes.runs import results as training_results
+from motion_adapters.nodes.runs.watch import run_registry
 from motion_adapters.nodes.sockets import Motion, MotionBase
 from motion_adapters.nodes.train import TrainMotionAdapter
 

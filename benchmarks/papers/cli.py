@@ -1,0 +1,89 @@
+"""`bench`: measures the methods and the papers' claims on shape world."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+from pathlib import Path
+
+SUMMARY = "Measure the methods, and every claim of their papers, on the small bases of the pack."
+
+CACHE = Path("out/bench")
+REPORT = Path("docs")
+
+EXAMPLES = """examples:
+  python -m motion_core bench --quick
+  python -m motion_core bench
+  python -m motion_core bench --only 'motion-crafter*' --only 'coupled/zeroscope/zigzag'
+
+Trains each method on reference clips of shape world, samples other subjects, and reads from the
+pixels how well motion and looks came out: means with 95 % intervals, and beside each row what its
+paper claims and whether it holds here. About 55 minutes on two cores; 6 with --quick.
+It leaves results.json, results.md and results/MOTION.png. Finished rows and trainings are kept in
+--cache: a benchmark that was stopped goes on where it was, and what has changed since (settings,
+weights, code) is measured anew."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="where the results go (default: docs for the whole set, else the cache)",
+    )
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        default=CACHE,
+        help="where trainings and finished rows are kept (default: out/bench)",
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="the four methods on one backbone")
+    size.add_argument(
+        "--full", action="store_true", help="all variants, backbones and motions: many hours"
+    )
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="rows VARIANT/BACKBONE/MOTION or variants, with * for any; the base comes along",
+    )
+    parser.add_argument(
+        "--objective", metavar="NAME", help="rows of this method; the base comes along"
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # Imported here: torch and diffusers take seconds to import.
+    from .cli_run import run_bench
+    from .plans import chosen, default_plan, full_plan, quick_plan
+
+    plan = (quick_plan if arguments.quick else full_plan if arguments.full else default_plan)()
+    objective = arguments.objective and arguments.objective.replace("-", "_")
+    plan = dataclasses.replace(plan, rows=chosen(plan.rows, arguments.only, objective))
+    whole = not (arguments.quick or arguments.only or objective)
+    return run_bench(
+        plan,
+        arguments.output or (REPORT if whole else arguments.cache),
+        arguments.cache,
+        device=arguments.device,
+        command=_command(arguments),
+    )
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """What was asked for, without the places on this machine."""
+    words = ["python", "-m", "motion_core", "bench"]
+    words += [f"--{name}" for name in ("quick", "full") if getattr(arguments, name)]
+    for pattern in arguments.only:
+        words += ["--only", pattern]
+    if arguments.objective:
+        words += ["--objective", arguments.objective]
+    return shlex.join(words)

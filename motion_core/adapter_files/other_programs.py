@@ -1,0 +1,102 @@
+"""LoRAs in other programs' formats: tensors by the names that their loaders look for.
+
+In: a `LoraAdapter`. Out: tensors for `backbones.tensor_files.write_tensors`; and a motion LoRA file
+back in. alpha is baked into `up` everywhere, so no format here has an ".alpha" tensor.
+
+| program                              | function            | from                             |
+|--------------------------------------|---------------------|----------------------------------|
+| AnimateDiff, AnimateDiff-Evolved     | `animatediff_lora`  | temporal LoRAs of AnimateDiff    |
+| diffusers (`load_lora_weights`)      | `diffusers_lora`    | any LoRA of AnimateDiff          |
+| ComfyUI's LoRA loaders, SD1.5 models | `diffusers_lora`    | spatial LoRAs of AnimateDiff     |
+| peft (`inject_adapter_in_model`)     | `peft_lora`         | any; the only way for ZeroScope  |
+
+diffusers (0.42.1) does not load AnimateDiff's names, and has no LoRA loader for ZeroScope's class,
+UNet3DConditionModel.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from torch import Tensor
+
+from ..adapters.lora.adapter import LoraAdapter
+from ..adapters.lora.keys import (
+    LoraPair,
+    from_animatediff_keys,
+    has_animatediff_names,
+    to_animatediff_keys,
+    to_peft_keys,
+)
+from ..backbones.files.tensors import open_tensors
+from ..errors import AdapterError, FormatError
+
+logger = logging.getLogger(__name__)
+
+
+def animatediff_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
+    """A motion LoRA for AnimateDiff and AnimateDiff-Evolved.
+
+    Raises AdapterError unless it is a temporal LoRA of AnimateDiff.
+    """
+    if not has_animatediff_names(adapter.scope, adapter.family):
+        raise AdapterError(
+            f"This is a {adapter.scope} LoRA of {adapter.family}; a motion LoRA is a temporal one "
+            "of animatediff. Export it in diffusers' or peft's format."
+        )
+    return to_animatediff_keys(adapter.pairs)
+
+
+def diffusers_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
+    """A LoRA for diffusers' pipelines; a spatial one is also an SD1.5 LoRA for ComfyUI.
+
+    The names are those that both loaders know: "….processor.to_q_lora.down.weight" in attention,
+    "….lora.down.weight" elsewhere (diffusers utils/state_dict_utils.py, UNET_TO_DIFFUSERS; ComfyUI
+    00728eb, comfy/lora.py, model_lora_keys_unet, and 0323d87, comfy/weight_adapter/lora.py).
+    Raises AdapterError for a LoRA of ZeroScope, which diffusers cannot load.
+    """
+    if adapter.family != "animatediff":
+        raise AdapterError(
+            f"diffusers loads no LoRA into {adapter.family}'s UNet. Export it in peft's format."
+        )
+    return {
+        f"unet.{_diffusers_name(layer)}.{part}.weight": matrix
+        for layer, pair in adapter.pairs.items()
+        for part, matrix in zip(("down", "up"), pair, strict=True)
+    }
+
+
+def peft_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
+    """A LoRA for peft, by the layers' names in the UNet: r = alpha = the adapter's rank.
+
+    Load with `inject_adapter_in_model(config, unet, state_dict=tensors)` and
+    `set_peft_model_state_dict(unet, tensors)`.
+    """
+    return to_peft_keys(adapter.pairs)
+
+
+def import_animatediff_lora(path: Path) -> LoraAdapter:
+    """Reads a motion LoRA with AnimateDiff's names, `.safetensors` or `.ckpt`; ours have them too.
+
+    Like AnimateDiff-Evolved it leaves out tensors without "temporal" in their names. Raises
+    FormatError if none is left, or for names of another format.
+    """
+    file = open_tensors(path)
+    names = [name for name in file.shapes if "temporal" in name]
+    if not names:
+        raise FormatError(
+            f"{path.name} holds no tensor of a motion module. Choose an AnimateDiff motion LoRA."
+        )
+    if len(names) < len(file.shapes):
+        logger.info("%s: %d tensors left out", path.name, len(file.shapes) - len(names))
+    pairs = {
+        layer: LoraPair(*(matrix.float().clone() for matrix in pair))
+        for layer, pair in from_animatediff_keys({n: file.read(n) for n in names}).items()
+    }
+    return LoraAdapter(scope="temporal", family="animatediff", pairs=pairs)
+
+
+def _diffusers_name(layer: str) -> str:
+    parent, _, linear = layer.removesuffix(".0").rpartition(".")
+    return f"{parent}.processor.{linear}_lora" if linear.startswith("to_") else f"{layer}.lora"

@@ -1,0 +1,135 @@
+"""Reads an adapter, whoever wrote it.
+
+In: a file of this package, an AnimateDiff motion LoRA, a LoRA list or a whole checkpoint folder of
+the official MotionDirector, or a motion_embed.pt of the official Motion Inversion. Out: what
+`load_adapter` gives. Another program's file says nothing of its training: see
+`AdapterInfo.is_foreign`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..adapters.base import Adapter
+from ..adapters.embedding.adapter import EmbeddingAdapter
+from ..adapters.lora.adapter import LoraAdapter
+from ..backbones.base import Family
+from ..backbones.files.kinds import Role, file_role
+from ..errors import FormatError
+from ..methods.shown import names_of_scopes
+from .official_motion_director import import_motion_director
+from .official_motion_inversion import import_motion_embed
+from .other_programs import import_animatediff_lora
+from .own import AdapterInfo, load_adapter
+from .summary import adapter_parametrisation, adapter_rank, adapter_sites
+
+# Where the official MotionDirector's trainer puts its LoRAs, below checkpoint-N.
+CHECKPOINT_LISTS = {scope: f"{scope}/lora" for scope in ("temporal", "spatial")}
+LIST_PATTERN = "*_unet.pt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Program:
+    """Whose file it is. The size is the usual one of its trainings, in the authors' configs."""
+
+    method: str
+    family: Family
+    width: int
+    height: int
+    frames: int
+    read: Callable[[Path], Mapping[str, LoraAdapter | EmbeddingAdapter]]
+
+
+_PROGRAMS: Mapping[Role, _Program] = {
+    # AnimateDiff, configs/training/v1/training.yaml.
+    Role.MOTION_LORA: _Program(
+        method="animatediff_motion_lora",
+        family="animatediff",
+        width=256,
+        height=256,
+        frames=16,
+        read=lambda path: {"temporal": import_animatediff_lora(path)},
+    ),
+    # MotionDirector, configs/config_single_video.yaml.
+    Role.POSITIONAL_LORA: _Program(
+        method="motion_director",
+        family="zeroscope",
+        width=384,
+        height=384,
+        frames=16,
+        read=import_motion_director,
+    ),
+    # Motion Inversion, configs/config.yaml.
+    Role.MOTION_EMBEDDING: _Program(
+        method="motion_inversion",
+        family="zeroscope",
+        width=576,
+        height=320,
+        frames=24,
+        read=lambda path: {"temporal": import_motion_embed(path)},
+    ),
+}
+
+
+def read_any_adapter(path: Path) -> tuple[AdapterInfo, dict[str, Adapter]]:
+    """The info and all adapters by name, float32 on the CPU.
+
+    path: a file, or a folder that holds temporal/lora/*_unet.pt, spatial/lora/*_unet.pt or both.
+    No code from a file is run. Raises FormatError for a file of another role, which it names, and
+    for one that is missing, damaged or of another size.
+    """
+    path = Path(path)
+    if path.is_dir():
+        program = _PROGRAMS[Role.POSITIONAL_LORA]
+        return _foreign(program, _read_checkpoint_folder(path))
+    role = file_role(path)
+    if role not in _PROGRAMS:
+        return load_adapter(path)  # which refuses every other role by name
+    return _foreign(_PROGRAMS[role], _PROGRAMS[role].read(path))
+
+
+def _read_checkpoint_folder(folder: Path) -> dict[str, LoraAdapter]:
+    adapters: dict[str, LoraAdapter] = {}
+    for below in CHECKPOINT_LISTS.values():
+        lists = sorted((folder / below).glob(LIST_PATTERN))
+        if len(lists) > 1:
+            raise FormatError(
+                f"{folder.name}/{below} holds {len(lists)} files {LIST_PATTERN}; expected one. "
+                "Give the file itself."
+            )
+        for path in lists:
+            adapters.update(import_motion_director(path))
+    if not adapters:
+        raise FormatError(
+            f"{folder.name} is no checkpoint of the official MotionDirector: it holds no "
+            f"temporal/lora/{LIST_PATTERN} and no spatial/lora/{LIST_PATTERN}. Give such a folder, "
+            "or a file."
+        )
+    return adapters
+
+
+def _foreign(
+    program: _Program, adapters: Mapping[str, LoraAdapter | EmbeddingAdapter]
+) -> tuple[AdapterInfo, dict[str, Adapter]]:
+    info = AdapterInfo(
+        method=program.method,
+        settings={},
+        parametrisation=adapter_parametrisation(adapters),
+        family=program.family,
+        version="",
+        rank=adapter_rank(adapters),
+        sites=adapter_sites(adapters),
+        frames=program.frames,
+        width=program.width,
+        height=program.height,
+        fps=8.0,
+        prompts=(),
+        steps=0,
+        reference_hash="",
+        licence="",
+        package_version="",
+        shown=names_of_scopes(adapters),
+    )
+    return info, dict(adapters)

@@ -1,0 +1,215 @@
+"""Training LoRAs: injected through peft, switched on and off by name, exported, taken out.
+
+In: a UNet and the full names of linear layers in it. Out: parameters to train and, from them, a
+`LoraAdapter`. Papers: LoRA (Hu et al. 2021, Eq. 3); MotionDirector (ECCV 2024, Sec. 3), whose
+initial values are followed here (showlab/MotionDirector 0146a50, utils/lora.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import Linear as LoraLinear
+from torch import nn
+
+from ...backbones.base import Family
+from ...errors import AdapterError
+from ...settings import require
+from ..base import Scope
+from .adapter import LoraAdapter, find_linears
+from .keys import LoraPair
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainableLora:
+    """A LoRA that lives in a model.
+
+    parameters: A (r, in) and B (out, r) of each layer, in the order of the names given, float32.
+    """
+
+    name: str
+    layers: Mapping[str, LoraLinear]
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return [weight for layer in self.layers.values() for weight in _weights(layer, self.name)]
+
+    def export(self, scope: Scope, family: Family) -> LoraAdapter:
+        """What has been learned so far, as copies on the CPU."""
+        pairs = {}
+        for path, layer in self.layers.items():
+            down, up = (
+                w.detach().to("cpu", torch.float32, copy=True) for w in _weights(layer, self.name)
+            )
+            pairs[path] = LoraPair(down, up * layer.scaling[_key(self.name)])
+        return LoraAdapter(scope=scope, family=family, pairs=pairs)
+
+
+@contextmanager
+def trainable_lora(
+    unet: nn.Module,
+    name: str,
+    linears: Sequence[str],
+    *,
+    rank: int,
+    alpha: float,
+    dropout: float,
+    rng: torch.Generator,
+) -> Iterator[TrainableLora]:
+    """Injects a fresh LoRA of rank `rank` and scale alpha / rank into these layers, and makes it
+    active.
+
+    Sets of other names may be in the model at the same time, also on the same layers; the base
+    weights are frozen meanwhile. B = 0, so nothing changes before the first step, and A is drawn
+    from `rng` with standard deviation 1/r, not variance (the official code: `normal_(std=1 / r)`).
+
+    Dropout acts from the start, also in a UNet in eval mode, until the UNet's `eval()` is called
+    (sampling does so for its while). It draws from torch's global generator, because that is the
+    one which checkpointing restores when a block is recomputed: the caller seeds or keeps it.
+    Deviation: it acts on A's input, as in the LoRA paper's code and peft; MotionDirector's code
+    drops B's output.
+
+    On exit, also after an exception, the original layers and their requires_grad are back.
+    Raises AdapterError for an unknown layer or a name in use, SettingsError for a value out of
+    range.
+    """
+    require(rank >= 1, "rank", rank, "at least 1")
+    require(alpha > 0, "alpha", alpha, "more than 0")
+    require(0 <= dropout < 1, "dropout", dropout, "at least 0 and less than 1")
+    find_linears(unet, linears)
+    if any(_key(name) in layer.lora_A for layer in _lora_layers(unet)):
+        raise AdapterError(f"A LoRA named {name!r} is already in this model. Choose another name.")
+    flags = [(parameter, parameter.requires_grad) for parameter in unet.parameters()]
+    others = [_state(layer) for layer in _lora_layers(unet)]
+    try:
+        _inject(unet, _key(name), linears, rank, alpha, dropout)
+        for state in others:  # peft has switched them all off
+            state.restore()
+        active = {state.layer: state.active for state in others}
+        layers = {path: _lora_layer(unet, path) for path in linears}
+        for layer in layers.values():
+            _initialise(layer, _key(name), rng)
+            _activate(layer, [*active.get(layer, []), _key(name)])
+        yield TrainableLora(name=name, layers=layers)
+    finally:
+        for path in linears:
+            _remove(unet, path, _key(name))
+        for state in others:
+            state.restore()
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+@contextmanager
+def active_loras(unet: nn.Module, names: Sequence[str]) -> Iterator[None]:
+    """Only these injected LoRAs take part in the forward pass; with none, the output is the base's,
+    bit for bit.
+
+    Backward belongs inside the context too: a checkpointed block is recomputed there. Which
+    parameters require gradients is not changed. Raises AdapterError for a name that is not in the
+    model.
+    """
+    layers = _lora_layers(unet)
+    present = {key for layer in layers for key in layer.lora_A}
+    for name in names:
+        if _key(name) not in present:
+            known = ", ".join(sorted(present)) or "none"
+            raise AdapterError(f"No LoRA named {name!r} is in this model; injected: {known}.")
+    before = [_state(layer) for layer in layers]
+    try:
+        for layer in layers:
+            _activate(layer, [_key(name) for name in names if _key(name) in layer.lora_A])
+        yield
+    finally:
+        for state in before:
+            state.restore()
+
+
+def _key(name: str) -> str:
+    """A module's name cannot hold a dot: "spatial.0" lives in the model as "spatial/0"."""
+    return name.replace(".", "/")
+
+
+def _lora_layers(unet: nn.Module) -> list[LoraLinear]:
+    return [module for module in unet.modules() if isinstance(module, LoraLinear)]
+
+
+def _lora_layer(unet: nn.Module, path: str) -> LoraLinear:
+    layer = unet.get_submodule(path)
+    assert isinstance(layer, LoraLinear), path
+    return layer
+
+
+def _weights(layer: LoraLinear, name: str) -> tuple[nn.Parameter, nn.Parameter]:
+    down, up = layer.lora_A[_key(name)].weight, layer.lora_B[_key(name)].weight
+    assert isinstance(down, nn.Parameter) and isinstance(up, nn.Parameter)
+    return down, up
+
+
+def _inject(
+    unet: nn.Module, key: str, linears: Sequence[str], rank: int, alpha: float, dropout: float
+) -> None:
+    """Injects empty weights, on the meta device: the global generator is not drawn from."""
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type]  # any number will do: scale = alpha / r
+        lora_dropout=dropout,
+        # A pattern is matched against the whole name; a list would also match as suffixes.
+        target_modules="|".join(re.escape(path) for path in linears),
+    )
+    inject_adapter_in_model(config, unet, key, low_cpu_mem_usage=True)
+    # peft leaves its configurations here; it would warn at the next set, and diffusers read them.
+    del unet.peft_config
+
+
+def _initialise(layer: LoraLinear, key: str, rng: torch.Generator) -> None:
+    base = layer.get_base_layer()
+    assert isinstance(base, nn.Linear)
+    rank, device = layer.r[key], base.weight.device
+    down = torch.empty(rank, base.in_features, device=rng.device)
+    down.normal_(std=1 / rank, generator=rng)
+    layer.lora_A[key].weight = nn.Parameter(down.to(device))
+    layer.lora_B[key].weight = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
+
+
+class _State(NamedTuple):
+    """Which of a layer's sets are active, and which of its LoRA weights require gradients."""
+
+    layer: LoraLinear
+    active: list[str]
+    flags: list[tuple[nn.Parameter, bool]]
+
+    def restore(self) -> None:
+        self.layer.set_adapter(self.active)
+        for weight, flag in self.flags:
+            weight.requires_grad_(flag)
+
+
+def _state(layer: LoraLinear) -> _State:
+    modules = (*layer.lora_A.values(), *layer.lora_B.values())
+    flags = [(weight, weight.requires_grad) for module in modules for weight in module.parameters()]
+    return _State(layer, list(layer.active_adapters), flags)
+
+
+def _activate(layer: LoraLinear, keys: list[str]) -> None:
+    """`set_adapter`, which by itself would freeze the sets that it switches off."""
+    _state(layer)._replace(active=keys).restore()
+
+
+def _remove(unet: nn.Module, path: str, key: str) -> None:
+    layer = unet.get_submodule(path)
+    if not isinstance(layer, LoraLinear) or key not in layer.lora_A:
+        return
+    if len(layer.lora_A) > 1:
+        # Switched off first: peft would choose another set to switch on in its place, and warn.
+        layer.set_adapter([other for other in layer.lora_A if other != key])
+        layer.delete_adapter(key)
+        return
+    parent, _, child = path.rpartition(".")
+    setattr(unet.get_submodule(parent), child, layer.get_base_layer())

@@ -1,0 +1,168 @@
+"""Fills an empty model from files, tensor by tensor, so that no second copy is ever whole.
+
+In: a model on the meta device, and sections of files with their key maps. Out: the same model with
+every tensor in place, or a FormatError that names what is missing, unknown or of another shape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from diffusers.models.embeddings import SinusoidalPositionalEmbedding
+from torch import Tensor, nn
+
+from ...errors import FormatError, MotionError
+from .keys import KeyMap, Place, convolution_dimensions
+from .tensors import TensorFile
+
+Model = TypeVar("Model", bound=nn.Module)
+
+SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """The part of a file that fills a model, or a part of one.
+
+    part: what messages call it ("the UNet"). prefix: every key of the file that starts so must be
+    used, unless it matches the regular expression `ignored`. optional: likewise, names of the model
+    that need not be in the file and are computed instead.
+    """
+
+    file: TensorFile
+    keys: KeyMap
+    part: str
+    prefix: str = ""
+    ignored: str | None = None
+    optional: str = r"\.pos_embed\.pe$"
+
+    def __post_init__(self) -> None:
+        places = {place.key for names in self.keys.values() for place in names}
+        unknown = [
+            key
+            for key in self.file.shapes
+            if key.startswith(self.prefix)
+            and key not in places
+            and not (self.ignored and re.search(self.ignored, key))
+        ]
+        missing = [
+            places[0].key
+            for name, places in self.keys.items()
+            if self.place(places) is None and not re.search(self.optional, name)
+        ]
+        if missing:
+            raise FormatError(
+                f"{self.file.name} lacks {len(missing)} of {len(self.keys)} tensors of "
+                f"{self.part}: {_some(missing)}. The file is incomplete or of another kind."
+            )
+        if unknown:
+            raise FormatError(
+                f"{self.file.name} has {len(unknown)} tensors that {self.part} does not have: "
+                f"{_some(unknown)}. The file is of another kind or version."
+            )
+
+    def place(self, places: Iterable[Place]) -> Place | None:
+        """The first of the places that the file has."""
+        return next((place for place in places if place.key in self.file.shapes), None)
+
+
+@contextmanager
+def using_configuration(source: str) -> Iterator[None]:
+    """Whatever odd values in a configuration lead to is a FormatError. source: where it is from."""
+    try:
+        yield
+    except MotionError:
+        raise
+    except Exception as error:  # the libraries check values with errors of any kind
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise FormatError(
+            f"The configuration of {source} cannot be used ({reason}). Get it again."
+        ) from error
+
+
+def build_empty(build: Callable[[], Model], source: str = "the model") -> Model:
+    """The model that `build` returns, without memory for its tensors.
+
+    source: what the model is to be filled from. Raises FormatError if its configuration is odd.
+    """
+    with using_configuration(source), torch.device("meta"):
+        return build()
+
+
+def fill(
+    model: Model, sections: Sequence[Section], dtype: torch.dtype, device: torch.device | str
+) -> Model:
+    """Gives an empty model its tensors, cast to `dtype` on `device`, and returns it.
+
+    Raises FormatError on a tensor of another shape. The sections cover all names of the model.
+    """
+    wanted = model.state_dict()
+    tensors: dict[str, Tensor] = {}
+    for section in sections:
+        for name, places in section.keys.items():
+            place = section.place(places)
+            if place is not None:
+                tensor = _fitted(section.file, place, wanted[name].shape)
+                tensors[name] = tensor.to(device, dtype, copy=True)
+    for name in wanted.keys() - tensors.keys():
+        _, length, width = wanted[name].shape
+        encoding: Any = SinusoidalPositionalEmbedding(width, length).pe
+        tensors[name] = encoding.to(device, dtype)
+    model.load_state_dict(tensors, strict=True, assign=True)
+    _restore_position_ids(model, device)
+    return model.eval().requires_grad_(False)
+
+
+def gather(model: nn.Module, keys: KeyMap) -> dict[str, Tensor]:
+    """The model's tensors under their names in a file: the way back from `fill`.
+
+    Tensors that `keys` leaves out are left out. A third of a larger matrix cannot be written.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        shape = (*tensor.shape, *(1,) * convolution_dimensions(name))
+        copies = keys.get(name, ())[: None if ".pos_embed." in name else 1]
+        for index, place in enumerate(copies):
+            assert place.third is None
+            whole = tensor.reshape(shape)
+            tensors[place.key] = whole if index == 0 else whole.clone()
+    return tensors
+
+
+def _fitted(file: TensorFile, place: Place, shape: Sequence[int]) -> Tensor:
+    tensor = file.read(place.key)
+    if place.third is not None:
+        tensor = tensor.chunk(3)[place.third]
+    if _without_ones(tensor.shape) != _without_ones(shape):
+        raise FormatError(
+            f"{file.name}: {place.key} is {tuple(tensor.shape)}, expected {tuple(shape)}. "
+            "The file was made for a model of another size."
+        )
+    # Some files keep matrices as convolutions of width 1.
+    return tensor.reshape(tuple(shape))
+
+
+def _without_ones(shape: Sequence[int]) -> list[int]:
+    sizes = list(shape)
+    while len(sizes) > 1 and sizes[-1] == 1:
+        sizes.pop()
+    return sizes
+
+
+def _restore_position_ids(model: nn.Module, device: torch.device | str) -> None:
+    """CLIP's only buffer that is in no file."""
+    for module in model.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if buffer.is_meta:
+                assert name == "position_ids", name
+                ids = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+                module.register_buffer(name, ids.clone(), persistent=False)
+
+
+def _some(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:SHOWN]) + (" …" if len(keys) > SHOWN else "")

@@ -1,0 +1,301 @@
+"""MoTrans: looks are learned first, under a prompt that describes them; then motion, with the looks
+told beforehand and the verb's meaning enhanced.
+
+In: encoded clips. Out: a LoRA "temporal", a LoRA "spatial.i" for each video, "verb" (the motion
+enhancer) and "injector" (the appearance injector, of which samples make no use unless an image is
+given to it). Paper: "MoTrans: Customized Motion Transfer with Text-Driven Video Diffusion Models",
+ACM MM 2024, Sec. 3. There is no official code: what the paper leaves open is said where it is
+decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ...adapters.base import Adapter
+from ...adapters.injector import InjectorAdapter, injected, zero_weights
+from ...adapters.lora.training import TrainableLora, active_loras, trainable_lora
+from ...adapters.verb.adapter import VerbAdapter, fresh_enhancer, on_positions, residual
+from ...backbones.base import Backbone
+from ...backbones.frozen import frozen_parameters
+from ...settings import require
+from ...types import Batch, LatentClip
+from ..base import LossTerm, ParameterGroup
+from ..losses import frames_at, mse
+from ..motion_director import spatial_lora_names
+from ..noised import noised
+from .known_clips import KnownClip, known_clips
+
+LEARNING_RATE = 5e-4  # Sec. 4.1
+WEIGHT_DECAY = 1e-2  # not in the paper: AdamW's default
+TEMPORAL = "temporal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoTransSettings:
+    """Raises SettingsError on a value out of range.
+
+    rank, alpha: of every LoRA; its scale is alpha / rank, and alpha None is rank. dropout:
+    probability, while training. appearance_steps: steps of the first stage, which learns looks; all
+    others learn motion. recaptions: the prompt of the first stage, which says how everything looks;
+    one for all videos or one each, none for the clips' own prompts. recaptioner: folder of an
+    image-text-to-text model of transformers that makes the recaptions if none are given. verb: of
+    the motion, as the prompt has it; None finds it. image_encoder: path of an open_clip ViT-H-14
+    file, None for the base's own. injection: how looks are told to the temporal layers, Eq. 2: add
+    as in its text, multiply, or none (the paper's ablation). enhancer: whether the verb's residual
+    is recomputed for the verb of each new prompt, frozen as trained, or none (the ablation).
+    residual_weight: λ of Eq. 7. residual_norm: the sum or the mean of the residual's squares.
+    """
+
+    rank: int = 32  # Sec. 4.1
+    alpha: float | None = None
+    dropout: float = 0.1  # MotionDirector's, which is the paper's baseline; it names none itself
+    appearance_steps: int = 300  # MotionDirector's steps for looks; the paper names none
+    recaptions: tuple[str, ...] = ()
+    recaptioner: str | None = None
+    verb: str | None = None
+    image_encoder: str | None = None
+    injection: Literal["add", "multiply", "none"] = "add"  # Sec. 3.2, "summed"
+    enhancer: Literal["recomputed", "frozen", "none"] = "recomputed"  # Eq. 3
+    residual_weight: float = 1e-4  # Sec. 4.1
+    residual_norm: Literal["sum", "mean"] = "sum"  # Eq. 5
+
+    def __post_init__(self) -> None:
+        require(self.rank >= 1, "rank", self.rank, "at least 1")
+        require(self.alpha is None or self.alpha > 0, "alpha", self.alpha, "more than 0, or None")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to less than 1")
+        steps, weight = self.appearance_steps, self.residual_weight
+        require(steps >= 0, "appearance_steps", steps, "at least 0")
+        require(weight >= 0, "residual_weight", weight, "at least 0")
+        texts = all(isinstance(text, str) and text for text in self.recaptions)
+        require(texts, "recaptions", self.recaptions, "a list of texts")
+        for name, known in (
+            ("injection", ("add", "multiply", "none")),
+            ("enhancer", ("recomputed", "frozen", "none")),
+            ("residual_norm", ("sum", "mean")),
+        ):
+            value = getattr(self, name)
+            require(value in known, name, value, " or ".join(map(repr, known)))
+
+
+class MoTrans:
+    """The method, configured; see `Objective`."""
+
+    name = "motrans"
+    # Sec. 4.1: about 600 steps, which are taken to be the second stage's.
+    train_defaults: Mapping[str, object] = {"steps": 900}
+
+    def __init__(self, settings: MoTransSettings | None = None) -> None:
+        self.settings = settings or MoTransSettings()
+
+    @property
+    def least_steps(self) -> int:
+        """The first stage's, and one of the second."""
+        return self.settings.appearance_steps + 1
+
+    @contextmanager
+    def attach(
+        self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
+    ) -> Iterator[AttachedMoTrans]:
+        """Puts the LoRAs into the UNet and makes injector and enhancer; none of them acts outside
+        of the passes.
+
+        With images alone there is only a spatial LoRA. Raises ClipError without clips or where a
+        video's prompt has no verb, SettingsError if there is no image encoder.
+        """
+        settings, looks = self.settings, spatial_lora_names(clips)
+        known = known_clips(
+            backbone,
+            clips,
+            looks,
+            recaptions=settings.recaptions,
+            recaptioner=settings.recaptioner,
+            image_encoder=settings.image_encoder,
+            needs_images=settings.injection != "none" or settings.enhancer != "none",
+            needs_verb=settings.enhancer != "none",
+            verb=settings.verb,
+            rng=rng,
+        )
+        sites = {name: backbone.spatial_linears() for name in dict.fromkeys(looks)}
+        if not all(clip.is_image for clip in clips):
+            sites[TEMPORAL] = backbone.temporal_linears()
+        with ExitStack() as stack:
+            loras = {
+                name: stack.enter_context(
+                    trainable_lora(
+                        backbone.unet,
+                        name,
+                        linears,
+                        rank=settings.rank,
+                        alpha=settings.alpha or settings.rank,
+                        dropout=settings.dropout,
+                        rng=rng,
+                    )
+                )
+                for name, linears in sites.items()
+            }
+            stack.enter_context(active_loras(backbone.unet, ()))
+            yield AttachedMoTrans(backbone, loras, known, settings, rng)
+
+
+class AttachedMoTrans:
+    """What is trained and the passes that train it; see `Attached`."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        loras: Mapping[str, TrainableLora],
+        clips: Sequence[KnownClip],
+        settings: MoTransSettings,
+        rng: torch.Generator,
+    ) -> None:
+        self._backbone, self._settings = backbone, settings
+        self._loras, self._clips = loras, clips
+        self._videos = [clip for clip in clips if not clip.is_image]
+        self._injector: dict[str, nn.Parameter] = {}
+        self._enhancer: tuple[nn.Parameter, ...] = ()
+        if self._videos and self._videos[0].video_embed is not None:
+            self._make_modules(len(self._videos[0].video_embed), rng)
+        more = {TEMPORAL: [*self._injector.values(), *self._enhancer]}
+        self.groups: Mapping[str, ParameterGroup] = {
+            name: ParameterGroup(
+                parameters=[*lora.parameters, *more.get(name, [])],
+                learning_rate=LEARNING_RATE,
+                weight_decay=WEIGHT_DECAY,
+            )
+            for name, lora in loras.items()
+        }
+
+    def _make_modules(self, width: int, rng: torch.Generator) -> None:
+        """width: of the image embeddings."""
+        unet, prompt_width = self._backbone.unet, self._clips[0].recaption_embeds.shape[-1]
+        if self._settings.injection != "none":
+            self._injector = zero_weights(unet, width)
+        if self._settings.enhancer != "none":
+            device = next(unet.parameters()).device
+            self._enhancer = fresh_enhancer(width, prompt_width, rng, device)
+
+    def adapters(self) -> dict[str, Adapter]:
+        """Copies on the CPU: LoRAs by group name, "verb" and "injector"."""
+        family, settings = self._backbone.family, self._settings
+        adapters: dict[str, Adapter] = {
+            name: lora.export(TEMPORAL if name == TEMPORAL else "spatial", family)
+            for name, lora in self._loras.items()
+        }
+        if self._enhancer:
+            adapters["verb"] = self._exported_enhancer()
+        if settings.injection != "none" and self._injector:
+            weights = {name: _copied(weight) for name, weight in self._injector.items()}
+            adapters["injector"] = InjectorAdapter(
+                scope=TEMPORAL, injection=settings.injection, weights=weights
+            )
+        return adapters
+
+    def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
+        """One pass a step: looks in the first stage, and of images always; then motion; see
+        `Attached`.
+        """
+        clip = self._clips[batch.clip_index]
+        if clip.is_image or batch.step < self._settings.appearance_steps:
+            yield from self._appearance_pass(batch, clip, rng)
+        else:
+            yield from self._motion_pass(batch, clip, rng)
+
+    def _appearance_pass(
+        self, batch: Batch, clip: KnownClip, rng: torch.Generator
+    ) -> Generator[LossTerm, None, None]:
+        """Eq. 1: one random frame under the recaptioned prompt."""
+        latents = batch.latents
+        frames = torch.randint(latents.shape[2], (len(latents),), generator=rng)
+        noisy, timesteps, target = noised(
+            self._backbone, frames_at(latents, frames), rng, min_timestep=batch.min_timestep
+        )
+        embeds = clip.recaption_embeds.to(latents.device).expand(len(latents), -1, -1)
+        with self._training(clip.look, active=(clip.look,)):
+            pred = self._backbone.predict(noisy, timesteps, embeds)
+            yield LossTerm("spatial", mse(pred, target), clip.look)
+
+    def _motion_pass(
+        self, batch: Batch, clip: KnownClip, rng: torch.Generator
+    ) -> Generator[LossTerm, None, None]:
+        """Eq. 7: all frames under the base prompt, with the looks' LoRA on and frozen."""
+        noisy, timesteps, target = noised(
+            self._backbone, batch.latents, rng, min_timestep=batch.min_timestep
+        )
+        with (
+            self._training(TEMPORAL, active=(clip.look, TEMPORAL)),
+            self._injection(clip, len(noisy), rng),
+        ):
+            change = self._residual(clip)
+            pred = self._backbone.predict(noisy, timesteps, self._enhanced(batch, clip, change))
+            loss = mse(pred, target)
+            if change is not None:
+                loss = loss + self._penalty(change)
+            yield LossTerm(TEMPORAL, loss, TEMPORAL)
+
+    def _injection(
+        self, clip: KnownClip, draws: int, rng: torch.Generator
+    ) -> AbstractContextManager[None]:
+        """Eq. 2 with one random frame for each draw."""
+        injection = self._settings.injection
+        if injection == "none":
+            return nullcontext()
+        assert clip.frame_embeds is not None
+        frames = torch.randint(len(clip.frame_embeds), (draws,), generator=rng)
+        return injected(self._backbone.unet, self._injector, clip.frame_embeds[frames], injection)
+
+    def _residual(self, clip: KnownClip) -> Tensor | None:
+        """E_r (D,) of Eq. 3; None without the enhancer."""
+        if not self._enhancer:
+            return None
+        assert clip.video_embed is not None and clip.verb_embed is not None
+        w1, w2 = self._enhancer
+        return residual(w1, w2, clip.video_embed.to(w1.device), clip.verb_embed.to(w1.device))
+
+    def _enhanced(self, batch: Batch, clip: KnownClip, change: Tensor | None) -> Tensor:
+        """Eq. 4: E_b + E_r on every token of the verb."""
+        embeds = batch.prompt_embeds
+        if change is None:
+            return embeds
+        assert clip.verb is not None
+        return embeds + on_positions(change, clip.verb.positions, embeds.shape[1])
+
+    def _penalty(self, change: Tensor) -> Tensor:
+        """λ·‖E_r‖² of Eq. 5 and 7."""
+        squares = change.float().square()
+        norm = squares.sum() if self._settings.residual_norm == "sum" else squares.mean()
+        return self._settings.residual_weight * norm
+
+    def _exported_enhancer(self) -> VerbAdapter:
+        """The MLP with the mean over all videos, and E_r of the first one's verb."""
+        first = self._videos[0]
+        assert first.verb is not None and first.verb_embed is not None
+        w1, w2 = (_copied(weight) for weight in self._enhancer)
+        video = torch.stack([c.video_embed for c in self._videos if c.video_embed is not None])
+        video_embed = video.mean(0)
+        return VerbAdapter(
+            scope=TEMPORAL,
+            verb=first.verb.text,
+            frozen=self._settings.enhancer == "frozen",
+            w1=w1,
+            w2=w2,
+            video_embed=video_embed,
+            residual=residual(w1, w2, video_embed, first.verb_embed),
+        )
+
+    @contextmanager
+    def _training(self, group: str, active: Sequence[str]) -> Iterator[None]:
+        """These LoRAs take part in the forward; only the group gets gradients."""
+        others = [p for name, g in self.groups.items() if name != group for p in g.parameters]
+        with active_loras(self._backbone.unet, active), frozen_parameters(others):
+            yield
+
+
+def _copied(weight: Tensor) -> Tensor:
+    return weight.detach().to("cpu", torch.float32, copy=True)

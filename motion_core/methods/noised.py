@@ -1,0 +1,44 @@
+"""The first step of every method's forward: noise on the latents, and what the network should say.
+
+In: a clip's latents. Out: noisy latents, timesteps and the target, of the base's schedule and
+prediction type.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..backbones.base import Backbone
+from ..diffusion.noise import add_noise, draw_noise, prediction_target, sample_timesteps
+
+
+class Noised(NamedTuple):
+    """latents, target: (B, C, F, h, w). timesteps: (B,) int64, one a video."""
+
+    latents: Tensor
+    timesteps: Tensor
+    target: Tensor
+
+
+def noised(
+    backbone: Backbone,
+    latents: Tensor,
+    rng: torch.Generator,
+    *,
+    min_timestep: int = 0,
+    timesteps: Tensor | None = None,
+) -> Noised:
+    """Draws timesteps, uniformly from min_timestep on unless they are given, and noise.
+
+    latents: (B, C, F, h, w), scaled and clean. timesteps: (B,) int64.
+    """
+    scheduler = backbone.scheduler
+    if timesteps is None:
+        timesteps = sample_timesteps(len(latents), scheduler, rng, min_timestep)
+    timesteps = timesteps.to(latents.device)
+    noise = draw_noise(latents.shape, rng, latents.device)
+    noisy = add_noise(scheduler, latents, noise, timesteps)
+    return Noised(noisy, timesteps, prediction_target(scheduler, latents, noise, timesteps))

@@ -1,0 +1,145 @@
+"""The training loop, the same for every method.
+
+In: a backbone, encoded clips, an objective, settings, a run folder. Out: the trained adapters, and
+on the way events, metrics.jsonl and checkpoints from which a killed run goes on, on the CPU bit for
+bit. The model is always restored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..backbones.base import Backbone
+from ..backbones.checkpointing import gradient_checkpointing
+from ..backbones.frozen import frozen_base
+from ..diffusion.encoding import encoders_digest
+from ..errors import ClipError, SettingsError
+from ..events import EventSink, Finished, ignore_events
+from ..methods.base import Objective
+from ..settings import require, to_mapping
+from ..types import LatentClip
+from . import records as run_records
+from .checkpoints import (
+    base_digest,
+    check_same_run,
+    latest_checkpoint,
+)
+from .process import own_global_rng
+from .run import MakeSample, TrainingRun, TrainResult
+from .settings import TrainSettings
+
+# Settings that may change between a run and its resumption: they don't touch what is learned.
+_FREE_SETTINGS = ("save_every", "sample_every", "checkpointing")
+
+
+def train(
+    backbone: Backbone,
+    clips: Sequence[LatentClip],
+    objective: Objective,
+    settings: TrainSettings,
+    run_folder: Path,
+    sink: EventSink = ignore_events,
+    *,
+    make_sample: MakeSample | None = None,
+) -> TrainResult:
+    """Trains until `settings.steps`, from the folder's last checkpoint if it has one.
+
+    The backbone's UNet must be on the device to train on; latents follow it. make_sample gets
+    copies of the adapters and the step every `sample_every` steps, with the base as it was, so that
+    it can apply them.
+
+    Raises CancelRun, KeyboardInterrupt or whatever the sink raised, after saving; StopRun ends the
+    run early instead. Raises TrainingError if a loss or gradient is not finite, or the folder's run
+    is another one; ClipError and SettingsError if clips, backbone and settings do not fit. The
+    model is as before in every case.
+    """
+    device = next(backbone.unet.parameters()).device
+    dtype = settings.dtype_on(device)
+    _check_clips(backbone, clips)
+    total = int(backbone.scheduler.config["num_train_timesteps"])
+    require(settings.min_timestep < total, "min_timestep", settings.min_timestep, f"below {total}")
+    _check_steps(objective, settings)
+    description = describe(backbone, clips, objective, settings, dtype)
+    checkpoint = latest_checkpoint(run_folder)
+    if checkpoint is not None:
+        check_same_run(checkpoint, description)
+    run_folder.mkdir(parents=True, exist_ok=True)
+    run_records.write_json(run_folder / run_records.SETTINGS, description)
+    rng = torch.Generator().manual_seed(settings.seed)
+    with ExitStack() as stack:
+        # ComfyUI runs nodes in inference mode, in which nothing can be trained.
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(own_global_rng(device, settings.seed))
+        stack.enter_context(frozen_base(backbone.unet, dtype))
+        attached = stack.enter_context(objective.attach(backbone, clips, rng))
+        if settings.checkpointing:
+            stack.enter_context(gradient_checkpointing(backbone.unet))
+        run = TrainingRun(
+            clips, attached, settings, run_folder, sink, make_sample, description, rng, device
+        )
+        result = run.to_the_end(checkpoint)
+    last = {name: history[-1][1] for name, history in result.losses.items()}
+    sink(Finished(step=result.steps, losses=last))
+    return result
+
+
+def describe(
+    backbone: Backbone,
+    clips: Sequence[LatentClip],
+    objective: Objective,
+    settings: TrainSettings,
+    dtype: torch.dtype | None = None,
+) -> dict[str, Any]:
+    """All that decides what a run learns, as plain values: a checkpoint is resumed only by a run of
+    the same.
+
+    dtype: that the base is trained in, None where its weights are in it already. With a constant
+    learning rate the number of steps does not belong to the description: such a run may be made
+    longer.
+    """
+    training = {k: v for k, v in to_mapping(settings).items() if k not in _FREE_SETTINGS}
+    if settings.lr_schedule == "constant":
+        del training["steps"]
+    return {
+        "objective": {"name": objective.name, "settings": to_mapping(objective.settings)},
+        "training": training,
+        "clips": {str(index): clip.digest for index, clip in enumerate(clips)},
+        "base": {
+            "family": backbone.family,
+            "version": backbone.version,
+            "weights": base_digest(backbone.unet, dtype),
+            "encoders": encoders_digest(backbone),  # latents may differ in the last bit
+        },
+    }
+
+
+def _check_steps(objective: Objective, settings: TrainSettings) -> None:
+    least = getattr(objective, "least_steps", 1)
+    if settings.steps < least:
+        raise SettingsError(
+            f"steps is {settings.steps}; {objective.name} reaches its last stage at step {least} "
+            "with these settings. Train longer, or shorten the stages before."
+        )
+
+
+def _check_clips(backbone: Backbone, clips: Sequence[LatentClip]) -> None:
+    if not clips:
+        raise ClipError("There is no clip to train on. Give at least one clip or image.")
+    for clip in clips:
+        frames = clip.latents.shape[2]
+        if not clip.is_image and frames < backbone.min_frames:
+            raise ClipError(
+                f"{clip.source} has {frames} frames; {backbone.version} needs at least "
+                f"{backbone.min_frames}. Lower stride, or take a longer clip."
+            )
+        if backbone.max_frames is not None and frames > backbone.max_frames:
+            raise ClipError(
+                f"{clip.source} has {frames} frames; {backbone.version} takes at most "
+                f"{backbone.max_frames}. Take fewer frames."
+            )

@@ -1,0 +1,312 @@
+"""Videos, images and frames in memory → `Clip`s of one size, rate and length.
+
+Input: a video (mp4, mov, mkv, webm, avi, gif), a folder of videos, a folder of images (the frames
+of one clip), an image, or a tensor; and `ClipSettings`. Output: `Clip`s, frames (F, 3, H, W)
+float32 in [-1, 1].
+
+A clip's prompt is the one given, or else the text of the caption beside it: `car.txt` for
+`car.mp4`, and also for an image folder `car`.
+
+Deviation: MotionDirector cuts a video into successive chunks and trains on the second one, keeping
+a short tail chunk. Here the windows are spread evenly over the video and all have the full length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import ClipError
+from ..settings import require
+from ..types import Clip
+from .framing import Fit, fit_frame, target_size
+from .sources import DEFAULT_FPS, FrameSource, image_source, tensor_source, video_source
+
+logger = logging.getLogger(__name__)
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSettings:
+    """Which frames of a video make a clip, and at what size.
+
+    frames: of one clip; 1 only where there is no other. start_seconds: where the first window may
+    begin.
+    stride: take every n-th frame at the video's own rate. fps: or else resample to so many frames a
+    second; never more than the video has. An image folder, which has no rate, is taken to run at
+    `fps`, by default 8.
+    width, height: pixels, multiples of 8. None: nearest multiple of 8 of the source, or of its
+    proportions where the other one is given.
+    fit: for another aspect ratio, "crop" the middle, "pad" with black, or "stretch".
+    windows: clips from one video, evenly spread from start_seconds to the end; they may overlap.
+    """
+
+    frames: int = 16
+    start_seconds: float = 0.0
+    stride: int = 1
+    fps: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fit: Fit = "crop"
+    windows: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "stride", "windows"):
+            value = getattr(self, name)
+            require(_is_whole(value) and value >= 1, f"ClipSettings.{name}", value, "1 or more")
+        start = self.start_seconds
+        require(0 <= start < inf, "ClipSettings.start_seconds", start, "0 or more")
+        for name in ("width", "height"):
+            value = getattr(self, name)
+            fits = value is None or (_is_whole(value) and value >= 8 and value % 8 == 0)
+            require(
+                fits, f"ClipSettings.{name}", value, "a multiple of 8, or nothing for the source's"
+            )
+        number = isinstance(self.fps, (int, float)) and not isinstance(self.fps, bool)
+        require(
+            self.fps is None or (number and 0 < self.fps < inf),
+            "ClipSettings.fps",
+            self.fps,
+            "more than 0",
+        )
+        one = self.fps is None or self.stride == 1
+        require(
+            one, "ClipSettings.stride", self.stride, f"1 where fps is given too (it is {self.fps})"
+        )
+        require(
+            self.fit in ("crop", "pad", "stretch"),
+            "ClipSettings.fit",
+            self.fit,
+            "crop, pad or stretch",
+        )
+
+
+@torch.inference_mode(False)
+def load_clips(path: Path, settings: ClipSettings, prompt: str | None = None) -> list[Clip]:
+    """The clips of a video, of a folder of videos, of a folder of images, or of one image (F = 1).
+
+    prompt: for all of them; None reads each one's caption file. Raises ClipError if there is
+    nothing to read, a file is broken, a video is too short, or a caption is missing.
+    """
+    _require_exists(path)
+    if path.is_dir():
+        return _load_folder(path, settings, prompt)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return [load_image_clip(path, settings, prompt)]
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise ClipError(
+            f"{path.name} is not of a kind that can be read here. Convert it to one of them: "
+            f"{', '.join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)}."
+        )
+    return cut_clips(video_source(path), settings, _find_prompt(path, prompt))
+
+
+@torch.inference_mode(False)
+def load_image_clip(path: Path, settings: ClipSettings, prompt: str | None = None) -> Clip:
+    """One image as a clip of one frame, for the appearance path. Only size and fit of the settings
+    matter.
+    """
+    _require_exists(path)
+    frames = image_source([path], path.name).read([0])
+    return Clip(
+        frames=torch.stack(_framed(frames, settings, path.name)),
+        fps=DEFAULT_FPS,
+        prompt=_find_prompt(path, prompt),
+        source=path.name,
+    )
+
+
+def load_image_clips(folder: Path, settings: ClipSettings, prompt: str | None = None) -> list[Clip]:
+    """Every image of a folder as a clip of one frame each, in the order of their names."""
+    _require_exists(folder)
+    paths = media_files(folder, IMAGE_SUFFIXES)
+    if not paths:
+        raise ClipError(
+            f"{folder.name} holds no images ({', '.join(IMAGE_SUFFIXES)}). Put some there."
+        )
+    return [load_image_clip(path, settings, prompt) for path in paths]
+
+
+@torch.inference_mode(False)
+def clips_from_frames(
+    frames: Tensor, fps: float, prompt: str, settings: ClipSettings, source: str = "frames"
+) -> list[Clip]:
+    """The clips of frames in memory: (F, H, W, 3), uint8 or floats in 0..1, at `fps` frames a
+    second.
+
+    The frames are copied; frames from inside an inference_mode block (ComfyUI's) become ordinary
+    ones.
+    """
+    if not fps > 0:
+        raise ClipError(f"{source}: fps is {fps}; expected the frames' rate, more than 0.")
+    return cut_clips(tensor_source(frames, source, fps), settings, prompt)
+
+
+def clip_from_frames(
+    frames: Tensor, fps: float, prompt: str, settings: ClipSettings, source: str = "frames"
+) -> Clip:
+    """As `clips_from_frames`, for settings that ask for one window."""
+    require(settings.windows == 1, "ClipSettings.windows", settings.windows, "1 for a single clip")
+    return clips_from_frames(frames, fps, prompt, settings, source)[0]
+
+
+def window_starts(available: int, first: int, settings: ClipSettings, name: str) -> list[int]:
+    """Where the windows begin, in steps of the (resampled) video: the first at `first`, the last at
+    the very end.
+
+    available: steps of the whole video. Raises ClipError if the rest is too short for one window,
+    or for so many different ones.
+    """
+    rest = available - first
+    slack = rest - ((settings.frames - 1) * settings.stride + 1)
+    rate = f"{settings.fps:g} fps" if settings.fps else f"stride {settings.stride}"
+    if slack < 0:
+        have = max(0, ceil(rest / settings.stride))
+        begin = f" from second {settings.start_seconds:g} on" if first else ""
+        raise ClipError(
+            f"{name} has {have} frames at {rate}{begin}; {settings.frames} are asked. "
+            f"{_how_to_get_more(first, settings)}, or give a longer clip."
+        )
+    if settings.windows > slack + 1:
+        raise ClipError(
+            f"{name} has room for {slack + 1} different windows of {settings.frames} frames at "
+            f"{rate}; {settings.windows} are asked. Lower windows."
+        )
+    gaps = max(1, settings.windows - 1)
+    return [first + (2 * k * slack + gaps) // (2 * gaps) for k in range(settings.windows)]
+
+
+def _how_to_get_more(first: int, settings: ClipSettings) -> str:
+    lower = "Lower frames" + (" or stride" if settings.stride > 1 else "")
+    earlier = ", or start earlier" if first > 0 else ""
+    return lower + earlier + (", or raise fps" if settings.fps else "")
+
+
+@torch.inference_mode(False)
+def cut_clips(source: FrameSource, settings: ClipSettings, prompt: str) -> list[Clip]:
+    """All windows of one source, read one after the other; of the source, no other frame is kept.
+
+    Raises ClipError for settings that do not fit it, and for an empty prompt.
+    """
+    prompt = _checked_prompt(prompt, source.name)
+    interval = source.interval
+    if settings.frames == 1 and len(source.times) > 1:
+        raise ClipError(
+            f"frames is 1 for {source.name}, which has {len(source.times)}; one frame has looks "
+            "but no motion. Ask for 2 frames or more, or give an image to learn looks."
+        )
+    if settings.fps and settings.fps * interval > 1.02:  # a rate of 29.97 may well be called 30
+        raise ClipError(
+            f"{source.name} has {1 / interval:.4g} frames a second; fps is {settings.fps:g}, so "
+            "frames would repeat. Lower fps, or leave it out."
+        )
+    step = 1 / settings.fps if settings.fps else interval
+    available = ceil((source.times[-1] + interval) / step - 1e-3)
+    first = round(settings.start_seconds / step)
+    clips: list[Clip] = []
+    for start in window_starts(available, first, settings, source.name):
+        ticks = [start + k * settings.stride for k in range(settings.frames)]
+        frames = source.read([source.nearest(tick * step) for tick in ticks])
+        clips.append(
+            Clip(
+                frames=torch.stack(_framed(frames, settings, source.name)),
+                fps=1 / (step * settings.stride),
+                prompt=prompt,
+                source=source.name
+                if settings.windows == 1
+                else f"{source.name} from {start * step:.2f} s",
+            )
+        )
+    return clips if len(clips) == 1 else _of_one_video(clips)
+
+
+def _of_one_video(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips with their video's identity: a hash of all their pixels, whatever its name."""
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(clip.frames.numpy().tobytes())
+    return [replace(clip, video=digest.hexdigest()) for clip in clips]
+
+
+def _framed(frames: Iterable[Tensor], settings: ClipSettings, name: str) -> list[Tensor]:
+    """The frames at the settings' size, one by one: what was read is let go before the next."""
+    framed: list[Tensor] = []
+    first: tuple[int, int] | None = None
+    for number, frame in enumerate(frames):
+        height, width = frame.shape[1:]
+        first = first or (height, width)
+        if (height, width) != first:
+            raise ClipError(
+                f"frame {number} of {name} is {width}x{height}; the first is "
+                f"{first[1]}x{first[0]}. Bring them to one size."
+            )
+        size = target_size(height, width, settings.height, settings.width)
+        framed.append(fit_frame(frame, *size, settings.fit))
+    return framed
+
+
+def _load_folder(folder: Path, settings: ClipSettings, prompt: str | None) -> list[Clip]:
+    videos, images = media_files(folder, VIDEO_SUFFIXES), media_files(folder, IMAGE_SUFFIXES)
+    if videos:
+        if images:
+            logger.info("%s: %d images beside the videos are left out", folder.name, len(images))
+        return [clip for video in videos for clip in load_clips(video, settings, prompt)]
+    if not images:
+        kinds = ", ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
+        raise ClipError(f"{folder.name} holds no videos or images ({kinds}). Put some there.")
+    source = image_source(images, folder.name, settings.fps or DEFAULT_FPS)
+    return cut_clips(source, settings, _find_prompt(folder, prompt))
+
+
+def media_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The folder's own files of these kinds, "2.png" before "10.png"; hidden ones are skipped."""
+    paths = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+    ]
+    by_number = {path: re.split(r"(\d+)", path.name.lower()) for path in paths}
+    return sorted(
+        paths,
+        key=lambda path: [int(part) if part.isdecimal() else part for part in by_number[path]],
+    )
+
+
+def _find_prompt(path: Path, prompt: str | None) -> str:
+    if prompt is not None:
+        return _checked_prompt(prompt, path.name)
+    caption = path.parent / f"{path.name}.txt" if path.is_dir() else path.with_suffix(".txt")
+    if not caption.is_file():
+        raise ClipError(
+            f"{path.name} has no caption. Give a prompt, or write what is seen into {caption.name} "
+            "beside it."
+        )
+    return _checked_prompt(caption.read_text(encoding="utf-8-sig", errors="replace"), caption.name)
+
+
+def _checked_prompt(prompt: str, name: str) -> str:
+    words = " ".join(prompt.split())
+    if not words:
+        raise ClipError(
+            f"The prompt of {name} is empty. Say what is seen, such as 'a car turns left'."
+        )
+    return words
+
+
+def _require_exists(path: Path) -> None:
+    if not path.exists():
+        raise ClipError(f"There is no {path}. Check the path.")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,78 @@
+"""Which adapters the loaders list, and where a new file goes: names and paths alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+
+from ...motion_core.errors import SettingsError
+
+# Where the official MotionDirector's trainer puts a LoRA below its checkpoint folder.
+_LIST = re.compile(r"(.+)[\\/](?:temporal|spatial)[\\/]lora[\\/][^\\/]+_unet\.pt")
+_BELOW_THE_FOLDER = 3  # temporal/lora/150_unet.pt
+_LONGEST_NAME = 64
+
+
+def checkpoint_folders(files: Iterable[str]) -> dict[str, str]:
+    """The official MotionDirector's checkpoint folders among listed files: by the folder's name,
+    one of the files in it.
+    """
+    matches = [match for match in map(_LIST.fullmatch, sorted(files)) if match]
+    return {match[1]: match[0] for match in reversed(matches)}
+
+
+def folder_of(file: Path) -> Path:
+    """The checkpoint folder of a file that `checkpoint_folders` gave."""
+    return file.parents[_BELOW_THE_FOLDER - 1]
+
+
+def listed_names(places: Mapping[str, Mapping[str, Path]]) -> dict[str, Path]:
+    """Files by the name that a list shows. places: by their folder's key, files by name.
+
+    A name of two files has its folder's key before it, so that each can be chosen.
+    """
+    files: dict[str, set[Path]] = {}
+    for named in places.values():
+        for name, path in named.items():
+            files.setdefault(name, set()).add(path)
+    return {
+        name if len(files[name]) == 1 else f"{key}/{name}": path
+        for key, named in places.items()
+        for name, path in named.items()
+    }
+
+
+def new_file(folder: Path, name: str, *, others: Iterable[Path] = (), replace: bool) -> Path:
+    """folder/name.safetensors, or if that exists and shall not be replaced name-2, name-3 …
+
+    others: further folders of the same list; a name that stands there is always passed over, so
+    that a list never has two files of one name. Raises SettingsError for a name that cannot be a
+    file's on every system.
+    """
+    elsewhere = [other for other in others if other != folder]
+    for stem in counted(checked_name(name)):
+        file = f"{stem}.safetensors"
+        free = replace or not (folder / file).exists()
+        if free and not any((other / file).exists() for other in elsewhere):
+            return folder / file
+    raise AssertionError("numbers have no end")
+
+
+def counted(stem: str) -> Iterator[str]:
+    """stem, stem-2, stem-3 and so on, without an end."""
+    yield stem
+    for number in count(2):
+        yield f"{stem}-{number}"
+
+
+def checked_name(name: str) -> str:
+    """A name that can be a file's on every system; raises SettingsError for another one."""
+    name = name.strip()
+    if not name or not re.fullmatch(r"[\w][\w .()+-]*", name) or len(name) > _LONGEST_NAME:
+        raise SettingsError(
+            f"name is {name!r}; it becomes a file's name. Use letters, digits, spaces, '-', '_' "
+            f"and '.', {_LONGEST_NAME} at most, beginning with a letter or digit."
+        )
+    return name.rstrip(" .").removesuffix(".safetensors")

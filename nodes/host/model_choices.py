@@ -1,0 +1,43 @@
+"""What the menus of model files say besides files, and the file of a choice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import folder_paths
+
+from ...motion_core.errors import FormatError
+from .folders import MOTION_MODULES
+
+NONE = "none"
+OWN = "its own"
+SAMPLE_MODULE = "shape world (ships with the pack)"
+
+
+def motion_module_names() -> list[str]:
+    """Files in models/animatediff_models, and the one that ships."""
+    return [*folder_paths.get_filename_list(MOTION_MODULES), SAMPLE_MODULE]
+
+
+def motion_module(choice: str) -> tuple[Path, str | None]:
+    """The file of a motion module, and its version where its shapes do not tell it."""
+    if choice != SAMPLE_MODULE:
+        return model_file(MOTION_MODULES, choice), None
+    from ...motion_core.shape_world.base import ANIMATEDIFF, MOTION_MODULE
+
+    return MOTION_MODULE, ANIMATEDIFF
+
+
+def optional_file(key: str, name: str) -> Path | None:
+    return None if name in (NONE, OWN) else model_file(key, name)
+
+
+def model_file(key: str, name: str) -> Path:
+    """The file of a name that a menu showed; raises FormatError if it is gone."""
+    path = folder_paths.get_full_path(key, name)
+    if path is None:
+        raise FormatError(
+            f"There is no file {name} under models/{key} any more. Refresh the node, and choose "
+            "another."
+        )
+    return Path(path)

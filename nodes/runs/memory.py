@@ -1,0 +1,182 @@
+"""How much of the accelerator's memory a training will take, before it starts.
+
+In: a base, a method and its settings, the clip's size. Out: bytes, and what to say of them. Weights
+and what is trained are counted and certain. What a step keeps for its backward pass is estimated,
+and an estimate refuses nothing: it warns.
+
+The figures per latent cell are counted by benchmarks/cell_memory.py: the peaks of MotionDirector's
+temporal pass at full size, which grow with the cells alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ...motion_core.backbones.base import Backbone, Family
+from ...motion_core.backbones.depth import (
+    in_blocks,
+    spatial_attention_parameter_names,
+    temporal_parameter_names,
+)
+from ...motion_core.errors import MotionError
+from ...motion_core.methods.base import Objective
+from ...motion_core.methods.vmc import attention_linears
+from ...motion_core.training.settings import TrainSettings
+
+GIB = 2**30
+# Bytes for each cell of a latent (one eighth of the pixels' width and height, every frame), by the
+# bytes of a number and whether layers are checkpointed.
+CELL_BYTES: Mapping[Family, Mapping[tuple[int, bool], int]] = {
+    "animatediff": {
+        (2, True): 76_000,
+        (2, False): 544_000,
+        (4, True): 113_000,
+        (4, False): 852_000,
+    },
+    "zeroscope": {
+        (2, True): 84_000,
+        (2, False): 674_000,
+        (4, True): 128_000,
+        (4, False): 1_080_000,
+    },
+}
+CHANNELS = 320  # of the first level of the UNets that those figures are for
+# float32: the parameter, its gradient and AdamW's two moments; all but the gradient are saved.
+TRAINED_BYTES, SAVED_BYTES = 16, 12
+KEPT_STATES = 3  # the last two, and the one being written
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryNeed:
+    """Bytes on the device: of the frozen weights, of what is trained and its optimiser (both
+    counted), and of a step's activations (estimated). saved: on the disk, of the run's states.
+    what: the clip, in words. advice: what would lower them.
+    """
+
+    weights: int
+    trained: int
+    activations: int
+    saved: int
+    what: str
+    advice: str
+
+    @property
+    def beside_weights(self) -> int:
+        return self.trained + self.activations
+
+
+def memory_need(
+    backbone: Backbone,
+    objective: Objective,
+    settings: TrainSettings,
+    shape: Sequence[int],
+    dtype: torch.dtype,
+) -> MemoryNeed:
+    """What a training takes. shape: (frames, channels, height, width) of the largest clip, in
+    pixels. dtype: of the frozen weights.
+    """
+    unet = backbone.unet
+    frames, _, height, width = shape
+    cells = frames * (height // 8) * (width // 8) * settings.noise_draws
+    channels = int(unet.config["block_out_channels"][0])  # type: ignore[index]
+    per_cell = CELL_BYTES[backbone.family][dtype.itemsize, settings.checkpointing]
+    trained = trained_parameters(backbone, objective)
+    return MemoryNeed(
+        weights=sum(weight.numel() for weight in unet.parameters()) * dtype.itemsize,
+        trained=trained * TRAINED_BYTES,
+        activations=cells * per_cell * channels // CHANNELS,
+        saved=trained * SAVED_BYTES * KEPT_STATES,
+        what=f"{frames} frames of {width}x{height}",
+        advice=_advice(objective.settings, settings, dtype),
+    )
+
+
+def trained_parameters(backbone: Backbone, objective: Objective) -> int:
+    """How many numbers a method trains; embeddings, which are few, are not counted."""
+    settings: Any = objective.settings
+    if getattr(settings, "parametrisation", "lora") == "full":
+        parameters = dict(backbone.unet.named_parameters())
+        return sum(parameters[name].numel() for name in _whole_weights(backbone, objective))
+    layers = [backbone.unet.get_submodule(name) for name in _lora_layers(backbone, objective)]
+    return sum(settings.rank * sum(layer.weight.shape) for layer in layers)  # type: ignore[arg-type]
+
+
+def _whole_weights(backbone: Backbone, objective: Objective) -> list[str]:
+    settings: Any = objective.settings
+    if objective.name == "vmc":
+        layers = tuple(f"{name}." for name in attention_linears(backbone))
+        return [name for name, _ in backbone.unet.named_parameters() if name.startswith(layers)]
+    looks = spatial_attention_parameter_names(backbone.unet) if settings.spatial_path else []
+    return [
+        *in_blocks(temporal_parameter_names(backbone.unet), settings.blocks, backbone.unet),
+        *looks,
+    ]
+
+
+def _lora_layers(backbone: Backbone, objective: Objective) -> list[str]:
+    """Of one clip; each further one has a LoRA of its own for its looks."""
+    settings: Any = objective.settings
+    if objective.name == "motion_inversion":
+        return backbone.spatial_linears() if settings.loss == "debiased_hybrid" else []
+    if objective.name == "vmc":
+        return attention_linears(backbone)
+    if objective.name == "motion_crafter":
+        return in_blocks(backbone.temporal_linears(), settings.blocks, backbone.unet)
+    return [*backbone.temporal_linears(), *backbone.spatial_linears()]
+
+
+def check_certain(need: MemoryNeed, total: int) -> None:
+    """Raises MotionError if weights and trained state alone, of which nothing is estimated, are
+    more than the device has in all.
+    """
+    if need.weights + need.trained > total:
+        raise MotionError(
+            f"The base's weights take {_gb(need.weights)} and what is trained {_gb(need.trained)} "
+            f"before the first frame; the device has {_gb(total)}. {need.advice}"
+        )
+
+
+def warning_of(need: MemoryNeed, free: int) -> str | None:
+    """What to tell where the estimate is more than what is free beside the weights; None where it
+    is not.
+    """
+    if need.beside_weights <= free:
+        return None
+    return (
+        f"Training on {need.what} takes about {_gb(need.beside_weights)} of memory beside the "
+        f"weights, by estimate; {_gb(free)} are free. It is tried. If memory runs out: "
+        f"{need.advice}"
+    )
+
+
+def disk_warning_of(need: MemoryNeed, free: int) -> str | None:
+    """What to tell where the run's states have no room on the disk."""
+    if need.saved <= free:
+        return None
+    return (
+        f"The states that the run goes on from take up to {_gb(need.saved)} on the disk; "
+        f"{_gb(free)} are free. With save_every = 0 there is one, at the end."
+    )
+
+
+def _advice(method: Any, settings: TrainSettings, dtype: torch.dtype) -> str:
+    """Only what is not chosen already, the most helpful first."""
+    steps = []
+    if not settings.checkpointing:
+        steps.append("memory = low")
+    if getattr(method, "parametrisation", "lora") == "full":
+        steps.append("parametrisation = lora")
+    if dtype.itemsize > 2:
+        steps.append("precision = bf16")
+    if settings.noise_draws > 1:
+        steps.append("fewer noise_draws")
+    steps.append("fewer frames or a smaller size in Motion Clip")
+    return f"Use {', or '.join(steps)}."
+
+
+def _gb(amount: int) -> str:
+    return f"{amount / GIB:.1f} GB"

@@ -1,0 +1,97 @@
+"""What a training is asked for, and what goes through its parts: its folder, who watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ...motion_core.diffusion.ddim import SampleSettings
+from ...motion_core.events import Event, Request
+from ...motion_core.methods.base import Objective
+from ...motion_core.settings import to_mapping
+from ...motion_core.training.settings import TrainSettings
+from ...motion_core.types import Clip
+from ..host.bridge import OnStep
+from ..sockets import MotionBase
+from .choice import Resume
+from .registry.live_run import Doing
+
+
+class WatchedRun(Protocol):
+    """A run as the registry sees it: an event sink that is told of what takes long and of the saved
+    adapter.
+    """
+
+    def __call__(self, event: Event) -> Request | None: ...
+
+    def begins(self, doing: Doing) -> None: ...
+
+    def adapter_saved(self, name: str) -> None: ...
+
+
+Watch = Callable[[Path], AbstractContextManager[WatchedRun]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest:
+    """name: of the adapter. resume_run: id of the one run to go on with, whatever `resume` says,
+    "" for none. sample_prompt: of the samples, None for the first clip's own. inversion_steps: of
+    the noise file, 0 for none.
+    """
+
+    base: MotionBase
+    clips: Sequence[Clip]
+    objective: Objective
+    settings: TrainSettings
+    name: str
+    resume: Resume
+    resume_run: str
+    sample_prompt: str | None
+    inversion_steps: int
+
+    @property
+    def shown_prompt(self) -> str:
+        return self.sample_prompt or self.clips[0].prompt
+
+    def sample_settings(self) -> SampleSettings:
+        """The first clip's size; a run on images shows its looks in a video of the base's usual
+        length.
+        """
+        first, defaults = self.clips[0], self.base.defaults
+        return SampleSettings(
+            steps=defaults.sample_steps,
+            guidance_scale=defaults.guidance_scale,
+            adapter_end=defaults.adapter_end,
+            frames=defaults.frames if first.is_image else len(first.frames),
+            height=first.frames.shape[2],
+            width=first.frames.shape[3],
+            seed=self.settings.seed,
+        )
+
+    def document(self) -> dict[str, object]:
+        """The run's settings as plain values, as they lie beside the adapter."""
+        return {
+            "base": self.base.name,
+            "name": self.name,
+            "clips": [
+                {"source": clip.source, "prompt": clip.prompt, "frames": len(clip.frames)}
+                for clip in self.clips
+            ],
+            "sample_prompt": self.sample_prompt,
+            "inversion_steps": self.inversion_steps,
+            "train": to_mapping(self.settings),
+            "objective": {"name": self.objective.name, **to_mapping(self.objective.settings)},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One run at work. on_step: shows progress and raises CancelRun."""
+
+    request: TrainingRequest
+    folder: Path
+    watched: WatchedRun
+    on_step: OnStep

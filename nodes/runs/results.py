@@ -1,0 +1,135 @@
+"""What a training in ComfyUI leaves: the adapter's files, and samples beside the run's records.
+
+Whatever is there already is not made again, so that a run that was cancelled or killed after its
+last step has only the rest to do. One sample is made, with the adapter alone: full-size ones take
+minutes, and the nodes behind wait for them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ...motion_core.adapter_files.noise_file import has_noise
+from ...motion_core.adapters.base import Adapter
+from ...motion_core.diffusion.encoding import clip_digest
+from ...motion_core.diffusion.generate import generate
+from ...motion_core.events import SampleMade
+from ...motion_core.methods.shown import shown_adapters
+from ...motion_core.training.records import write_json
+from ...motion_core.training.results import (
+    Trained,
+    viewing_scale,
+    write_adapter,
+    write_figures,
+    write_noise,
+)
+from ...motion_core.training.run import TrainResult
+from ...motion_core.types import LatentClip
+from ...motion_core.video.writing import contact_sheet, write_image, write_video
+from ..host.folders import adapter_folders, adapter_key, save_folder
+from .choice import adapter_file, note_saved
+from .registry.folder import SAMPLES
+from .request import TrainingRequest, Work
+from .samples import keep_samples, last_samples
+
+logger = logging.getLogger(__name__)
+
+
+def save_results(
+    work: Work, latents: Sequence[LatentClip], result: TrainResult
+) -> tuple[Path, Tensor]:
+    """The adapter file with what lies beside it, and the frames of the last sample.
+
+    The file's place is noted before anything is in it, so that a run that is cut short here writes
+    it there again; and it is written before anything that takes long.
+    """
+    request, folder = work.request, work.folder
+    trained = Trained(
+        backbone=request.base.backbone,
+        clips=request.clips,
+        latents=latents,
+        objective=request.objective,
+        settings=request.settings,
+        result=result,
+        document=request.document(),
+    )
+    path = _adapter_path(work, result)
+    note_saved(folder, path, result.steps, whole=False)
+    write_adapter(path, trained)
+    write_figures(folder, trained)
+    save_noise(work, path, latents)
+    frames = show_last_sample(
+        work, result.steps, shown_adapters(result.adapters, request.objective)
+    )
+    write_adapter(path, trained, frames)
+    _write_sheet(request, path.with_suffix(".png"), frames)
+    write_json(path.with_suffix(".json"), request.document())
+    note_saved(folder, path, result.steps, whole=True)
+    logger.info("Motion Adapters: saved %s", path.name)
+    return path, frames
+
+
+def lacks_noise(request: TrainingRequest, adapter: Path) -> bool:
+    """Whether the noise of the first video is asked for and is not there."""
+    clip = next((clip for clip in request.clips if not clip.is_image), None)
+    if clip is None or request.inversion_steps == 0:
+        return False
+    return not has_noise(adapter, clip_digest(clip), request.inversion_steps)
+
+
+def save_noise(work: Work, adapter: Path, latents: Sequence[LatentClip]) -> None:
+    request = work.request
+    if lacks_noise(request, adapter):
+        work.watched.begins("inverting")
+        write_noise(adapter, request.base.backbone, latents, request.inversion_steps, work.on_step)
+
+
+def show_last_sample(work: Work, step: int, adapters: Sequence[tuple[Adapter, float]]) -> Tensor:
+    """The frames that a run ends with; the pages see them with its other samples."""
+    frames, made = sample(work, step, adapters)
+    work.watched(made)
+    return frames
+
+
+def sample(
+    work: Work, step: int, adapters: Sequence[tuple[Adapter, float]]
+) -> tuple[Tensor, SampleMade]:
+    """Frames under the sample prompt, with the video that the pages play; those of the last step
+    that was sampled are kept.
+    """
+    request, prompt = work.request, work.request.shown_prompt
+    path = work.folder / SAMPLES / f"step-{step}.mp4"
+    frames = last_samples(work.folder, prompt, step)
+    if frames is None or not path.is_file():
+        work.watched.begins("sampling")
+        if frames is None:
+            backbone, settings = request.base.backbone, request.sample_settings()
+            frames = generate(backbone, prompt, adapters, settings, on_step=work.on_step)
+            keep_samples(work.folder, frames, prompt, step)
+        write_sample(request, path, frames)
+    return frames, SampleMade(step=step, prompt=prompt, frames_path=path)
+
+
+def write_sample(request: TrainingRequest, path: Path, frames: Tensor) -> None:
+    write_video(path, frames, request.clips[0].fps, viewing_scale(frames.shape[2]))
+
+
+def _write_sheet(request: TrainingRequest, path: Path, frames: Tensor) -> None:
+    """The clip above the last sample."""
+    first = request.clips[0]
+    rows = [
+        (f"reference: {first.prompt}", first.frames),
+        (f"adapted: {request.shown_prompt}", frames),
+    ]
+    write_image(path, contact_sheet(rows))
+
+
+def _adapter_path(work: Work, result: TrainResult) -> Path:
+    request = work.request
+    folder = save_folder(adapter_key(request.base.backbone, result.adapters))
+    folder.mkdir(parents=True, exist_ok=True)
+    return adapter_file(folder, request.name, work.folder, result.steps, others=adapter_folders())

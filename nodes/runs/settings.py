@@ -1,0 +1,109 @@
+"""From the training node's choices to the core's settings: what wins over what.
+
+In: the base's defaults, what the widgets hold. Out: `TrainSettings` and the configured method. A
+widget that is left at its default says nothing, so that the base's own value counts, where it has
+one; the method's advanced settings win over the base's, and must not contradict the widgets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ...motion_core.bases import BaseDefaults
+from ...motion_core.errors import SettingsError
+from ...motion_core.settings import from_mapping
+from ...motion_core.training.settings import TrainSettings
+from ..method_fields import METHOD_FIELDS, Field
+
+if TYPE_CHECKING:
+    from ...motion_core.backbones.base import Backbone
+    from ...motion_core.methods.base import Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSettings:
+    """Advanced settings; socket MOTION_METHOD_SETTINGS. objective, train: by field, only what was
+    said.
+    """
+
+    method: str
+    objective: Mapping[str, object] = field(default_factory=dict)
+    train: Mapping[str, object] = field(default_factory=dict)
+
+
+def changed(
+    fields: Iterable[Field], widgets: Mapping[str, Any], exactly: bool = False
+) -> dict[str, object]:
+    """What the widgets of these fields say: the values that differ from the defaults, or all."""
+    return {
+        entry.name: entry.value(widgets[entry.name])
+        for entry in fields
+        if entry.name in widgets and (exactly or widgets[entry.name] != entry.default)
+    }
+
+
+def build_objective(
+    defaults: BaseDefaults,
+    method: str,
+    widgets: Mapping[str, Any],
+    advanced: MethodSettings | None,
+) -> Objective:
+    """The method with its settings. widgets: its main settings on the training node.
+
+    Raises SettingsError for advanced settings of another method, or that contradict the widgets.
+    """
+    # Imported here: it needs diffusers.
+    from ...motion_core.methods import OBJECTIVES
+
+    _check_method(method, advanced)
+    said = changed(METHOD_FIELDS[method], widgets)
+    more = advanced.objective if advanced is not None else {}
+    _check_agreement(said, more)
+    settings = type(OBJECTIVES[method]().settings)
+    values = {**defaults.methods.get(method, {}), **more, **said}
+    return OBJECTIVES[method](from_mapping(settings, values))
+
+
+def check_objective(backbone: Backbone, objective: Objective) -> None:
+    """Raises SettingsError or FormatError where a method needs an image encoder that neither the
+    base nor its settings have: before anything is encoded.
+    """
+    from ...motion_core.methods.motrans.image_encoder_files import check_image_encoder
+
+    settings: Any = objective.settings
+    if objective.name == "motrans" and {settings.injection, settings.enhancer} != {"none"}:
+        check_image_encoder(backbone, settings.image_encoder)
+
+
+def build_training(
+    defaults: BaseDefaults,
+    method: str,
+    said: Mapping[str, object],
+    advanced: MethodSettings | None,
+) -> TrainSettings:
+    """The training's settings. said: what the training node's own widgets ask for."""
+    from ...motion_core.methods import OBJECTIVES
+
+    of_method: Mapping[str, object] = getattr(OBJECTIVES[method], "train_defaults", {})
+    more = advanced.train if advanced is not None else {}
+    return from_mapping(TrainSettings, {**of_method, **defaults.train_with(method), **more, **said})
+
+
+def _check_method(method: str, advanced: MethodSettings | None) -> None:
+    if advanced is not None and advanced.method != method:
+        given, wanted = advanced.method.replace("_", "-"), method.replace("_", "-")
+        raise SettingsError(
+            f"The advanced settings are {given}'s, the objective is {wanted}. Connect {wanted}'s "
+            "settings, or choose the other objective."
+        )
+
+
+def _check_agreement(said: Mapping[str, object], more: Mapping[str, object]) -> None:
+    for name, value in said.items():
+        if name in more and more[name] != value:
+            raise SettingsError(
+                f"{name} is {value!r} on Train Motion Adapter and {more[name]!r} in the advanced "
+                "settings. Say it in one place: put the other one back to its default."
+            )

@@ -1,0 +1,228 @@
+"""One training in ComfyUI: which run it is, where it computes, what it leaves.
+
+In: a base, clips and a request. Out: the motion as it stands in its file, the frames of its last
+sample and the losses. The core trains, samples and writes; here ComfyUI's device, folders, progress
+bar, cancel and run registry are brought to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import comfy.model_management as management
+import folder_paths
+import torch
+from torch import Tensor
+
+from ...motion_core.adapters.base import Adapter
+from ...motion_core.backbones.temporal import check_frames
+from ...motion_core.diffusion.encoding import clip_digest, encode_clips, release_encoders
+from ...motion_core.events import Event, Request, SampleMade, Started, StepDone
+from ...motion_core.methods.shown import shown_adapters
+from ...motion_core.settings import require
+from ...motion_core.training.records import SETTINGS, loss_history, read_metrics, write_json
+from ...motion_core.training.trainer import describe, train
+from ...motion_core.types import LatentClip
+from ..host.bridge import OnStep, on_accelerator, say_on_node, stop_if_cancelled
+from ..host.folders import listed_name, runs_folder
+from ..motion_files import load_motion
+from ..sockets import Motion, played
+from .choice import RunChoice, choose_run, run_to_resume
+from .memory import MemoryNeed, check_certain, disk_warning_of, memory_need, warning_of
+from .registry.folder import REFERENCE, SAMPLES
+from .request import TrainingRequest, Watch, Work
+from .results import lacks_noise, sample, save_noise, save_results, show_last_sample, write_sample
+from .samples import forget_samples, last_samples
+from .settings import check_objective
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedMotion:
+    """motion: as its file has it, at strength 1. file_name: in the loaders' lists. samples:
+    (F, 3, H, W) in [-1, 1]. losses: the sum of each step's terms.
+    """
+
+    motion: Motion
+    file_name: str
+    samples: Tensor
+    losses: Sequence[float]
+
+
+def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> TrainedMotion:
+    """Trains, goes on with an earlier run or reuses its adapter.
+
+    watch: the run's event sink, by its folder. on_step: shows progress and raises CancelRun. Raises
+    MotionError before the first step where clips, base and settings do not fit.
+    """
+    _check(request)
+    run = _chosen(request)
+    with watch(run.folder) as watched:
+        work = Work(request=request, folder=run.folder, watched=watched, on_step=on_step)
+        if run.adapter is None:
+            path, samples = _trained(work)
+            motion = load_motion(path, path.stem)
+        else:
+            path = run.adapter
+            motion, samples = _reused(work, path, run.steps)
+        file_name = listed_name(path)
+        watched.adapter_saved(file_name)
+    return TrainedMotion(
+        motion=motion,
+        file_name=file_name,
+        samples=samples,
+        losses=summed_losses(run.folder),
+    )
+
+
+@dataclass(frozen=True)
+class _KnownClip:
+    """All that a run's description says of a clip; it need not be encoded for that."""
+
+    digest: str
+
+
+def _chosen(request: TrainingRequest) -> RunChoice:
+    """The run, chosen before the clips are encoded, so that the pages see it from the start on."""
+    root, steps = runs_folder(), request.settings.steps
+    description = describe(
+        request.base.backbone,
+        [_KnownClip(clip_digest(clip)) for clip in request.clips],
+        request.objective,
+        request.settings,
+        request.settings.dtype_on(management.get_torch_device()),
+    )
+    if request.resume_run:
+        run = run_to_resume(root, request.resume_run, description, steps)
+    else:
+        run = choose_run(root, request.name, description, steps, request.resume)
+    if run.adapter is None:  # a run that is cancelled before its first step is found again
+        write_json(run.folder / SETTINGS, description)
+    return run
+
+
+def summed_losses(run_folder: Path) -> list[float]:
+    """The sum of the terms of every step that has one that is a number, in order."""
+    steps: dict[int, float] = {}
+    for points in loss_history(read_metrics(run_folder)).values():
+        for step, value in points:
+            if value is not None:
+                steps[step] = steps.get(step, 0.0) + value
+    return [steps[step] for step in sorted(steps)]
+
+
+def _on_device(request: TrainingRequest, needed: int) -> AbstractContextManager[torch.device]:
+    """The base's UNet on ComfyUI's device; only while something is computed, as other models have
+    to leave for it.
+    """
+    dtype = request.settings.dtype_on(management.get_torch_device())
+    return on_accelerator(request.base.backbone, dtype, needed)
+
+
+def _reused(work: Work, adapter: Path, steps: int) -> tuple[Motion, Tensor]:
+    """The motion of a run that is done, and its last sample; that, and the noise, are made where
+    they are asked for and missing.
+    """
+    request = work.request
+    noise = lacks_noise(request, adapter)
+    kept = last_samples(work.folder, request.shown_prompt, steps) is not None
+    with nullcontext() if kept and not noise else _on_device(request, needed=0):
+        if noise:
+            save_noise(work, adapter, _encoded(work))
+        motion = load_motion(adapter, adapter.stem)
+        return motion, show_last_sample(work, steps, played((motion,)))
+
+
+def _trained(work: Work) -> tuple[Path, Tensor]:
+    """Encodes the clips, trains what is left and writes the results; returns the adapter file and
+    the frames of the last sample.
+    """
+    request, folder = work.request, work.folder
+    with _on_device(request, _needed(request, management.get_torch_device())):
+        reference = folder / SAMPLES / f"{REFERENCE}.mp4"
+        write_sample(request, reference, request.clips[0].frames)
+        latents = _encoded(work)
+        _warn_of_memory(request)
+
+        def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
+            return sample(work, step, shown_adapters(adapters, request.objective))[1]
+
+        def sink(event: Event) -> Request | None:
+            """The registry first, so that it knows of the step in which Cancel is seen."""
+            answer = work.watched(event)
+            if isinstance(event, Started):
+                forget_samples(folder, after=event.step)
+            elif isinstance(event, StepDone):
+                work.on_step(event.step, event.total)
+            return answer
+
+        work.watched.begins("attaching")
+        result = train(
+            request.base.backbone,
+            latents,
+            request.objective,
+            request.settings,
+            folder,
+            sink,
+            make_sample=make_sample,
+        )
+        return save_results(work, latents, result)
+
+
+def _encoded(work: Work) -> list[LatentClip]:
+    """The clips as the network sees them, once for as long as ComfyUI's temporary files live."""
+    work.watched.begins("encoding")
+    backbone = work.request.base.backbone
+    cache = Path(folder_paths.get_temp_directory()) / "motion_latents"
+    cache.mkdir(parents=True, exist_ok=True)
+    latents = encode_clips(backbone, work.request.clips, cache)
+    release_encoders(backbone)
+    stop_if_cancelled()
+    return latents
+
+
+def _check(request: TrainingRequest) -> None:
+    """What would else only come up once a part of the work is done."""
+    backbone, steps = request.base.backbone, request.inversion_steps
+    for clip in request.clips:
+        check_frames(backbone, len(clip.frames))
+    total = int(backbone.scheduler.config["num_train_timesteps"])
+    fits = steps == 0 or 2 <= steps <= total
+    require(fits, "inversion_steps", steps, f"2 to {total}, or 0 for no noise file")
+    check_objective(backbone, request.objective)
+
+
+def _warn_of_memory(request: TrainingRequest) -> None:
+    """Says where a step may not fit beside what lies on the device now, or its states on the
+    disk.
+    """
+    device, need = management.get_torch_device(), _need(request)
+    said = [disk_warning_of(need, shutil.disk_usage(runs_folder()).free)]
+    if device.type != "cpu":
+        said.append(warning_of(need, management.get_free_memory(device)))
+    if warnings := [warning for warning in said if warning]:
+        logger.warning("Motion Adapters: %s", " ".join(warnings))
+        say_on_node(" ".join(warnings))
+
+
+def _needed(request: TrainingRequest, device: torch.device) -> int:
+    """Bytes that a step will take beside the weights; MotionError where the device is too small."""
+    if device.type == "cpu":
+        return 0
+    need = _need(request)
+    check_certain(need, management.get_total_memory(device))
+    return need.beside_weights
+
+
+def _need(request: TrainingRequest) -> MemoryNeed:
+    largest = max((clip.frames for clip in request.clips), key=Tensor.numel)
+    dtype = request.settings.dtype_on(management.get_torch_device())
+    return memory_need(
+        request.base.backbone, request.objective, request.settings, largest.shape, dtype
+    )
