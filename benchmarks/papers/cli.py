@@ -1,11 +1,15 @@
-"""`bench`: measures the methods and the papers' claims on shape world."""
+"""The benchmark's command line: measures the methods and the papers' claims on shape world."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+
+from motion_core.cli.main import run_parsed
+from motion_core.cli.parsing import Parser
 
 SUMMARY = "Measure the methods, and every claim of their papers, on the small bases of the pack."
 
@@ -13,9 +17,9 @@ CACHE = Path("out/bench")
 REPORT = Path("docs")
 
 EXAMPLES = """examples:
-  python -m motion_core bench --quick
-  python -m motion_core bench
-  python -m motion_core bench --only 'motion-crafter*' --only 'coupled/zeroscope/zigzag'
+  python -m benchmarks.papers --quick
+  python -m benchmarks.papers
+  python -m benchmarks.papers --only 'motion-crafter*' --only 'coupled/zeroscope/zigzag'
 
 Trains each method on reference clips of shape world, samples other subjects, and reads from the
 pixels how well motion and looks came out: means with 95 % intervals, and beside each row what its
@@ -23,6 +27,14 @@ paper claims and whether it holds here. About 55 minutes on two cores; 6 with --
 It leaves results.json, results.md and results/MOTION.png. Finished rows and trainings are kept in
 --cache: a benchmark that was stopped goes on where it was, and what has changed since (settings,
 weights, code) is measured anew."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; returns its exit status. argv: without the program's name."""
+    parser = Parser(prog="python -m benchmarks.papers", description=SUMMARY, epilog=EXAMPLES)
+    add_arguments(parser)
+    parser.set_defaults(run=run)
+    return run_parsed(parser, argv)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _command(arguments: argparse.Namespace) -> str:
     """What was asked for, without the places on this machine."""
-    words = ["python", "-m", "motion_core", "bench"]
+    words = ["python", "-m", "benchmarks.papers"]
     words += [f"--{name}" for name in ("quick", "full") if getattr(arguments, name)]
     for pattern in arguments.only:
         words += ["--only", pattern]

@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 
-from benchmarks.papers import cli as bench
-
 from ..errors import MotionError
 from . import convert, demo, evaluate, inspect, merge, sample, train
 from .parsing import Parser
@@ -27,7 +25,6 @@ COMMANDS: dict[str, ModuleType] = {
     "convert": convert,
     "merge": merge,
     "demo": demo,
-    "bench": bench,
 }
 """Each module has SUMMARY and EXAMPLES for the help, `add_arguments(parser)` and
 `run(arguments) -> int`."""
@@ -41,9 +38,14 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status. argv: without the program's name."""
+    return run_parsed(build_parser(), argv)
+
+
+def run_parsed(parser: Parser, argv: Sequence[str] | None = None) -> int:
+    """Runs what the parser makes of the arguments; returns the exit status."""
     with _warnings_shown():
         try:
-            arguments = build_parser().parse(sys.argv[1:] if argv is None else argv)
+            arguments = parser.parse(sys.argv[1:] if argv is None else argv)
             return arguments.run(arguments)
         except MotionError as error:
             return _failed(str(error))

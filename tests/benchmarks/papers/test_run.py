@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from motion_core.cli.bench_run import run_bench
 
+from benchmarks.papers.cli import main
+from benchmarks.papers.cli_run import run_bench
 from benchmarks.papers.results import SCORES, from_plain, to_plain
 from benchmarks.papers.rows import BASE, Plan, Row, Variant
 from benchmarks.papers.run import Bench
 from benchmarks.papers.subjects import subjects_for
-from motion_core.cli.main import main
 from motion_core.events import Event, Started, StepDone
 
 LEARNED = Variant(name="motion-inversion", objective="motion_inversion")
@@ -82,7 +82,7 @@ def test_a_stopped_benchmark_goes_on_and_is_reported(
     assert results[names[1]].train_seconds == results[names[2]].train_seconds
     assert results[names[3]].settings["objective"]["rank"] == 2
 
-    command = "python -m motion_core bench"
+    command = "python -m benchmarks.papers"
     status = run_bench(plan(*variants), output, cache, device="cpu", command=command)
     assert status == 2
     assert failures[names[4]] in capsys.readouterr().err
@@ -125,5 +125,5 @@ def test_other_settings_are_measured_anew(tmp_path: Path) -> None:
 
 
 def test_a_pattern_that_fits_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--only", "coupled/zeroscop/*"]) == 2
+    assert main(["--only", "coupled/zeroscop/*"]) == 2
     assert "No row fits 'coupled/zeroscop/*'" in capsys.readouterr().err
