@@ -14,8 +14,8 @@ from ..errors import SettingsError
 
 GAP = "{}"
 SHIPPED: Mapping[str, str] = {
-    "everyday": "appearance_templates.txt",
-    "shapes": "appearance_templates_shapes.txt",  # in the words that shape world's bases know
+    "everyday": "templates.txt",
+    "shapes": "templates_shapes.txt",  # in the words that shape world's bases know
 }
 
 
