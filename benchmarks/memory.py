@@ -61,7 +61,7 @@ def measure(base: str, method: str) -> int:
     )
     before = psutil.Process().memory_info().rss
     with (
-        frozen_base(backbone.unet, torch.float32),
+        frozen_base(backbone.network, torch.float32),
         METHODS[method].attach(backbone, [clip], rng) as attached,
     ):
         optimisers = {n: AdamW(g.parameters, lr=1e-5) for n, g in attached.groups.items()}

@@ -215,7 +215,7 @@ def load_base(
     given = {part: _path(part_path) for part, part_path in parts.items() if part_path is not None}
     backbone = _load(name, given, dtype or torch.float32)
     # diffusers' own `to` warns of layers to be kept in float32, of which these UNets have none.
-    torch.nn.Module.to(backbone.unet, device=device, dtype=dtype)
+    torch.nn.Module.to(backbone.network, device=device, dtype=dtype)
     return backbone
 
 

@@ -119,7 +119,7 @@ class SampleMotionVideo(io.ComfyNode):
             settings = _settings(base, motions, **sampling)
             _check_fit(base, motions)
             inverted = inverted_of(motions, settings.noise_prior)
-            unet = base.backbone.unet
+            unet = base.backbone.network
             dtype = computing_dtype(sum(weight.numel() for weight in unet.parameters()))
             with on_accelerator(base.backbone, dtype, _needed(base, settings, dtype)):
                 adapters = _with_look(base, played(motions), look, look_encoder)
@@ -185,7 +185,7 @@ def _with_look(
 def _needed(base: MotionBase, settings: SampleSettings, dtype: torch.dtype) -> int:
     """Bytes of a step beside the weights: both branches of guidance at once."""
     cells = 2 * settings.frames * (settings.height // 8) * (settings.width // 8)
-    config = base.backbone.unet.config
+    config = base.backbone.network.config
     channels = int(config["block_out_channels"][0])  # type: ignore[index]
     return cells * dtype.itemsize * _BYTES_PER_CELL * channels // _CHANNELS
 

@@ -57,10 +57,10 @@ def test_bases_from_files(tmp_path: Path) -> None:
     save_video_model(tiny_zeroscope(), tmp_path / "video.safetensors")
     loaded = load_base("animatediff", checkpoint=image, motion_module=motion, dtype=torch.bfloat16)
     assert (loaded.family, loaded.version) == ("animatediff", "animatediff-sd15-v2")
-    assert {parameter.dtype for parameter in loaded.unet.parameters()} == {torch.bfloat16}
+    assert {parameter.dtype for parameter in loaded.network.parameters()} == {torch.bfloat16}
     assert {parameter.dtype for parameter in loaded.vae.parameters()} == {torch.float32}
     half = load_base("zeroscope", checkpoint=tmp_path / "video.safetensors", dtype=torch.float16)
-    assert {parameter.dtype for parameter in half.unet.parameters()} == {torch.float16}
+    assert {parameter.dtype for parameter in half.network.parameters()} == {torch.float16}
     for part in (half.vae, half.text.model):
         assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
     video = load_base("zeroscope", checkpoint=tmp_path / "video.safetensors")

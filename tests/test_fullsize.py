@@ -68,7 +68,7 @@ def text(width: int, layers: int, pad_token: int) -> TextEncoder:
 
 def animatediff() -> AnimateDiff:
     return AnimateDiff(
-        unet=random_weights(
+        network=random_weights(
             lambda: UNetMotionModel(cross_attention_dim=768, use_motion_mid_block=False)
         ),
         vae=random_weights(vae),
@@ -81,7 +81,7 @@ def animatediff() -> AnimateDiff:
 
 def zeroscope() -> ZeroScope:
     return ZeroScope(
-        unet=random_weights(
+        network=random_weights(
             lambda: UNet3DConditionModel(cross_attention_dim=1024, attention_head_dim=64)
         ),
         vae=random_weights(vae),

@@ -49,7 +49,7 @@ def tiny_animatediff(
             use_motion_mid_block=mid_block,
         )
         return AnimateDiff(
-            unet=_stirred(unet),
+            network=_stirred(unet),
             vae=tiny_vae(),
             text=tiny_text(),
             scheduler=DDIMScheduler(
@@ -81,7 +81,7 @@ def tiny_zeroscope(prediction_type: PredictionType = "epsilon", seed: int = 0) -
             attention_head_dim=4,
         )
         return ZeroScope(
-            unet=_stirred(unet),
+            network=_stirred(unet),
             vae=tiny_vae(),
             text=tiny_text(pad_token=0),
             scheduler=DDIMScheduler(

@@ -11,10 +11,10 @@ V1 = "animatediff-sd15-v1"
 
 def as_version(backbone: AnimateDiff, version: str) -> AnimateDiff:
     """Its UNet is a copy; the other parts are shared."""
-    unet = UNetMotionModel(**backbone.unet.config)
-    unet.load_state_dict(backbone.unet.state_dict())
+    unet = UNetMotionModel(**backbone.network.config)
+    unet.load_state_dict(backbone.network.state_dict())
     return AnimateDiff(
-        unet=unet,
+        network=unet,
         vae=backbone.vae,
         text=backbone.text,
         scheduler=backbone.scheduler,

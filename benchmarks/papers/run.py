@@ -139,7 +139,7 @@ class Bench:
         network, comparison = self._network(row), self.comparison(row)
         decided_by = {
             "training": training.key if training else None,
-            "base": [base_digest(network.unet), encoders_digest(network)],
+            "base": [base_digest(network.network), encoders_digest(network)],
             "options": dict(row.variant.options),
             "sample": to_mapping(self.sample_settings(row)),
             "wanted": comparison.wanted(),

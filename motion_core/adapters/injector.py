@@ -1,12 +1,12 @@
 """The appearance injector: what a frame looks like, told to the temporal transformers beforehand,
 so that they need not learn it.
 
-In: image embeddings. Out: changed hidden states before each temporal transformer of the UNet's
+In: image embeddings. Out: changed hidden states before each temporal transformer of the network's
 blocks. MoTrans (ACM MM 2024), Eq. 2, h_t = h_s ⊙ (W_p · ψ(f_i)): ⊙ is called a broadcast, the text
 says "summed", and so does DreamVideo (CVPR 2024), which it follows.
 
 W_p is a matrix without bias for each transformer, zero at the start, which is the identity for both
-ways of injecting. `transformer_in` of a UNet3D belongs to no block and follows no spatial
+ways of injecting. `transformer_in` of a network3D belongs to no block and follows no spatial
 transformer: it gets none.
 """
 
@@ -96,7 +96,7 @@ class InjectorAdapter:
 
         Raises AdapterError if a transformer is missing or of another width.
         """
-        sites = injector_sites(backbone.unet)
+        sites = injector_sites(backbone.network)
         for name, weight in self.weights.items():
             if sites.get(name) != weight.shape[0]:
                 raise AdapterError(
@@ -108,33 +108,33 @@ class InjectorAdapter:
             yield
             return
         weights = {name: strength * weight for name, weight in self.weights.items()}
-        with injected(backbone.unet, weights, self.image_embeds, self.injection):
+        with injected(backbone.network, weights, self.image_embeds, self.injection):
             yield
 
 
-def injector_sites(unet: nn.Module) -> dict[str, int]:
-    """Names of the temporal transformers in the UNet's blocks, and the channels of what they
+def injector_sites(network: nn.Module) -> dict[str, int]:
+    """Names of the temporal transformers in the network's blocks, and the channels of what they
     get.
     """
     return {
         name: cast(nn.GroupNorm, module.norm).num_channels
-        for name, module in unet.named_modules()
+        for name, module in network.named_modules()
         if isinstance(module, TEMPORAL_TRANSFORMERS) and name != "transformer_in"
     }
 
 
-def zero_weights(unet: nn.Module, width: int) -> dict[str, nn.Parameter]:
-    """A fresh W_p (C, V) for each site, on the UNet's device. width: V."""
-    device = next(unet.parameters()).device
+def zero_weights(network: nn.Module, width: int) -> dict[str, nn.Parameter]:
+    """A fresh W_p (C, V) for each site, on the network's device. width: V."""
+    device = next(network.parameters()).device
     return {
         name: nn.Parameter(torch.zeros(channels, width, device=device))
-        for name, channels in injector_sites(unet).items()
+        for name, channels in injector_sites(network).items()
     }
 
 
 @contextmanager
 def injected(
-    unet: nn.Module, weights: Mapping[str, Tensor], image_embeds: Tensor, injection: Injection
+    network: nn.Module, weights: Mapping[str, Tensor], image_embeds: Tensor, injection: Injection
 ) -> Iterator[None]:
     """Eq. 2 before every temporal transformer that has a weight.
 
@@ -145,7 +145,7 @@ def injected(
     with ExitStack() as stack:
         for name, weight in weights.items():
             hook = _Injection(weight, image_embeds, injection)
-            module = unet.get_submodule(name)
+            module = network.get_submodule(name)
             stack.enter_context(_removing(module.register_forward_pre_hook(hook, with_kwargs=True)))
         yield
 

@@ -78,7 +78,7 @@ class AnimateDiff:
     positional encoding holds that many (24 in v1, 32 in v2 and v3).
     """
 
-    unet: UNetMotionModel
+    network: UNetMotionModel
     vae: AutoencoderKL
     text: TextEncoder
     scheduler: DDIMScheduler
@@ -89,19 +89,19 @@ class AnimateDiff:
     family: Family = field(default="animatediff", init=False)
 
     def __post_init__(self) -> None:
-        for part in (self.unet, self.vae, self.text.model):
+        for part in (self.network, self.vae, self.text.model):
             part.eval().requires_grad_(False)
-        skip_single_frames(self.unet)
-        normalise_as_version(self.unet, self.version)
-        self.max_frames = int(self.unet.config["motion_max_seq_length"])
+        skip_single_frames(self.network)
+        normalise_as_version(self.network, self.version)
+        self.max_frames = int(self.network.config["motion_max_seq_length"])
 
     def spatial_linears(self) -> list[str]:
         """Names in `unet` of attn1 and ff of the spatial transformers."""
-        return spatial_linear_names(self.unet)
+        return spatial_linear_names(self.network)
 
     def temporal_linears(self) -> list[str]:
         """Names in `unet` of attn1, attn2 and ff of the motion modules."""
-        return temporal_linear_names(self.unet)
+        return temporal_linear_names(self.network)
 
     def predict(self, latents: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
         """The network's output; see `Backbone.predict`. Inputs are cast to the UNet's dtype.
@@ -110,10 +110,10 @@ class AnimateDiff:
         """
         frames = latents.shape[2]
         check_frames(self, frames)
-        dtype = self.unet.conv_in.weight.dtype
+        dtype = self.network.conv_in.weight.dtype
         # UNetMotionModel wants one prompt a frame, clip by clip.
         per_frame = prompt_embeds.to(dtype).repeat_interleave(frames, dim=0)
-        return self.unet(latents.to(dtype), timesteps, per_frame, return_dict=False)[0]
+        return self.network(latents.to(dtype), timesteps, per_frame, return_dict=False)[0]
 
 
 def load_animatediff(
@@ -148,7 +148,7 @@ def load_animatediff(
     else:
         own_vae = vae_from_file(image.file, dtype, device)
     return AnimateDiff(
-        unet=unet,
+        network=unet,
         vae=own_vae,
         text=text,
         scheduler=load_scheduler(image.own.get("scheduler", ANIMATEDIFF_SCHEDULER)),

@@ -29,7 +29,7 @@ class Backbone(Protocol):
     def version(self) -> str: ...
 
     @property
-    def unet(self) -> nn.Module: ...
+    def network(self) -> nn.Module: ...
 
     @property
     def vae(self) -> AutoencoderKL: ...
@@ -50,14 +50,14 @@ class Backbone(Protocol):
     def licence(self) -> str: ...
 
     def spatial_linears(self) -> list[str]:
-        """Names in `unet` of the linear layers that a spatial LoRA adapts: attn1 and ff of spatial
-        transformers.
+        """Names in `network` of the linear layers that a spatial LoRA adapts: attn1 and ff of
+        spatial transformers.
         """
         ...
 
     def temporal_linears(self) -> list[str]:
-        """Names in `unet` of the linear layers that a temporal LoRA adapts: attn1, attn2 and ff of
-        temporal ones.
+        """Names in `network` of the linear layers that a temporal LoRA adapts: attn1, attn2 and ff
+        of temporal ones.
         """
         ...
 

@@ -55,7 +55,7 @@ class ZeroScope:
     frames runs.
     """
 
-    unet: UNet3DConditionModel
+    network: UNet3DConditionModel
     vae: AutoencoderKL
     text: TextEncoder
     scheduler: DDIMScheduler
@@ -66,24 +66,24 @@ class ZeroScope:
     family: Family = field(default="zeroscope", init=False)
 
     def __post_init__(self) -> None:
-        for part in (self.unet, self.vae, self.text.model):
+        for part in (self.network, self.vae, self.text.model):
             part.eval().requires_grad_(False)
-        skip_single_frames(self.unet)
+        skip_single_frames(self.network)
 
     def spatial_linears(self) -> list[str]:
         """Names in `unet` of attn1 and ff of the spatial transformers."""
-        return spatial_linear_names(self.unet)
+        return spatial_linear_names(self.network)
 
     def temporal_linears(self) -> list[str]:
         """Names in `unet` of attn1, attn2 and ff of `transformer_in` and the `temp_attentions`."""
-        return temporal_linear_names(self.unet)
+        return temporal_linear_names(self.network)
 
     def predict(self, latents: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
         """The network's output; see `Backbone.predict`. Inputs are cast to the UNet's dtype."""
         check_frames(self, latents.shape[2])
-        dtype = self.unet.conv_in.weight.dtype
+        dtype = self.network.conv_in.weight.dtype
         embeds = prompt_embeds.to(dtype)
-        return self.unet(latents.to(dtype), timesteps, embeds, return_dict=False)[0]
+        return self.network(latents.to(dtype), timesteps, embeds, return_dict=False)[0]
 
 
 def load_zeroscope(
@@ -120,7 +120,7 @@ def _from_diffusers(
     unet = build_empty(lambda: _unet(config), str(folder / "unet"))
     section = Section(file=file, keys=same_keys(unet.state_dict()), part="the UNet")
     return ZeroScope(
-        unet=fill(unet, [section], dtype, device),
+        network=fill(unet, [section], dtype, device),
         vae=load_vae(Path(vae or folder / "vae"), torch.float32, device),
         text=load_text(
             Path(text_encoder or folder / "text_encoder"), OPEN_CLIP_PAD, torch.float32, device
@@ -157,7 +157,7 @@ def _from_file(
             "Give their paths (a Stable Diffusion VAE, and OpenCLIP ViT-H/14's text tower)."
         )
     return ZeroScope(
-        unet=unet,
+        network=unet,
         vae=load_vae(Path(vae), torch.float32, device)
         if vae
         else vae_from_file(file, torch.float32, device),

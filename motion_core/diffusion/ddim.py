@@ -109,7 +109,7 @@ def ddim_sample(
     scheduler = _fresh_scheduler(backbone, settings.steps)
     guided = _GuidedPrediction(backbone, prompt_embeds, negative_embeds, settings)
     latents = noise.to(_device(backbone), torch.float32) * scheduler.init_noise_sigma
-    with _evaluating(backbone.unet):
+    with _evaluating(backbone.network):
         for step, timestep in enumerate(scheduler.timesteps.tolist(), start=1):
             model_pred = guided(latents, timestep)
             latents = scheduler.step(model_pred, timestep, latents, return_dict=False)[0]
@@ -136,7 +136,7 @@ def ddim_invert(
     require(steps >= 2, "steps", steps, "2 or more for an inversion")
     scheduler = _fresh_scheduler(backbone, steps)
     latents = latents.to(_device(backbone), torch.float32)
-    with _evaluating(backbone.unet):
+    with _evaluating(backbone.network):
         for step, timestep in enumerate(reversed(scheduler.timesteps.tolist()), start=1):
             model_pred = _predict(backbone, latents, timestep, prompt_embeds)
             latents = inverse_step(scheduler, model_pred, timestep, latents)
@@ -221,7 +221,7 @@ def _predict(backbone: Backbone, latents: Tensor, timestep: int, embeds: Tensor)
 
 
 def _device(backbone: Backbone) -> torch.device:
-    return next(backbone.unet.parameters()).device
+    return next(backbone.network.parameters()).device
 
 
 def _fresh_scheduler(backbone: Backbone, steps: int) -> DDIMScheduler:

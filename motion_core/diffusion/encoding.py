@@ -112,7 +112,7 @@ def working_device(backbone: Backbone) -> torch.device:
     """Where encoding takes place: the UNet's accelerator, else one that an encoder is on, else the
     CPU.
     """
-    parts: tuple[nn.Module, ...] = (backbone.unet, backbone.vae, backbone.text.model)
+    parts: tuple[nn.Module, ...] = (backbone.network, backbone.vae, backbone.text.model)
     devices = [_device(part) for part in parts]
     return next((device for device in devices if device.type != "cpu"), devices[0])
 

@@ -62,7 +62,7 @@ class Coupled:
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
     ) -> Iterator[AttachedCoupled]:
-        """Puts both halves of the LoRA into the UNet, switched off outside of the passes.
+        """Puts both halves of the LoRA into the network, switched off outside of the passes.
 
         Raises ClipError without clips, and for an image, which has no motion to couple its looks
         with.
@@ -84,7 +84,7 @@ class Coupled:
             halves: dict[Scope, TrainableLora] = {
                 scope: stack.enter_context(
                     trainable_lora(
-                        backbone.unet,
+                        backbone.network,
                         scope,
                         linears,
                         rank=settings.rank,
@@ -95,7 +95,7 @@ class Coupled:
                 )
                 for scope, linears in sites.items()
             }
-            stack.enter_context(active_loras(backbone.unet, ()))
+            stack.enter_context(active_loras(backbone.network, ()))
             yield AttachedCoupled(backbone, halves)
 
 
@@ -121,6 +121,6 @@ class AttachedCoupled:
         noisy, timesteps, target = noised(
             self._backbone, batch.latents, rng, min_timestep=batch.min_timestep
         )
-        with active_loras(self._backbone.unet, tuple(self._halves)):
+        with active_loras(self._backbone.network, tuple(self._halves)):
             pred = self._backbone.predict(noisy, timesteps, batch.prompt_embeds)
             yield LossTerm(GROUP, mse(pred, target), GROUP)

@@ -128,7 +128,7 @@ class MotionCrafter:
                 scope: stack.enter_context(_tuned(backbone, scope, settings, rng))
                 for scope in scopes
             }
-            stack.enter_context(active_loras(backbone.unet, ()))
+            stack.enter_context(active_loras(backbone.network, ()))
             yield AttachedMotionCrafter(
                 backbone, tuned, [prompts.get(clip.prompt) for clip in clips], settings
             )
@@ -245,30 +245,30 @@ def _tuned(
     backbone: Backbone, scope: Scope, settings: MotionCrafterSettings, rng: torch.Generator
 ) -> Iterator[_Tuned]:
     """The parameters of this scope, switched off until they are made `active`."""
-    unet, family = backbone.unet, backbone.family
+    network, family = backbone.network, backbone.family
     names = _names(backbone, scope, settings)
     logger.info("MotionCrafter tunes %s layers in %s.", scope, ", ".join(blocks_of(names)))
     if settings.parametrisation == "full":
-        weights = trainable_weights(unet, names)
+        weights = trainable_weights(network, names)
         yield _Tuned(weights.parameters, weights.active, lambda: weights.export(scope, family))
         return
     rank = settings.rank
-    with trainable_lora(unet, scope, names, rank=rank, alpha=rank, dropout=0.0, rng=rng) as lora:
+    with trainable_lora(network, scope, names, rank=rank, alpha=rank, dropout=0.0, rng=rng) as lora:
         yield _Tuned(
             lora.parameters,
-            lambda: active_loras(unet, (scope,)),
+            lambda: active_loras(network, (scope,)),
             lambda: lora.export(scope, family),
         )
 
 
 def _names(backbone: Backbone, scope: Scope, settings: MotionCrafterSettings) -> list[str]:
     """Parameters, or the linear layers of a LoRA. v1's spatial path is tuned at all depths."""
-    unet, full = backbone.unet, settings.parametrisation == "full"
+    network, full = backbone.network, settings.parametrisation == "full"
     if scope == TEMPORAL:
-        names = temporal_parameter_names(unet) if full else backbone.temporal_linears()
-        return in_blocks(names, settings.blocks, unet)
+        names = temporal_parameter_names(network) if full else backbone.temporal_linears()
+        return in_blocks(names, settings.blocks, network)
     if full:
-        return spatial_attention_parameter_names(unet)
+        return spatial_attention_parameter_names(network)
     return [name for name in backbone.spatial_linears() if ".attn1." in name]
 
 

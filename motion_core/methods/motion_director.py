@@ -77,7 +77,7 @@ class MotionDirector:
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
     ) -> Iterator[AttachedMotionDirector]:
-        """Puts a temporal LoRA and the videos' spatial LoRAs into the UNet, all switched off
+        """Puts a temporal LoRA and the videos' spatial LoRAs into the network, all switched off
         outside of the passes.
 
         With images alone there is no temporal LoRA. Raises ClipError without clips.
@@ -91,7 +91,7 @@ class MotionDirector:
             loras = {
                 name: stack.enter_context(
                     trainable_lora(
-                        backbone.unet,
+                        backbone.network,
                         name,
                         linears,
                         rank=settings.rank,
@@ -102,7 +102,7 @@ class MotionDirector:
                 )
                 for name, linears in sites.items()
             }
-            stack.enter_context(active_loras(backbone.unet, ()))
+            stack.enter_context(active_loras(backbone.network, ()))
             several = len(set(spatial_names)) > 1 or clips[0].is_image
             decay = WEIGHT_DECAY_SEVERAL if several else WEIGHT_DECAY_ONE
             yield AttachedMotionDirector(backbone, loras, spatial_names, settings, decay)
@@ -194,7 +194,7 @@ class AttachedMotionDirector:
             if name != group
             for parameter in lora.parameters
         ]
-        with active_loras(self._backbone.unet, active), frozen_parameters(others):
+        with active_loras(self._backbone.network, active), frozen_parameters(others):
             yield
 
 

@@ -46,14 +46,14 @@ class MotionInversionSettings:
     """Raises SettingsError on a value out of range.
 
     channels, positions: which temporal transformers get an embedding, by the width of their hidden
-    states and by where they are in the UNet; no channels means the widest that there are at these
-    positions, 1280 on ZeroScope and AnimateDiff. "in" is ZeroScope's first temporal transformer.
-    All of a UNet with 64 and 96 channels: channels (64, 96), positions ("down", "up", "mid", "in").
-    qk, v: whether all positions share m_QK, m_V ("1d") or each has its own ("2d").
-    loss: Eq. 4 (base); MotionDirector's Eq. 7 (debiased_temporal), for large deformations; or that
-    beside a spatial LoRA that learns how the video looks (debiased_hybrid), for the camera.
-    debias: what is done to m_V when the embedding is applied, see `EmbeddingAdapter`.
-    rank, dropout, spatial_dropout_p: of the hybrid loss's spatial LoRA, as in MotionDirector.
+    states and by where they are in the network; no channels means the widest that there are at
+    these positions, 1280 on ZeroScope and AnimateDiff. "in" is ZeroScope's first temporal
+    transformer. All of a network with 64 and 96 channels: channels (64, 96), positions ("down",
+    "up", "mid", "in"). qk, v: whether all positions share m_QK, m_V ("1d") or each has its own
+    ("2d"). loss: Eq. 4 (base); MotionDirector's Eq. 7 (debiased_temporal), for large deformations;
+    or that beside a spatial LoRA that learns how the video looks (debiased_hybrid), for the camera.
+    debias: what is done to m_V when the embedding is applied, see `EmbeddingAdapter`. rank,
+    dropout, spatial_dropout_p: of the hybrid loss's spatial LoRA, as in MotionDirector.
     """
 
     channels: tuple[int, ...] = ()  # configs/config.yaml, combinations: 1280
@@ -99,15 +99,15 @@ class MotionInversion:
         Raises ClipError without clips, with an image, or with clips of several sizes or lengths;
         SettingsError if there is no temporal transformer at the chosen sites.
         """
-        settings, unet = self.settings, backbone.unet
+        settings, network = self.settings, backbone.network
         spatial_names = spatial_lora_names(clips)
         _check_clips(clips)
         embedding = zero_embedding(
-            chosen_sites(unet, settings.channels, settings.positions),
+            chosen_sites(network, settings.channels, settings.positions),
             clips[0].latents.shape,
             settings.qk,
             settings.v,
-            next(unet.parameters()).device,
+            next(network.parameters()).device,
         )
         if settings.loss != "debiased_hybrid":
             yield AttachedMotionInversion(backbone, embedding, {}, [], settings)
@@ -116,7 +116,7 @@ class MotionInversion:
             loras = {
                 name: stack.enter_context(
                     trainable_lora(
-                        unet,
+                        network,
                         name,
                         backbone.spatial_linears(),
                         rank=settings.rank,
@@ -127,7 +127,7 @@ class MotionInversion:
                 )
                 for name in dict.fromkeys(spatial_names)
             }
-            stack.enter_context(active_loras(unet, ()))
+            stack.enter_context(active_loras(network, ()))
             yield AttachedMotionInversion(backbone, embedding, loras, spatial_names, settings)
 
 
@@ -174,10 +174,10 @@ class AttachedMotionInversion:
             spatial = None
         if spatial:
             yield from self._spatial_pass(spatial, drawn, batch.prompt_embeds, rng)
-        unet, active = self._backbone.unet, [spatial] if spatial else []
+        network, active = self._backbone.network, [spatial] if spatial else []
         with (
-            self._embedding.active(unet),
-            active_loras(unet, active),
+            self._embedding.active(network),
+            active_loras(network, active),
             frozen_parameters(self._others(TEMPORAL)),
         ):
             pred = self._backbone.predict(drawn.latents, drawn.timesteps, batch.prompt_embeds)
@@ -189,7 +189,7 @@ class AttachedMotionInversion:
         """One frame of each draw, without temporal modules: MotionDirector Eq. 4."""
         frames = torch.randint(drawn.latents.shape[2], (len(drawn.latents),), generator=rng)
         with (
-            active_loras(self._backbone.unet, [name]),
+            active_loras(self._backbone.network, [name]),
             frozen_parameters(self._others(name)),
         ):
             frame = frames_at(drawn.latents, frames)
@@ -210,7 +210,7 @@ class AttachedMotionInversion:
 
 
 def chosen_sites(
-    unet: nn.Module, channels: Sequence[int], positions: Sequence[Position]
+    network: nn.Module, channels: Sequence[int], positions: Sequence[Position]
 ) -> list[EmbeddingSite]:
     """The blocks of these widths (or of the widest) at these positions; raises SettingsError if
     there is none, or a width that no block has.
@@ -219,14 +219,14 @@ def chosen_sites(
     `up_blocks.1`. AnimateDiff, of which the official code has none, also has motion modules in the
     coarsest blocks, `down_blocks.3` and `up_blocks.0`: ten blocks, by the same rule.
     """
-    placed = [site for site in embedding_sites(unet) if site.position in positions]
+    placed = [site for site in embedding_sites(network) if site.position in positions]
     widths = {site.channels for site in placed}
     missing = set(channels) - widths
     if missing or not placed:
         raise SettingsError(
             f"No temporal transformer at the positions {', '.join(positions)} has "
             f"{', '.join(map(str, sorted(missing))) or 'any'} channels. This base has "
-            f"{_listed(embedding_sites(unet))}. Change channels or positions."
+            f"{_listed(embedding_sites(network))}. Change channels or positions."
         )
     chosen = channels or (max(widths),)
     return [site for site in placed if site.channels in chosen]

@@ -90,20 +90,20 @@ class Vmc:
                     f"{clip.source} is an image; VMC learns how the frames of a video differ. "
                     "Give videos only."
                 )
-        unet, layers = backbone.unet, attention_linears(backbone)
+        network, layers = backbone.network, attention_linears(backbone)
         if self.settings.parametrisation == "full":
-            weights = trainable_weights(unet, _parameters(unet, layers))
+            weights = trainable_weights(network, _parameters(network, layers))
             group = _group(weights.parameters, LEARNING_RATE)
             yield AttachedVmc(backbone, weights, weights.active, group, self.settings.loss)
             return
         rank = self.settings.rank
         with (
             trainable_lora(
-                unet, TEMPORAL, layers, rank=rank, alpha=rank, dropout=0.0, rng=rng
+                network, TEMPORAL, layers, rank=rank, alpha=rank, dropout=0.0, rng=rng
             ) as lora,
-            active_loras(unet, ()),
+            active_loras(network, ()),
         ):
-            active = partial(active_loras, unet, (TEMPORAL,))
+            active = partial(active_loras, network, (TEMPORAL,))
             group = _group(lora.parameters, LORA_LEARNING_RATE)
             yield AttachedVmc(backbone, lora, active, group, self.settings.loss)
 
@@ -148,10 +148,12 @@ def attention_linears(backbone: Backbone) -> list[str]:
     ]
 
 
-def _parameters(unet: nn.Module, layers: Sequence[str]) -> list[str]:
+def _parameters(network: nn.Module, layers: Sequence[str]) -> list[str]:
     """The full names of the layers' weights, and of biases where there are some."""
     return [
-        f"{layer}.{p}" for layer in layers for p, _ in unet.get_submodule(layer).named_parameters()
+        f"{layer}.{p}"
+        for layer in layers
+        for p, _ in network.get_submodule(layer).named_parameters()
     ]
 
 

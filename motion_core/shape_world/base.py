@@ -80,7 +80,7 @@ def _animatediff(checkpoint: Path, dtype: torch.dtype, device: torch.device | st
         ),
     ]
     return AnimateDiff(
-        unet=fill(unet, sections, dtype, device),
+        network=fill(unet, sections, dtype, device),
         vae=vae_from_file(open_tensors(VAE), dtype, device),
         text=_text(dtype, device),
         scheduler=build_scheduler("linear"),
@@ -98,7 +98,7 @@ def _zeroscope(dtype: torch.dtype, device: torch.device | str) -> ZeroScope:
         prefix=LDM_UNET,
     )
     return ZeroScope(
-        unet=fill(unet, [section], dtype, device),
+        network=fill(unet, [section], dtype, device),
         vae=vae_from_file(open_tensors(VAE), dtype, device),
         text=_text(dtype, device),
         scheduler=build_scheduler("scaled_linear"),

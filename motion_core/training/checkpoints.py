@@ -140,12 +140,12 @@ def check_same_run(path: Path, description: Mapping[str, Any]) -> None:
         )
 
 
-def base_digest(unet: nn.Module, dtype: torch.dtype | None = None) -> str:
+def base_digest(network: nn.Module, dtype: torch.dtype | None = None) -> str:
     """A hash of the base's weights: names, shapes and the first 64 values of each tensor, as
     float32. dtype: that floating ones would be in, None for theirs.
     """
     digest = hashlib.sha256()
-    for name, tensor in unet.state_dict().items():
+    for name, tensor in network.state_dict().items():
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         values = tensor.detach().flatten()[:64]
         if dtype is not None and values.is_floating_point():

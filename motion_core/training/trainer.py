@@ -58,7 +58,7 @@ def train(
     is another one; ClipError and SettingsError if clips, backbone and settings do not fit. The
     model is as before in every case.
     """
-    device = next(backbone.unet.parameters()).device
+    device = next(backbone.network.parameters()).device
     dtype = settings.dtype_on(device)
     _check_clips(backbone, clips)
     total = int(backbone.scheduler.config["num_train_timesteps"])
@@ -76,10 +76,10 @@ def train(
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(own_global_rng(device, settings.seed))
-        stack.enter_context(frozen_base(backbone.unet, dtype))
+        stack.enter_context(frozen_base(backbone.network, dtype))
         attached = stack.enter_context(objective.attach(backbone, clips, rng))
         if settings.checkpointing:
-            stack.enter_context(gradient_checkpointing(backbone.unet))
+            stack.enter_context(gradient_checkpointing(backbone.network))
         run = TrainingRun(
             clips, attached, settings, run_folder, sink, make_sample, description, rng, device
         )
@@ -113,7 +113,7 @@ def describe(
         "base": {
             "family": backbone.family,
             "version": backbone.version,
-            "weights": base_digest(backbone.unet, dtype),
+            "weights": base_digest(backbone.network, dtype),
             "encoders": encoders_digest(backbone),  # latents may differ in the last bit
         },
     }

@@ -78,7 +78,7 @@ def weights_digest(backbone: AnimateDiff) -> str:
     encoder; seconds at full size.
     """
     digest = hashlib.sha256(encoders_digest(backbone).encode())
-    for name, tensor in backbone.unet.state_dict().items():
+    for name, tensor in backbone.network.state_dict().items():
         if ".motion_modules." not in name:
             digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()[:12]

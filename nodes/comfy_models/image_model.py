@@ -43,7 +43,7 @@ def image_model(backbone: AnimateDiff, dtype: torch.dtype = torch.float32) -> Mo
 
     dtype: of the weights. It predicts and samples as the backbone's scheduler says.
     """
-    config = backbone.unet.config
+    config = backbone.network.config
     model_config = SD15(_unet_config(config))
     model_config.unet_config.update(_heads(config), dtype=dtype)
     offload = management.unet_offload_device()
@@ -51,7 +51,7 @@ def image_model(backbone: AnimateDiff, dtype: torch.dtype = torch.float32) -> Mo
     model.model_sampling = model_sampling(backbone.scheduler)
     model.latent_format.scale_factor = float(backbone.vae.config["scaling_factor"])
     _set_norm_groups(model.diffusion_model, config["norm_num_groups"])
-    tensors = gather(backbone.unet, checkpoint_unet_keys(backbone.unet))
+    tensors = gather(backbone.network, checkpoint_unet_keys(backbone.network))
     plain = {key.removeprefix(LDM_UNET): tensor for key, tensor in tensors.items()}
     model.diffusion_model.load_state_dict(plain, strict=True)
     model.diffusion_model.requires_grad_(False)

@@ -93,13 +93,13 @@ def zeroscope_model(backbone: ZeroScope, weight_dtype: torch.dtype | None = None
     where it is of another dtype.
     """
     load_device = management.get_torch_device()
-    parameters = sum(parameter.numel() for parameter in backbone.unet.parameters())
+    parameters = sum(parameter.numel() for parameter in backbone.network.parameters())
     dtype = weight_dtype or management.unet_dtype(load_device, model_params=parameters)
     config = _ModelConfig(
         {
             "disable_unet_model_creation": True,
             # FreeU and the like look this up.
-            "model_channels": backbone.unet.config["block_out_channels"][0],
+            "model_channels": backbone.network.config["block_out_channels"][0],
         }
     )
     config.set_inference_dtype(dtype, management.unet_manual_cast(dtype, load_device))
@@ -114,12 +114,12 @@ def zeroscope_model(backbone: ZeroScope, weight_dtype: torch.dtype | None = None
 
 def _unet(backbone: ZeroScope, dtype: torch.dtype) -> ZeroScopeUNet:
     """New layers around the backbone's weights."""
-    config = dict(backbone.unet.config)
+    config = dict(backbone.network.config)
     unet = build_empty(lambda: ZeroScopeUNet.from_config(config), backbone.version)
     assert isinstance(unet, ZeroScopeUNet)
     weights = {
         name: nn.Parameter(tensor.detach().to(dtype), requires_grad=False)
-        for name, tensor in backbone.unet.state_dict().items()
+        for name, tensor in backbone.network.state_dict().items()
     }
     unet.load_state_dict(weights, strict=True, assign=True)
     skip_single_frames(unet)  # a context window may be a single frame

@@ -182,11 +182,11 @@ def on_accelerator(
     stayed where they were, are back in place, bit for bit, and the memory is free again.
     """
     device = management.get_torch_device()
-    for part in (backbone.unet, backbone.vae, backbone.text.model):
+    for part in (backbone.network, backbone.vae, backbone.text.model):
         fit_for_training(part)
-    tensors = [*backbone.unet.parameters(), *backbone.unet.buffers()]
+    tensors = [*backbone.network.parameters(), *backbone.network.buffers()]
     if device.type != "cpu":
-        management.free_memory(weight_bytes(backbone.unet, dtype) + needed, device)
+        management.free_memory(weight_bytes(backbone.network, dtype) + needed, device)
     originals = [(tensor, tensor.data) for tensor in tensors]
     try:
         for tensor in tensors:

@@ -79,7 +79,7 @@ def memory_need(
     """What a training takes. shape: (frames, channels, height, width) of the largest clip, in
     pixels. dtype: of the frozen weights.
     """
-    unet = backbone.unet
+    unet = backbone.network
     frames, _, height, width = shape
     cells = frames * (height // 8) * (width // 8) * settings.noise_draws
     channels = int(unet.config["block_out_channels"][0])  # type: ignore[index]
@@ -99,9 +99,9 @@ def trained_parameters(backbone: Backbone, objective: Objective) -> int:
     """How many numbers a method trains; embeddings, which are few, are not counted."""
     settings: Any = objective.settings
     if getattr(settings, "parametrisation", "lora") == "full":
-        parameters = dict(backbone.unet.named_parameters())
+        parameters = dict(backbone.network.named_parameters())
         return sum(parameters[name].numel() for name in _whole_weights(backbone, objective))
-    layers = [backbone.unet.get_submodule(name) for name in _lora_layers(backbone, objective)]
+    layers = [backbone.network.get_submodule(name) for name in _lora_layers(backbone, objective)]
     return sum(settings.rank * sum(layer.weight.shape) for layer in layers)  # type: ignore[arg-type]
 
 
@@ -109,10 +109,10 @@ def _whole_weights(backbone: Backbone, objective: Objective) -> list[str]:
     settings: Any = objective.settings
     if objective.name == "vmc":
         layers = tuple(f"{name}." for name in attention_linears(backbone))
-        return [name for name, _ in backbone.unet.named_parameters() if name.startswith(layers)]
-    looks = spatial_attention_parameter_names(backbone.unet) if settings.spatial_path else []
+        return [name for name, _ in backbone.network.named_parameters() if name.startswith(layers)]
+    looks = spatial_attention_parameter_names(backbone.network) if settings.spatial_path else []
     return [
-        *in_blocks(temporal_parameter_names(backbone.unet), settings.blocks, backbone.unet),
+        *in_blocks(temporal_parameter_names(backbone.network), settings.blocks, backbone.network),
         *looks,
     ]
 
@@ -125,7 +125,7 @@ def _lora_layers(backbone: Backbone, objective: Objective) -> list[str]:
     if objective.name == "vmc":
         return attention_linears(backbone)
     if objective.name == "motion_crafter":
-        return in_blocks(backbone.temporal_linears(), settings.blocks, backbone.unet)
+        return in_blocks(backbone.temporal_linears(), settings.blocks, backbone.network)
     return [*backbone.temporal_linears(), *backbone.spatial_linears()]
 
 

@@ -71,7 +71,7 @@ def predict_officially(
 ) -> Tensor:
     """As LoraInjectedLinear computes: linear(x) + up(down(x)) · scale."""
     handles = []
-    layers = [linear for _, linear in official_layers(backbone.unet, kind)]
+    layers = [linear for _, linear in official_layers(backbone.network, kind)]
     for linear, up, down in zip(layers, tensors[::2], tensors[1::2], strict=True):
 
         def added(_: nn.Module, inputs: tuple[Tensor], output: Tensor, up=up, down=down) -> Tensor:
@@ -130,9 +130,9 @@ def test_sizes_at_full_size() -> None:
 def test_a_file_has_the_effect_that_it_has_officially(kind: str, tmp_path: Path) -> None:
     """Saved as parameters, as the official code saves them; at a scale of 0.7."""
     backbone = tiny_zeroscope()
-    tensors = official_list(backbone.unet, kind, 2)
+    tensors = official_list(backbone.network, kind, 2)
     torch.save(tensors, tmp_path / "150_unet.pt")
-    (adapter,) = import_motion_director(tmp_path / "150_unet.pt", backbone.unet).values()
+    (adapter,) = import_motion_director(tmp_path / "150_unet.pt", backbone.network).values()
     base, expected = predict(backbone), predict_officially(backbone, kind, tensors, 0.7)
     assert not torch.allclose(base, expected, rtol=1e-2)
     with adapter.applied(backbone, 0.7):
@@ -144,9 +144,9 @@ def test_a_file_has_the_effect_that_it_has_officially(kind: str, tmp_path: Path)
 def test_a_spatial_list_of_several_videos(tmp_path: Path) -> None:
     """Every layer has the first video's pair, then the second's."""
     backbone = tiny_zeroscope()
-    tensors = official_list(backbone.unet, "Transformer2DModel", 2, videos=2)
+    tensors = official_list(backbone.network, "Transformer2DModel", 2, videos=2)
     torch.save(tensors, tmp_path / "300_unet.pt")
-    adapters = import_motion_director(tmp_path / "300_unet.pt", backbone.unet)
+    adapters = import_motion_director(tmp_path / "300_unet.pt", backbone.network)
     assert {name: adapter.scope for name, adapter in adapters.items()} == {
         "spatial.0": "spatial",
         "spatial.1": "spatial",
@@ -159,7 +159,7 @@ def test_a_spatial_list_of_several_videos(tmp_path: Path) -> None:
 
 
 def test_half_precision_becomes_single(tmp_path: Path) -> None:
-    unet = tiny_zeroscope().unet
+    unet = tiny_zeroscope().network
     tensors = [t.detach().half() for t in official_list(unet, "Transformer2DModel", 1)]
     torch.save(tensors, tmp_path / "1_unet.pt")
     pairs = import_motion_director(tmp_path / "1_unet.pt", unet)["spatial.0"].pairs
@@ -168,7 +168,7 @@ def test_half_precision_becomes_single(tmp_path: Path) -> None:
 
 def test_lists_that_cannot_be(tmp_path: Path) -> None:
     """One line each that says what was found."""
-    unet, path = tiny_zeroscope().unet, tmp_path / "1_unet.pt"
+    unet, path = tiny_zeroscope().network, tmp_path / "1_unet.pt"
     temporal = official_list(unet, "TransformerTemporalModel", 2)
 
     def refused(tensors: object) -> str:

@@ -88,7 +88,7 @@ def test_full_size_on_zeroscope(tmp_path: Path) -> None:
         unet = UNet3DConditionModel(attention_head_dim=64, cross_attention_dim=1024)
     tiny = tiny_zeroscope()
     backbone = ZeroScope(
-        unet=unet,
+        network=unet,
         vae=tiny.vae,
         text=tiny.text,
         scheduler=tiny.scheduler,

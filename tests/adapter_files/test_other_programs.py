@@ -74,9 +74,9 @@ def test_the_adapter_file_is_a_motion_lora_of_animatediff_evolved(tmp_path: Path
     backbone, some = tiny_animatediff(), adapters()
     save_adapter(tmp_path / "a.safetensors", some, an_info())
     patches = evolved_patches(load_file(tmp_path / "a.safetensors"))
-    before = motion_module(backbone.unet)
+    before = motion_module(backbone.network)
     with some["temporal"].applied(backbone, 0.6):
-        after = motion_module(backbone.unet)
+        after = motion_module(backbone.network)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert len(patches) == len(some["temporal"].pairs) == len(backbone.temporal_linears())
     assert changed == patches.keys()
@@ -133,7 +133,7 @@ def test_diffusers_pipeline_loads_the_export(name: str, tmp_path: Path) -> None:
     float64, for norms over the few values of a tiny frame enlarge rounding.
     """
     backbone, adapter = tiny_animatediff(), adapters()[name]
-    torch.nn.Module.to(backbone.unet, dtype=torch.float64)
+    torch.nn.Module.to(backbone.network, dtype=torch.float64)
     base = predict(backbone)
     with adapter.applied(backbone, 1.0):
         expected = predict(backbone)
@@ -142,7 +142,7 @@ def test_diffusers_pipeline_loads_the_export(name: str, tmp_path: Path) -> None:
         vae=backbone.vae,
         text_encoder=backbone.text.model,
         tokenizer=None,  # type: ignore[arg-type]
-        unet=backbone.unet,
+        unet=backbone.network,
         motion_adapter=None,  # type: ignore[arg-type]
         scheduler=backbone.scheduler,
     )
@@ -210,14 +210,14 @@ def test_peft_loads_zeroscope(name: str) -> None:
         expected = predict(backbone)
     tensors = peft_lora(adapter)
     config = LoraConfig(r=2, lora_alpha=2, target_modules=list(adapter.pairs))
-    inject_adapter_in_model(config, backbone.unet, state_dict=tensors)
-    set_peft_model_state_dict(backbone.unet, tensors)
+    inject_adapter_in_model(config, backbone.network, state_dict=tensors)
+    set_peft_model_state_dict(backbone.network, tensors)
     torch.testing.assert_close(predict(backbone), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_diffusers_has_no_loader_for_zeroscope() -> None:
     """If this fails, diffusers has learned it: offer `diffusers_lora` for ZeroScope too."""
     adapter: LoraAdapter = adapters("zeroscope")["temporal"]
-    assert not hasattr(tiny_zeroscope().unet, "load_lora_adapter")
+    assert not hasattr(tiny_zeroscope().network, "load_lora_adapter")
     with pytest.raises(AdapterError, match="no LoRA into zeroscope's UNet"):
         diffusers_lora(adapter)

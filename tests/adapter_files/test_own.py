@@ -59,7 +59,7 @@ def adapters(family: Family = "animatediff") -> dict[str, LoraAdapter]:
     def lora(scope, names: list[str]) -> LoraAdapter:
         pairs = {}
         for name in names:
-            rows, columns = backbone.unet.get_submodule(name).weight.shape
+            rows, columns = backbone.network.get_submodule(name).weight.shape
             pairs[name] = LoraPair(
                 torch.randn(2, columns, generator=rng), torch.randn(rows, 2, generator=rng)
             )

@@ -35,7 +35,7 @@ def linears(backbone: Backbone, scope: Scope) -> list[str]:
 def a_lora(backbone: Backbone, scope: Scope, seed: int) -> LoraAdapter:
     rng, pairs = torch.Generator().manual_seed(seed), {}
     for name in linears(backbone, scope):
-        rows, columns = backbone.unet.get_submodule(name).weight.shape
+        rows, columns = backbone.network.get_submodule(name).weight.shape
         down, up = torch.randn(2, columns, generator=rng), torch.randn(rows, 2, generator=rng)
         pairs[name] = LoraPair(0.3 * down, 0.3 * up)
     return LoraAdapter(scope=scope, family=backbone.family, pairs=pairs)
@@ -44,7 +44,7 @@ def a_lora(backbone: Backbone, scope: Scope, seed: int) -> LoraAdapter:
 def full_weights(backbone: Backbone, seed: int) -> WeightsAdapter:
     rng, deltas = torch.Generator().manual_seed(seed), {}
     for name in linears(backbone, "temporal"):
-        weight = backbone.unet.get_submodule(name).weight
+        weight = backbone.network.get_submodule(name).weight
         deltas[f"{name}.weight"] = 0.2 * torch.randn(weight.shape, generator=rng)
     return WeightsAdapter(scope="temporal", family=backbone.family, deltas=deltas)
 
@@ -54,7 +54,7 @@ def an_embedding(backbone: Backbone, seed: int) -> EmbeddingAdapter:
     for name in backbone.temporal_linears():
         block, found, _ = name.partition(".attn1.to_q")
         if found:
-            width = backbone.unet.get_submodule(name).weight.shape[1]
+            width = backbone.network.get_submodule(name).weight.shape[1]
             values = 0.3 * torch.randn(3, 1, 1, FRAMES, width, generator=rng)
             blocks[block] = BlockEmbedding(*values)
     return EmbeddingAdapter(family=backbone.family, blocks=blocks)
@@ -62,7 +62,7 @@ def an_embedding(backbone: Backbone, seed: int) -> EmbeddingAdapter:
 
 def merged(backbone: Backbone, changes: Sequence[tuple[Adapter, float]]) -> dict[str, Tensor]:
     """W0 + Σ strength · ΔW by hand, for LoRAs (ΔW = up @ down) and full weights."""
-    weights = {name: tensor.clone() for name, tensor in backbone.unet.state_dict().items()}
+    weights = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
     for adapter, strength in changes:
         if isinstance(adapter, LoraAdapter):
             deltas: Mapping[str, Tensor] = {
@@ -85,7 +85,7 @@ def predict(backbone: Backbone) -> Tensor:
 
 
 def assert_same_weights(backbone: Backbone, expected: Mapping[str, Tensor]) -> None:
-    weights = backbone.unet.state_dict()
+    weights = backbone.network.state_dict()
     assert weights.keys() == expected.keys()
     for name, tensor in weights.items():
         torch.testing.assert_close(tensor, expected[name], msg=name)
@@ -100,7 +100,7 @@ def test_two_motions_by_weight(make: Callable[[], Backbone]) -> None:
     for adapters in (both, both[::-1]):
         with apply_adapters(backbone, adapters):
             assert_same_weights(backbone, expected)
-    assert all(torch.equal(w, base[name]) for name, w in backbone.unet.state_dict().items())
+    assert all(torch.equal(w, base[name]) for name, w in backbone.network.state_dict().items())
 
 
 @pytest.mark.parametrize("make", BACKBONES)
@@ -163,7 +163,7 @@ def test_every_kind_together(make: Callable[[], Backbone]) -> None:
         (a_lora(backbone, "spatial", 2), 0.4),
         (full_weights(backbone, 3), 0.5),
     ]
-    by_hand.unet.load_state_dict(merged(backbone, weights))
+    by_hand.network.load_state_dict(merged(backbone, weights))
     without = predict(by_hand)
     with embedding.applied(by_hand, 0.9):
         expected = predict(by_hand)

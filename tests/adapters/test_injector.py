@@ -39,7 +39,7 @@ def weights(backbone: Backbone) -> dict[str, Tensor]:
     rng = torch.Generator().manual_seed(1)
     return {
         name: torch.randn(channels, WIDTH, generator=rng)
-        for name, channels in injector_sites(backbone.unet).items()
+        for name, channels in injector_sites(backbone.network).items()
     }
 
 
@@ -62,8 +62,8 @@ def test_sites_are_the_blocks_temporal_transformers() -> None:
     """Two levels of one layer: down 1 + 1, up 2 + 2; AnimateDiff's v2 has one in the middle, and so
     has ZeroScope, which has them at the level with attention alone: 1 + 2 + 1.
     """
-    animatediff = injector_sites(tiny_animatediff().unet)
-    zeroscope = injector_sites(tiny_zeroscope().unet)
+    animatediff = injector_sites(tiny_animatediff().network)
+    zeroscope = injector_sites(tiny_zeroscope().network)
     assert len(animatediff) == 7 and set(animatediff.values()) == {8, 16}
     assert len(zeroscope) == 4 and "transformer_in" not in zeroscope
     assert zeroscope["mid_block.temp_attentions.0"] == 16
@@ -79,14 +79,14 @@ def test_each_clips_own_projection_comes_before_the_transformer(
     with clip 0's ψ on its three frames and clip 1's on the others, at every position.
     """
     backbone = make()
-    site = next(iter(injector_sites(backbone.unet)))
+    site = next(iter(injector_sites(backbone.network)))
     weight = weights(backbone)[site]
     embeds = torch.tensor([[1.0, 0.0, 0.0], [0.0, 2.0, -1.0]])
-    module = backbone.unet.get_submodule(site)
+    module = backbone.network.get_submodule(site)
     with inputs_of(module) as plain:
         predict(backbone)
     with (
-        injected(backbone.unet, {site: weight}, embeds, injection),
+        injected(backbone.network, {site: weight}, embeds, injection),
         inputs_of(module) as changed,
     ):
         predict(backbone)
@@ -102,11 +102,11 @@ def test_each_clips_own_projection_comes_before_the_transformer(
 def test_zero_weights_change_nothing_and_all_is_removed(make: Maker, injection: Injection) -> None:
     backbone = make()
     base, embeds = predict(backbone), torch.ones(1, WIDTH)
-    with injected(backbone.unet, zero_weights(backbone.unet, WIDTH), embeds, injection):
+    with injected(backbone.network, zero_weights(backbone.network, WIDTH), embeds, injection):
         assert torch.equal(predict(backbone), base)
     with (
         pytest.raises(KeyError),
-        injected(backbone.unet, weights(backbone), embeds, injection),
+        injected(backbone.network, weights(backbone), embeds, injection),
     ):
         assert not torch.equal(predict(backbone), base)
         raise KeyError
@@ -118,7 +118,7 @@ def test_zero_weights_change_nothing_and_all_is_removed(make: Maker, injection: 
 def test_single_frames_are_left_alone(make: Maker) -> None:
     backbone = make()
     base = predict(backbone, frames=1)
-    with injected(backbone.unet, weights(backbone), torch.ones(1, WIDTH), "add"):
+    with injected(backbone.network, weights(backbone), torch.ones(1, WIDTH), "add"):
         assert torch.equal(predict(backbone, frames=1), base)
 
 
@@ -126,12 +126,12 @@ def test_single_frames_are_left_alone(make: Maker) -> None:
 def test_every_site_learns_with_and_without_checkpointing(make: Maker) -> None:
     """Recomputed blocks give the same gradients, though the hooks are gone by then."""
     backbone, grads = make(), []
-    backbone.unet.requires_grad_(False)
+    backbone.network.requires_grad_(False)
     for checkpointing in (False, True):
-        trainable = zero_weights(backbone.unet, WIDTH)
-        with injected(backbone.unet, trainable, torch.ones(2, WIDTH), "add"):
+        trainable = zero_weights(backbone.network, WIDTH)
+        with injected(backbone.network, trainable, torch.ones(2, WIDTH), "add"):
             if checkpointing:
-                with gradient_checkpointing(backbone.unet):
+                with gradient_checkpointing(backbone.network):
                     loss = predict(backbone).square().mean()
             else:
                 loss = predict(backbone).square().mean()
@@ -153,7 +153,9 @@ def test_dropped_without_an_image_and_kept_with_one(make: Maker) -> None:
     embeds = torch.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
     with injector.with_image(embeds).applied(backbone, 0.5):
         kept = predict(backbone)
-    with injected(backbone.unet, weights(backbone), torch.ones(1, WIDTH), "add"):  # 0.5 · (2, 2, 2)
+    with injected(
+        backbone.network, weights(backbone), torch.ones(1, WIDTH), "add"
+    ):  # 0.5 · (2, 2, 2)
         torch.testing.assert_close(kept, predict(backbone))
     assert not torch.equal(kept, base) and torch.equal(predict(backbone), base)
 

@@ -48,7 +48,7 @@ def test_deep_blocks_at_full_size(make: Callable[[], nn.Module]) -> None:
 
 @pytest.mark.parametrize("make", [tiny_animatediff, tiny_zeroscope])
 def test_deep_blocks_of_two_levels(make: Callable[[], Backbone]) -> None:
-    unet = make().unet
+    unet = make().network
     assert sorted(blocks_of(in_blocks(temporal_parameter_names(unet), "deep", unet))) == DEEP_OF_TWO
 
 

@@ -92,12 +92,12 @@ def test_every_norm_of_a_version(version: str, spatial: int, temporal: int) -> N
     """
     backbone = as_version(tiny_animatediff(mid_block=False), version)
     seen: list[tuple[nn.GroupNorm, Tensor, Tensor]] = []
-    for module in backbone.unet.modules():
+    for module in backbone.network.modules():
         if isinstance(module, nn.GroupNorm):
             module.register_forward_hook(lambda n, args, out: seen.append((n, args[0], out)))
     with torch.no_grad():
         backbone.predict(*inputs())
-    modules = [m for m in backbone.unet.modules() if isinstance(m, AnimateDiffTransformer3D)]
+    modules = [m for m in backbone.network.modules() if isinstance(m, AnimateDiffTransformer3D)]
     moving = {module.norm for module in modules}
     assert len(seen) == 2 * 8 + 4 + 1 + 6
     for norm, x, out in seen:
@@ -125,12 +125,12 @@ def test_the_clips_of_a_batch_do_not_see_each_other(first: AnimateDiff) -> None:
 
 def gradients(backbone: AnimateDiff, checkpointed: bool) -> dict[str, Tensor]:
     """Of a video and a single frame after it, both of which are computed again in backward."""
-    backbone.unet.requires_grad_(True)
-    with gradient_checkpointing(backbone.unet) if checkpointed else nullcontext():
+    backbone.network.requires_grad_(True)
+    with gradient_checkpointing(backbone.network) if checkpointed else nullcontext():
         loss = backbone.predict(*inputs()).square().mean()
         loss = loss + backbone.predict(*inputs(frames=1)).square().mean()
         loss.backward()
-    return {n: p.grad for n, p in backbone.unet.named_parameters() if p.grad is not None}
+    return {n: p.grad for n, p in backbone.network.named_parameters() if p.grad is not None}
 
 
 def test_checkpointing_gives_the_same_gradients(first: AnimateDiff) -> None:
@@ -147,7 +147,7 @@ def test_a_copy_has_its_own_frames(first: AnimateDiff) -> None:
         copied = copy.deepcopy(first)
         assert torch.equal(copied.predict(*inputs()), video)
         copied.predict(*inputs(frames=2))
-    counts = [backbone.unet.conv_norm_out.count.frames for backbone in (first, copied)]
+    counts = [backbone.network.conv_norm_out.count.frames for backbone in (first, copied)]
     assert counts == [FRAMES, 2]
 
 
@@ -156,7 +156,7 @@ def test_a_lora_is_put_in_and_taken_out(first: AnimateDiff) -> None:
     names = first.spatial_linears() + first.temporal_linears()
     with torch.no_grad():
         before = first.predict(*inputs())
-        with trainable_lora(first.unet, "motion", names, **options) as lora:
+        with trainable_lora(first.network, "motion", names, **options) as lora:
             assert torch.equal(first.predict(*inputs()), before)
             for parameter in lora.parameters:
                 parameter.add_(0.1)
@@ -197,6 +197,6 @@ def test_a_file_of_the_authors_says_its_version(
 
 
 def test_shape_world_stays_as_it_was_trained() -> None:
-    unet = load_shape_world("shape-world-animatediff").unet
+    unet = load_shape_world("shape-world-animatediff").network
     assert not any(isinstance(part, AcrossFramesNorm) for part in unet.modules())
     assert not unet._forward_pre_hooks

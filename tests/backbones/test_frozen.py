@@ -24,7 +24,7 @@ BACKBONES = [tiny_animatediff, tiny_zeroscope]
 @pytest.mark.parametrize("make", BACKBONES)
 def test_cast_base_is_put_back_bit_for_bit(make: Callable[[], Backbone]) -> None:
     backbone = make()
-    unet = backbone.unet.train().requires_grad_(True)
+    unet = backbone.network.train().requires_grad_(True)
     tensors = dict(unet.named_parameters()) | dict(unet.named_buffers())
     before = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     with frozen_base(unet, torch.bfloat16):
@@ -38,7 +38,7 @@ def test_cast_base_is_put_back_bit_for_bit(make: Callable[[], Backbone]) -> None
 
 
 def test_modes_and_flags_are_put_back_one_by_one() -> None:
-    unet = tiny_animatediff().unet
+    unet = tiny_animatediff().network
     first = next(unet.parameters()).requires_grad_(True)
     unet.mid_block.train()
     with pytest.raises(RuntimeError, match="in training"), frozen_base(unet, torch.float32):
@@ -56,7 +56,7 @@ def gradients(make: Callable[[], Backbone], recomputed: bool) -> list[Tensor]:
     with (
         torch.random.fork_rng(devices=[]),
         MotionDirector(settings).attach(backbone, [clip], rng) as attached,
-        gradient_checkpointing(backbone.unet) if recomputed else nullcontext(),
+        gradient_checkpointing(backbone.network) if recomputed else nullcontext(),
     ):
         torch.manual_seed(0)
         parameters = [p for group in attached.groups.values() for p in group.parameters]
@@ -81,7 +81,7 @@ def test_recomputed_blocks_give_the_same_gradients(make: Callable[[], Backbone])
 def test_recomputed_blocks_keep_less(make: Callable[[], Backbone]) -> None:
     """The bytes that autograd packs for backward, counted by torch's own hook."""
     backbone, clip, sizes = make(), latent_clip(), {}
-    linear = backbone.unet.get_submodule(backbone.temporal_linears()[0])
+    linear = backbone.network.get_submodule(backbone.temporal_linears()[0])
     assert isinstance(linear, torch.nn.Linear)
     linear.weight.requires_grad_(True)
     for recomputed in (False, True):
@@ -92,7 +92,7 @@ def test_recomputed_blocks_keep_less(make: Callable[[], Backbone]) -> None:
             return tensor
 
         with (
-            gradient_checkpointing(backbone.unet) if recomputed else nullcontext(),
+            gradient_checkpointing(backbone.network) if recomputed else nullcontext(),
             torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
         ):
             backbone.predict(clip.latents, torch.tensor([1]), clip.prompt_embeds)
@@ -101,7 +101,7 @@ def test_recomputed_blocks_keep_less(make: Callable[[], Backbone]) -> None:
 
 
 def test_blocks_are_put_back() -> None:
-    unet = tiny_animatediff().unet
+    unet = tiny_animatediff().network
     with gradient_checkpointing(unet):
         blocks = [module for module in unet.modules() if isinstance(module, LAYERS)]
         assert blocks and all("forward" in vars(block) for block in blocks)

@@ -58,6 +58,9 @@ def test_of_equal_frames_both_make_the_same() -> None:
 def test_the_authors_versions_normalise_as_they_do_and_shape_world_as_it_was_trained() -> None:
     kinds = [
         {type(m).__name__ for m in unet.modules() if isinstance(m, AnimateDiffTransformer3D)}
-        for unet in (tiny_animatediff().unet, load_shape_world("shape-world-animatediff").unet)
+        for unet in (
+            tiny_animatediff().network,
+            load_shape_world("shape-world-animatediff").network,
+        )
     ]
     assert kinds == [{"OriginalMotionModule"}, {"SkippingMotionModule"}]

@@ -46,7 +46,7 @@ def image_unet() -> UNet2DConditionModel:
 def test_animatediff_on_one_frame_is_the_image_unet(mid_block: bool) -> None:
     backbone = tiny_animatediff(mid_block=mid_block)
     image = image_unet()
-    weights = {k: v for k, v in backbone.unet.state_dict().items() if "motion_modules" not in k}
+    weights = {k: v for k, v in backbone.network.state_dict().items() if "motion_modules" not in k}
     image.load_state_dict(weights, strict=True)
     latents, timesteps, embeds = inputs(frames=1)
     with torch.no_grad():
@@ -68,8 +68,8 @@ class Nothing(nn.Module):
 
 def test_zeroscope_on_one_frame_is_the_unet_without_temporal_modules() -> None:
     backbone, bare = tiny_zeroscope(), tiny_zeroscope()
-    bare.unet.transformer_in = Nothing(True)
-    for block in (*bare.unet.down_blocks, bare.unet.mid_block, *bare.unet.up_blocks):
+    bare.network.transformer_in = Nothing(True)
+    for block in (*bare.network.down_blocks, bare.network.mid_block, *bare.network.up_blocks):
         block.temp_convs = nn.ModuleList(Nothing(False) for _ in block.temp_convs)
         if hasattr(block, "temp_attentions"):
             block.temp_attentions = nn.ModuleList(Nothing(True) for _ in block.temp_attentions)
@@ -95,12 +95,12 @@ def test_several_frames_see_each_other(name: str) -> None:
 
 def gradients(backbone: Any, frames: int, checkpointed: bool) -> dict[str, Tensor]:
     """Of the mean square of the prediction; the backward pass runs after the context has ended."""
-    backbone.unet.requires_grad_(True)
-    context = gradient_checkpointing(backbone.unet) if checkpointed else contextlib.nullcontext()
+    backbone.network.requires_grad_(True)
+    context = gradient_checkpointing(backbone.network) if checkpointed else contextlib.nullcontext()
     with context:
         loss = backbone.predict(*inputs(frames)).square().mean()
     loss.backward()
-    return {n: p.grad for n, p in backbone.unet.named_parameters() if p.grad is not None}
+    return {n: p.grad for n, p in backbone.network.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("frames", [1, 3])
@@ -116,7 +116,7 @@ def test_checkpointing_gives_the_same_gradients(name: str, frames: int) -> None:
 
 def test_diffusers_own_checkpointing_skips_too() -> None:
     backbone = tiny_animatediff()
-    backbone.unet.enable_gradient_checkpointing()
+    backbone.network.enable_gradient_checkpointing()
     found = gradients(backbone, frames=1, checkpointed=False)
     plain = gradients(tiny_animatediff(), frames=1, checkpointed=False)
     assert found.keys() == plain.keys() and not any(is_temporal(key) for key in found)
@@ -126,11 +126,11 @@ def test_checkpointing_recomputes_and_leaves_nothing_behind() -> None:
     """Each layer runs once forward and once more in backward; afterwards no `forward` is left."""
     backbone = tiny_zeroscope()
     calls: list[str] = []
-    block = backbone.unet.mid_block.temp_attentions[0].transformer_blocks[0]
+    block = backbone.network.mid_block.temp_attentions[0].transformer_blocks[0]
     block.register_forward_hook(lambda *_: calls.append("run"))
     gradients(backbone, frames=2, checkpointed=True)
     assert calls == ["run", "run"]
-    assert not any("forward" in module.__dict__ for module in backbone.unet.modules())
+    assert not any("forward" in module.__dict__ for module in backbone.network.modules())
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -146,11 +146,11 @@ def test_linear_names(name: str) -> None:
     assert len(spatial) == 4 * 6
     assert len(temporal) == {"animatediff": 7, "zeroscope": 5}[name] * 10
     for layer in spatial + temporal:
-        assert isinstance(backbone.unet.get_submodule(layer), nn.Linear)
+        assert isinstance(backbone.network.get_submodule(layer), nn.Linear)
     assert not any(is_temporal(layer) or ".attn2." in layer for layer in spatial)
     assert all(is_temporal(layer) for layer in temporal)
     assert any(layer.startswith("mid_block.attentions.0.") for layer in spatial)
-    transformers = [m for m in backbone.unet.modules() if isinstance(m, TEMPORAL_TRANSFORMERS)]
+    transformers = [m for m in backbone.network.modules() if isinstance(m, TEMPORAL_TRANSFORMERS)]
     assert len(transformers) * 10 == len(temporal)
 
 

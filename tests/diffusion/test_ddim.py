@@ -159,7 +159,7 @@ def test_same_latents_as_animatediff_pipeline(
         vae=backbone.vae,
         text_encoder=backbone.text.model,
         tokenizer=None,  # type: ignore[arg-type]  # the prompts come as embeddings
-        unet=backbone.unet,
+        unet=backbone.network,
         motion_adapter=None,  # type: ignore[arg-type]  # the UNet has its motion modules
         scheduler=DDIMScheduler.from_config(backbone.scheduler.config),
     )
@@ -176,7 +176,7 @@ def test_same_latents_as_text_to_video_pipeline(
         vae=backbone.vae,
         text_encoder=backbone.text.model,
         tokenizer=None,  # type: ignore[arg-type]  # the prompts come as embeddings
-        unet=backbone.unet,
+        unet=backbone.network,
         scheduler=DDIMScheduler.from_config(backbone.scheduler.config),  # type: ignore[arg-type]
     )
     assert_same_latents(backbone, pipeline, guidance_scale)
@@ -241,7 +241,7 @@ def test_guidance_takes_turns_where_memory_is_short(caplog: pytest.LogCaptureFix
             refused += 1
             raise torch.cuda.OutOfMemoryError("a clip too many")
 
-    with backbone.unet.register_forward_pre_hook(hold_one):
+    with backbone.network.register_forward_pre_hook(hold_one):
         turns = ddim_sample(backbone, noise, prompt, negative, settings)
     torch.testing.assert_close(turns, expected, rtol=1e-4, atol=1e-5)
     assert refused == 1
@@ -251,7 +251,7 @@ def test_guidance_takes_turns_where_memory_is_short(caplog: pytest.LogCaptureFix
 def test_a_batch_is_its_clips_one_by_one():
     """In float64, for norms over the few values of a tiny frame enlarge rounding."""
     backbone = tiny_animatediff()
-    torch.nn.Module.to(backbone.unet, dtype=torch.float64)
+    torch.nn.Module.to(backbone.network, dtype=torch.float64)
     noise, prompt, negative = inputs(backbone, batch=2)
     settings = SampleSettings(steps=3, guidance_scale=7.5, guidance_rescale=0.5)
     together = ddim_sample(backbone, noise, prompt, negative, settings)
@@ -267,14 +267,14 @@ def test_a_batch_is_its_clips_one_by_one():
 def test_on_step_is_told_and_may_cancel_and_the_model_is_as_before():
     backbone = tiny_zeroscope()
     noise, prompt, negative = inputs(backbone)
-    backbone.unet.train()
-    backbone.unet.conv_out.eval()
-    backbone.unet.conv_in.weight.requires_grad_(True)
-    flags = [part.training for part in backbone.unet.modules()]
+    backbone.network.train()
+    backbone.network.conv_out.eval()
+    backbone.network.conv_in.weight.requires_grad_(True)
+    flags = [part.training for part in backbone.network.modules()]
     told: list[tuple[int, int]] = []
 
     def cancel_at_two(step: int, total: int) -> None:
-        assert not any(part.training for part in backbone.unet.modules())
+        assert not any(part.training for part in backbone.network.modules())
         told.append((step, total))
         if step == 2:
             raise KeyboardInterrupt
@@ -285,18 +285,18 @@ def test_on_step_is_told_and_may_cancel_and_the_model_is_as_before():
     assert told == [(1, 5), (2, 5)]
     with pytest.raises(KeyboardInterrupt):
         ddim_invert(backbone, noise, prompt, 5, cancel_at_two)
-    assert [part.training for part in backbone.unet.modules()] == flags
-    assert backbone.unet.conv_in.weight.requires_grad
+    assert [part.training for part in backbone.network.modules()] == flags
+    assert backbone.network.conv_in.weight.requires_grad
     assert backbone.scheduler.num_inference_steps is None
 
 
 def test_dropout_is_off_and_inputs_stay():
     """A network left in train mode by its trainer samples the same latents twice."""
     backbone = tiny_animatediff()
-    for part in backbone.unet.modules():
+    for part in backbone.network.modules():
         if isinstance(part, torch.nn.Dropout):
             part.p = 0.5
-    backbone.unet.train()
+    backbone.network.train()
     noise, prompt, negative = inputs(backbone)
     before = noise.clone()
     first, second = (
@@ -329,7 +329,7 @@ def test_a_half_precision_network_keeps_float32_latents():
     noise, prompt, negative = inputs(backbone)
     settings = SampleSettings(steps=1, guidance_scale=2.5)
     exact = ddim_sample(backbone, noise, prompt, negative, settings)
-    backbone.unet.to(torch.bfloat16)
+    backbone.network.to(torch.bfloat16)
     rounded = ddim_sample(backbone, noise, prompt, negative, settings)
     assert rounded.dtype == torch.float32
     assert 0.0 < (rounded - exact).norm() / exact.norm() < 0.05

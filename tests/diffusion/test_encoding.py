@@ -244,7 +244,7 @@ def test_released_encoders_still_encode() -> None:
 def test_released_encoders_come_for_the_call_and_go_back() -> None:
     backbone = tiny_animatediff()
     expected = encode_clip(backbone, shape_clip()).latents
-    for part in (backbone.unet, backbone.vae, backbone.text.model):
+    for part in (backbone.network, backbone.vae, backbone.text.model):
         part.to("cuda")
     release_encoders(backbone)
     where: list[str] = []

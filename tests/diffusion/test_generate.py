@@ -34,18 +34,18 @@ def lora(backbone: TinyBackbone, scope: Scope, seed: int = 0) -> LoraAdapter:
     sites = backbone.temporal_linears() if scope == "temporal" else backbone.spatial_linears()
     pairs = {}
     for name in sites:
-        rows, columns = backbone.unet.get_submodule(name).weight.shape  # type: ignore[misc]
+        rows, columns = backbone.network.get_submodule(name).weight.shape  # type: ignore[misc]
         down = torch.randn(2, columns, generator=rng) * 0.3
         pairs[name] = LoraPair(down, torch.randn(rows, 2, generator=rng) * 0.3)
     return LoraAdapter(scope=scope, family=backbone.family, pairs=pairs)
 
 
 def weights(backbone: TinyBackbone) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in backbone.unet.state_dict().items()}
+    return {name: value.clone() for name, value in backbone.network.state_dict().items()}
 
 
 def assert_untouched(backbone: TinyBackbone, before: dict[str, Tensor]) -> None:
-    after = backbone.unet.state_dict()
+    after = backbone.network.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
 
@@ -113,7 +113,7 @@ def test_same_frames_as_animatediff_pipeline(guidance_scale: float):
         vae=backbone.vae,
         text_encoder=backbone.text.model,
         tokenizer=None,  # type: ignore[arg-type]  # the prompts come as embeddings
-        unet=backbone.unet,
+        unet=backbone.network,
         motion_adapter=None,  # type: ignore[arg-type]  # the UNet has its motion modules
         scheduler=DDIMScheduler.from_config(backbone.scheduler.config),  # type: ignore[arg-type]
     )
@@ -168,7 +168,7 @@ def test_adapters_take_part_in_the_first_steps_alone():
     the base's."""
     backbone = tiny_animatediff()
     temporal = lora(backbone, "temporal")
-    linear = backbone.unet.get_submodule(next(iter(temporal.pairs)))
+    linear = backbone.network.get_submodule(next(iter(temporal.pairs)))
     before, merged = linear.weight.clone(), []
     hook = linear.register_forward_pre_hook(
         lambda layer, _inputs: merged.append(not torch.equal(layer.weight, before))
@@ -194,8 +194,8 @@ def test_cancel_leaves_the_model_as_it_was():
     with pytest.raises(CancelRun):
         generate(backbone, "", [(lora(backbone, "temporal"), 1.0)], small(), on_step=cancel)
     assert_untouched(backbone, before)
-    assert not any(part.training for part in backbone.unet.modules())
-    assert not any(parameter.requires_grad for parameter in backbone.unet.parameters())
+    assert not any(part.training for part in backbone.network.modules())
+    assert not any(parameter.requires_grad for parameter in backbone.network.parameters())
 
 
 def test_frames_are_plain_tensors_inside_inference_mode():

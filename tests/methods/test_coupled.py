@@ -50,7 +50,7 @@ def test_one_pass_trains_both_halves_and_nothing_else(make: Callable[[], Backbon
         linears = [*backbone.temporal_linears(), *backbone.spatial_linears()]
         assert len(owned) == 2 * len(linears)
         ids = {id(parameter) for parameter in owned}
-        assert all(p.grad is None for p in backbone.unet.parameters() if id(p) not in ids)
+        assert all(p.grad is None for p in backbone.network.parameters() if id(p) not in ids)
 
 
 @pytest.mark.parametrize("make", BACKBONES)
@@ -98,7 +98,7 @@ def test_outside_of_the_pass_and_after_the_context_the_base_is_itself(
     make: Callable[[], Backbone],
 ) -> None:
     backbone, clip = make(), latent_clip()
-    weights = {name: tensor.clone() for name, tensor in backbone.unet.state_dict().items()}
+    weights = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
 
     def output() -> torch.Tensor:
         with torch.no_grad():
@@ -113,7 +113,7 @@ def test_outside_of_the_pass_and_after_the_context_the_base_is_itself(
         passes.close()
         assert torch.equal(output(), base)
     assert torch.equal(output(), base)
-    after = backbone.unet.state_dict()
+    after = backbone.network.state_dict()
     assert after.keys() == weights.keys()
     assert all(torch.equal(after[name], tensor) for name, tensor in weights.items())
 

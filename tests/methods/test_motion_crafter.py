@@ -172,7 +172,7 @@ def test_each_pass_trains_its_group_and_no_other(
                 for parameter in group.parameters:
                     parameter.grad = None
         owned = {id(p) for group in attached.groups.values() for p in group.parameters}
-        assert all(p.grad is None for p in backbone.unet.parameters() if id(p) not in owned)
+        assert all(p.grad is None for p in backbone.network.parameters() if id(p) not in owned)
     assert trained == [
         ("spatial", "spatial"),
         ("temporal", "temporal"),
@@ -189,7 +189,7 @@ def test_checkpointed_gradients_are_the_same(make: Callable[[], Backbone]) -> No
             stir(attached, "temporal")
             parameters = attached.groups["temporal"].parameters
             if checkpointed:
-                with gradient_checkpointing(backbone.unet):
+                with gradient_checkpointing(backbone.network):
                     for term in attached.passes(batch_of(clip), rng()):
                         term.value.backward(inputs=list(parameters))
             else:
@@ -206,9 +206,9 @@ def test_a_base_in_half_precision(make: Callable[[], Backbone]) -> None:
     base back afterwards.
     """
     backbone, clip = make(), latent_clip()
-    weights = {name: tensor.clone() for name, tensor in backbone.unet.state_dict().items()}
+    weights = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
     with (
-        frozen_base(backbone.unet, torch.bfloat16),
+        frozen_base(backbone.network, torch.bfloat16),
         MotionCrafter(FULL).attach(backbone, [clip], rng()) as attached,
     ):
         (before,) = attached.adapters().values()
@@ -219,7 +219,7 @@ def test_a_base_in_half_precision(make: Callable[[], Backbone]) -> None:
     assert all(not delta.any() for delta in before.state_dict().values())
     grads = [parameter.grad for parameter in parameters]
     assert all(grad is not None and grad.dtype == torch.float32 for grad in grads)
-    after = backbone.unet.state_dict()
+    after = backbone.network.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in weights.items())
 
 
@@ -230,8 +230,8 @@ def test_outside_of_passes_and_after_the_context_the_base_is_itself(
 ) -> None:
     backbone, clip = make(), latent_clip()
     settings = dataclasses.replace(settings, spatial_path=True)
-    weights = {name: tensor.clone() for name, tensor in backbone.unet.state_dict().items()}
-    before = dict(backbone.unet.named_parameters())
+    weights = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
+    before = dict(backbone.network.named_parameters())
 
     def output() -> Tensor:
         with torch.no_grad():
@@ -249,10 +249,10 @@ def test_outside_of_passes_and_after_the_context_the_base_is_itself(
             passes.throw(RuntimeError("backward failed"))
         assert torch.equal(output(), base)
     assert torch.equal(output(), base)
-    after = dict(backbone.unet.named_parameters())
+    after = dict(backbone.network.named_parameters())
     assert list(after) == list(before)
     assert all(after[name] is parameter for name, parameter in before.items())
-    restored = backbone.unet.state_dict()
+    restored = backbone.network.state_dict()
     assert all(torch.equal(restored[name], tensor) for name, tensor in weights.items())
 
 
@@ -283,7 +283,7 @@ def test_blocks_that_are_tuned(make: Callable[[], Backbone], blocks: Any) -> Non
     with MotionCrafter(full).attach(backbone, [clip], rng()) as attached:
         adapter = attached.adapters()["temporal"]
     assert isinstance(adapter, WeightsAdapter)
-    unet = backbone.unet
+    unet = backbone.network
     assert list(adapter.deltas) == in_blocks(temporal_parameter_names(unet), blocks, unet)
     lora = dataclasses.replace(LORA, blocks=blocks)
     with MotionCrafter(lora).attach(backbone, [clip], rng()) as attached:

@@ -72,7 +72,7 @@ def test_each_pass_trains_its_group_and_no_other(make: Callable[[], Backbone]) -
                     parameter.grad = None
         owned = {id(p) for group in attached.groups.values() for p in group.parameters}
         assert trained == ["spatial.1", "temporal"]
-        assert all(p.grad is None for p in backbone.unet.parameters() if id(p) not in owned)
+        assert all(p.grad is None for p in backbone.network.parameters() if id(p) not in owned)
 
 
 @pytest.mark.parametrize("make", BACKBONES)
@@ -258,8 +258,8 @@ def test_outside_of_passes_and_after_the_context_the_base_is_itself(
     make: Callable[[], Backbone],
 ) -> None:
     backbone, clip = make(), latent_clip()
-    weights = {name: tensor.clone() for name, tensor in backbone.unet.state_dict().items()}
-    modules = [type(module) for module in backbone.unet.modules()]
+    weights = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
+    modules = [type(module) for module in backbone.network.modules()]
 
     def output() -> Tensor:
         with torch.no_grad():
@@ -276,8 +276,8 @@ def test_outside_of_passes_and_after_the_context_the_base_is_itself(
             passes.throw(RuntimeError("backward failed"))
         assert torch.equal(output(), base)
     assert torch.equal(output(), base)
-    assert [type(module) for module in backbone.unet.modules()] == modules
-    after = backbone.unet.state_dict()
+    assert [type(module) for module in backbone.network.modules()] == modules
+    after = backbone.network.state_dict()
     assert after.keys() == weights.keys()
     assert all(torch.equal(after[name], tensor) for name, tensor in weights.items())
 

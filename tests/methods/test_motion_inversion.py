@@ -80,7 +80,7 @@ def test_each_pass_trains_its_group_and_no_other(make: Callable[[], Backbone], l
                 for parameter in group.parameters:
                     parameter.grad = None
         owned = {id(p) for group in attached.groups.values() for p in group.parameters}
-        assert all(p.grad is None for p in backbone.unet.parameters() if id(p) not in owned)
+        assert all(p.grad is None for p in backbone.network.parameters() if id(p) not in owned)
     spatial = [("spatial", "spatial.0")] if loss == "debiased_hybrid" else []
     assert trained == [*spatial, ("temporal", "temporal")]
 
@@ -161,7 +161,7 @@ def test_recomputed_blocks_still_have_the_embedding(make: Callable[[], Backbone]
             return term.value.item()
 
         plain = step()
-        with gradient_checkpointing(backbone.unet):
+        with gradient_checkpointing(backbone.network):
             assert step() == plain
     for one, other in zip(*grads, strict=True):
         torch.testing.assert_close(one, other)
@@ -172,7 +172,7 @@ def test_outside_of_passes_and_after_the_context_the_base_is_itself(
     make: Callable[[], Backbone],
 ) -> None:
     backbone, clip = make(), latent_clip()
-    weights = {name: tensor.clone() for name, tensor in backbone.unet.state_dict().items()}
+    weights = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
 
     def output() -> Tensor:
         with torch.no_grad():
@@ -191,10 +191,10 @@ def test_outside_of_passes_and_after_the_context_the_base_is_itself(
             passes.throw(RuntimeError("backward failed"))
         assert torch.equal(output(), base)
     assert torch.equal(output(), base)
-    after = backbone.unet.state_dict()
+    after = backbone.network.state_dict()
     assert after.keys() == weights.keys()
     assert all(torch.equal(after[name], tensor) for name, tensor in weights.items())
-    assert all("forward" not in module.__dict__ for module in backbone.unet.modules())
+    assert all("forward" not in module.__dict__ for module in backbone.network.modules())
 
 
 @pytest.mark.parametrize("make", BACKBONES)
@@ -280,7 +280,7 @@ def test_sites_by_width_and_position(
     expected: dict[str, int],
 ) -> None:
     counts: dict[str, int] = {}
-    for site in chosen_sites(make().unet, channels, positions):
+    for site in chosen_sites(make().network, channels, positions):
         name = f"{site.position} {site.channels}"
         counts[name] = counts.get(name, 0) + 1
     assert counts == expected

@@ -99,7 +99,7 @@ def test_the_pass_trains_its_group_and_nothing_else(
 ) -> None:
     """Plain backward, without `inputs`: whatever else could get a gradient would get it here."""
     backbone, clip = make(), latent_clip()
-    backbone.unet.requires_grad_(False)  # as the trainer does
+    backbone.network.requires_grad_(False)  # as the trainer does
     with Vmc(settings).attach(backbone, [clip], rng()) as attached:
         stir(attached)
         terms = []
@@ -113,7 +113,7 @@ def test_the_pass_trains_its_group_and_nothing_else(
         )
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in owned)
         ids = {id(parameter) for parameter in owned}
-        assert all(p.grad is None for p in backbone.unet.parameters() if id(p) not in ids)
+        assert all(p.grad is None for p in backbone.network.parameters() if id(p) not in ids)
 
 
 @pytest.mark.parametrize("make", BACKBONES)
@@ -123,7 +123,7 @@ def test_the_base_before_after_and_outside_and_what_is_kept_of_it(
 ) -> None:
     """Untrained, the pass has the base's loss; stirred, the exported adapter has the pass's."""
     backbone, clip = make(), latent_clip()
-    weights = {name: tensor.clone() for name, tensor in backbone.unet.state_dict().items()}
+    weights = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
     batch = batch_of(clip, draws=2)
 
     def loss() -> float:
@@ -149,7 +149,7 @@ def test_the_base_before_after_and_outside_and_what_is_kept_of_it(
     with adapter.applied(backbone, 1.0):
         assert loss() == pytest.approx(trained, rel=1e-4)
     assert loss() == base
-    after = backbone.unet.state_dict()
+    after = backbone.network.state_dict()
     assert after.keys() == weights.keys()
     assert all(torch.equal(after[name], tensor) for name, tensor in weights.items())
 

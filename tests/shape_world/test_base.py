@@ -61,11 +61,11 @@ def test_a_base_predicts_v_on_a_schedule_with_zero_terminal_snr(name: str):
 
 def test_the_personalised_checkpoint_shares_everything_but_the_image_unet():
     plain, other = load_shape_world(ANIMATEDIFF), load_shape_world(ANIMATEDIFF, PERSONALISED)
-    theirs = other.unet.state_dict()
-    for name, tensor in plain.unet.state_dict().items():
+    theirs = other.network.state_dict()
+    for name, tensor in plain.network.state_dict().items():
         if "motion_modules" in name:
             assert torch.equal(tensor, theirs[name])
-    assert not torch.equal(plain.unet.conv_in.weight, other.unet.conv_in.weight)
+    assert not torch.equal(plain.network.conv_in.weight, other.network.conv_in.weight)
 
 
 def test_the_text_tower_computes_what_open_clip_computes():

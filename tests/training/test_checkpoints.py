@@ -159,11 +159,11 @@ def test_a_damaged_checkpoint_is_refused_before_any_is_changed(tmp_path: Path, n
 
 
 def test_base_digest_tells_bases_apart() -> None:
-    assert base_digest(tiny_animatediff().unet) == base_digest(tiny_animatediff().unet)
-    assert base_digest(tiny_animatediff().unet) != base_digest(tiny_animatediff(seed=1).unet)
+    assert base_digest(tiny_animatediff().network) == base_digest(tiny_animatediff().network)
+    assert base_digest(tiny_animatediff().network) != base_digest(tiny_animatediff(seed=1).network)
 
 
 def test_base_digest_of_weights_that_will_be_in_another_dtype() -> None:
-    there = tiny_animatediff().unet.to(torch.bfloat16)
-    assert base_digest(tiny_animatediff().unet, torch.bfloat16) == base_digest(there)
-    assert base_digest(tiny_animatediff().unet) != base_digest(there)
+    there = tiny_animatediff().network.to(torch.bfloat16)
+    assert base_digest(tiny_animatediff().network, torch.bfloat16) == base_digest(there)
+    assert base_digest(tiny_animatediff().network) != base_digest(there)

@@ -656,9 +656,9 @@ def test_fp16_scales_the_loss_and_skips_what_overflows(
 @pytest.mark.parametrize("ending", ["finished", "cancelled", "failed"])
 def test_the_base_is_put_back(tmp_path: Path, ending: str) -> None:
     backbone = tiny_zeroscope()
-    weights = {name: tensor.clone() for name, tensor in backbone.unet.state_dict().items()}
-    modules = [type(module) for module in backbone.unet.modules()]
-    flags = [parameter.requires_grad for parameter in backbone.unet.parameters()]
+    weights = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
+    modules = [type(module) for module in backbone.network.modules()]
+    flags = [parameter.requires_grad for parameter in backbone.network.parameters()]
     torch.manual_seed(7)
     before = torch.get_rng_state()
     clip = TWO_CLIPS[0]
@@ -669,11 +669,11 @@ def test_the_base_is_put_back(tmp_path: Path, ending: str) -> None:
     with suppress(CancelRun, TrainingError):
         train(backbone, [clip], MotionDirector(TINY_LORA), settings, tmp_path, sink)
     assert state(tmp_path)["state"] == ending
-    after = backbone.unet.state_dict()
+    after = backbone.network.state_dict()
     assert after.keys() == weights.keys()
     assert all(torch.equal(after[name], tensor) for name, tensor in weights.items())
-    assert [type(module) for module in backbone.unet.modules()] == modules
-    assert [parameter.requires_grad for parameter in backbone.unet.parameters()] == flags
+    assert [type(module) for module in backbone.network.modules()] == modules
+    assert [parameter.requires_grad for parameter in backbone.network.parameters()] == flags
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -685,7 +685,7 @@ class Watched(MotionDirector):
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
     ) -> AbstractContextManager[AttachedMotionDirector]:
-        self.dtypes = {parameter.dtype for parameter in backbone.unet.parameters()}
+        self.dtypes = {parameter.dtype for parameter in backbone.network.parameters()}
         return super().attach(backbone, clips, rng)
 
 

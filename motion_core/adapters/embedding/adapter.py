@@ -126,14 +126,14 @@ class EmbeddingAdapter:
                 f"The motion embedding was trained on {self.family}, the base is "
                 f"{backbone.family}. Use it with a base of the {self.family} family."
             )
-        self.check_widths(backbone.unet)
-        with shifted_attention(backbone.unet, self.shifts(strength)):
+        self.check_widths(backbone.network)
+        with shifted_attention(backbone.network, self.shifts(strength)):
             yield
 
-    def check_widths(self, unet: nn.Module) -> None:
-        """Raises AdapterError if a block is missing in `unet` or of another width."""
+    def check_widths(self, network: nn.Module) -> None:
+        """Raises AdapterError if a block is missing in `network` or of another width."""
         for name, block in self.blocks.items():
-            norm: Any = find_block(unet, name).norm1
+            norm: Any = find_block(network, name).norm1
             width = int(norm.normalized_shape[0])
             if width != block.qk.shape[-1]:
                 raise AdapterError(

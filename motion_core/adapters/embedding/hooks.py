@@ -1,7 +1,7 @@
 """How embeddings get into temporal attention without a copy of its code.
 
-In: a UNet and what to add, by block. Out: a context in which each attention layer of these blocks
-computes Eq. 3 of Motion Inversion (Wang et al., SIGGRAPH 2025, arXiv 2403.20193),
+In: a network and what to add, by block. Out: a context in which each attention layer of these
+blocks computes Eq. 3 of Motion Inversion (Wang et al., SIGGRAPH 2025, arXiv 2403.20193),
 softmax(W_q(F + m_QK) (W_k(F + m_QK))ᵀ / sqrt(d)) W_v(F + m_V), where F is what the base's own
 projections get: the normalised hidden states.
 
@@ -49,17 +49,17 @@ class BlockShifts(NamedTuple):
 
 
 @contextmanager
-def shifted_attention(unet: nn.Module, shifts: Mapping[str, BlockShifts]) -> Iterator[None]:
+def shifted_attention(network: nn.Module, shifts: Mapping[str, BlockShifts]) -> Iterator[None]:
     """Adds `shifts`, by the blocks' names; several such contexts add up.
 
     Checkpointed layers may be recomputed in the context, as long as no forward pass of another size
     came between. Raises AdapterError if a name is no block of a temporal transformer here.
     """
-    blocks = {name: find_block(unet, name) for name in shifts}
+    blocks = {name: find_block(network, name) for name in shifts}
     with ExitStack() as stack:
         for name, block in blocks.items():
             seen = _Positions()
-            transformer = unet.get_submodule(_transformer_of(name))
+            transformer = network.get_submodule(_transformer_of(name))
             hook = transformer.register_forward_pre_hook(seen.look, with_kwargs=True)
             stack.callback(hook.remove)
             qk, v1, v2 = shifts[name]
@@ -69,10 +69,10 @@ def shifted_attention(unet: nn.Module, shifts: Mapping[str, BlockShifts]) -> Ite
         yield
 
 
-def find_block(unet: nn.Module, name: str) -> BasicTransformerBlock:
+def find_block(network: nn.Module, name: str) -> BasicTransformerBlock:
     """The temporal transformer's block of this full name; raises AdapterError if there is none."""
     try:
-        block = unet.get_submodule(name)
+        block = network.get_submodule(name)
     except AttributeError:
         block = None
     if not isinstance(block, BasicTransformerBlock) or block.attn2 is None:

@@ -1,7 +1,7 @@
 """Where a motion embedding can go: the blocks of a video UNet's temporal transformers.
 
-In: a UNet of either family. Out: each block's name, place, width and level, from the modules alone,
-so that it works on the meta device too.
+In: a network of either family. Out: each block's name, place, width and level, from the modules
+alone, so that it works on the meta device too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Position = Literal["down", "up", "mid", "in"]
 
 
 class EmbeddingSite(NamedTuple):
-    """One block. name: in the UNet, "….transformer_blocks.0". position: "in" is ZeroScope's
+    """One block. name: in the network, "….transformer_blocks.0". position: "in" is ZeroScope's
     `transformer_in`. channels: C of its normalised hidden states. level: how often the latents have
     been halved there.
     """
@@ -31,11 +31,11 @@ class EmbeddingSite(NamedTuple):
         return -(-height // 2**self.level), -(-width // 2**self.level)
 
 
-def embedding_sites(unet: nn.Module) -> list[EmbeddingSite]:
+def embedding_sites(network: nn.Module) -> list[EmbeddingSite]:
     """All blocks of temporal transformers, in module order."""
-    down_blocks: Any = unet.down_blocks
+    down_blocks: Any = network.down_blocks
     sites = []
-    for name, module in unet.named_modules():
+    for name, module in network.named_modules():
         if isinstance(module, TEMPORAL_TRANSFORMERS):
             position, level = place(name, len(down_blocks))
             blocks: Any = module.transformer_blocks
@@ -52,7 +52,7 @@ def embedding_sites(unet: nn.Module) -> list[EmbeddingSite]:
 
 
 def place(name: str, levels: int) -> tuple[Position, int]:
-    """Position and level of a module by its name, in a UNet of so many levels.
+    """Position and level of a module by its name, in a network of so many levels.
 
     Every down block but the last halves the latents behind its transformers; up blocks mirror them.
     """

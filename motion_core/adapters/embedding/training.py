@@ -1,7 +1,7 @@
 """Training a motion embedding: parameters that start at zero, put into the model pass by pass.
 
-In: sites of a UNet and the shape of a clip's latents. Out: parameters to train and, from them, an
-`EmbeddingAdapter`. Paper: Motion Inversion (SIGGRAPH 2025, arXiv 2403.20193), Eq. 2 to 4, and
+In: sites of a network and the shape of a clip's latents. Out: parameters to train and, from them,
+an `EmbeddingAdapter`. Paper: Motion Inversion (SIGGRAPH 2025, arXiv 2403.20193), Eq. 2 to 4, and
 Sec. 4.3 for the other designs.
 """
 
@@ -35,7 +35,7 @@ class TrainableEmbedding:
         values = [value for block in self.blocks.values() for value in block]
         return [value for value in values if isinstance(value, nn.Parameter)]
 
-    def active(self, unet: nn.Module) -> AbstractContextManager[None]:
+    def active(self, network: nn.Module) -> AbstractContextManager[None]:
         """Within the context the embedding takes part in the forward pass, without debiasing (the
         official code debiases in inference only). Backward belongs inside too.
         """
@@ -43,7 +43,7 @@ class TrainableEmbedding:
             name: BlockShifts(*(_shift(values) for values in block))
             for name, block in self.blocks.items()
         }
-        return shifted_attention(unet, shifts)
+        return shifted_attention(network, shifts)
 
     def export(self, family: Family, debias: Debias) -> EmbeddingAdapter:
         """What has been learned so far, as copies on the CPU."""

@@ -1,6 +1,6 @@
 """A trained LoRA as data: two matrices a layer, applied by merging.
 
-In: `LoraPair`s by the full names of linear layers in a UNet. Out: W = W0 + strength · up @ down
+In: `LoraPair`s by the full names of linear layers in a network. Out: W = W0 + strength · up @ down
 (LoRA, Hu et al. 2021, Eq. 3; MotionDirector, ECCV 2024, has strength γ), and back to W0.
 """
 
@@ -71,7 +71,7 @@ class LoraAdapter:
                 f"The adapter was trained on {self.family}, the base is {backbone.family}. "
                 f"Use it with a base of the {self.family} family."
             )
-        linears = find_linears(backbone.unet, list(self.pairs))
+        linears = find_linears(backbone.network, list(self.pairs))
         for name, linear in linears.items():
             _check_shape(name, linear, self.pairs[name])
         with ExitStack() as stack:
@@ -80,12 +80,12 @@ class LoraAdapter:
             yield
 
 
-def find_linears(unet: nn.Module, names: Sequence[str]) -> dict[str, nn.Linear]:
+def find_linears(network: nn.Module, names: Sequence[str]) -> dict[str, nn.Linear]:
     """The linear layers of these full names, below any LoRA that is injected there.
 
     Raises AdapterError if one is missing or is no linear layer, or if no name is given.
     """
-    modules = dict(unet.named_modules())
+    modules = dict(network.named_modules())
     found: dict[str, nn.Linear] = {}
     for name in names:
         module = modules.get(name)

@@ -83,7 +83,7 @@ def from_peft_keys(tensors: Mapping[str, Tensor]) -> dict[str, LoraPair]:
 
 
 def to_animatediff_keys(pairs: Mapping[str, LoraPair]) -> dict[str, Tensor]:
-    """AnimateDiff's motion-LoRA names of layers of a UNetMotionModel's motion modules."""
+    """AnimateDiff's motion-LoRA names of layers of a networkMotionModel's motion modules."""
     return {
         f"{_to_animatediff(layer)}.{part}.weight": matrix
         for layer, pair in pairs.items()
@@ -92,7 +92,7 @@ def to_animatediff_keys(pairs: Mapping[str, LoraPair]) -> dict[str, Tensor]:
 
 
 def from_animatediff_keys(tensors: Mapping[str, Tensor]) -> dict[str, LoraPair]:
-    """The inverse of `to_animatediff_keys`, by the layers' names in a UNetMotionModel."""
+    """The inverse of `to_animatediff_keys`, by the layers' names in a networkMotionModel."""
     paired = _paired(tensors, ".down.weight", ".up.weight")
     return {_from_animatediff(layer): pair for layer, pair in paired.items()}
 

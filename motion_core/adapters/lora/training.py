@@ -1,6 +1,6 @@
 """Training LoRAs: injected through peft, switched on and off by name, exported, taken out.
 
-In: a UNet and the full names of linear layers in it. Out: parameters to train and, from them, a
+In: a network and the full names of linear layers in it. Out: parameters to train and, from them, a
 `LoraAdapter`. Papers: LoRA (Hu et al. 2021, Eq. 3); MotionDirector (ECCV 2024, Sec. 3), whose
 initial values are followed here (showlab/MotionDirector 0146a50, utils/lora.py).
 """
@@ -53,7 +53,7 @@ class TrainableLora:
 
 @contextmanager
 def trainable_lora(
-    unet: nn.Module,
+    network: nn.Module,
     name: str,
     linears: Sequence[str],
     *,
@@ -69,9 +69,9 @@ def trainable_lora(
     weights are frozen meanwhile. B = 0, so nothing changes before the first step, and A is drawn
     from `rng` with standard deviation 1/r, not variance (the official code: `normal_(std=1 / r)`).
 
-    Dropout acts from the start, also in a UNet in eval mode, until the UNet's `eval()` is called
-    (sampling does so for its while). It draws from torch's global generator, because that is the
-    one which checkpointing restores when a block is recomputed: the caller seeds or keeps it.
+    Dropout acts from the start, also in a network in eval mode, until the network's `eval()` is
+    called (sampling does so for its while). It draws from torch's global generator, because that is
+    the one which checkpointing restores when a block is recomputed: the caller seeds or keeps it.
     Deviation: it acts on A's input, as in the LoRA paper's code and peft; MotionDirector's code
     drops B's output.
 
@@ -82,24 +82,24 @@ def trainable_lora(
     require(rank >= 1, "rank", rank, "at least 1")
     require(alpha > 0, "alpha", alpha, "more than 0")
     require(0 <= dropout < 1, "dropout", dropout, "at least 0 and less than 1")
-    find_linears(unet, linears)
-    if any(_key(name) in layer.lora_A for layer in _lora_layers(unet)):
+    find_linears(network, linears)
+    if any(_key(name) in layer.lora_A for layer in _lora_layers(network)):
         raise AdapterError(f"A LoRA named {name!r} is already in this model. Choose another name.")
-    flags = [(parameter, parameter.requires_grad) for parameter in unet.parameters()]
-    others = [_state(layer) for layer in _lora_layers(unet)]
+    flags = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
+    others = [_state(layer) for layer in _lora_layers(network)]
     try:
-        _inject(unet, _key(name), linears, rank, alpha, dropout)
+        _inject(network, _key(name), linears, rank, alpha, dropout)
         for state in others:  # peft has switched them all off
             state.restore()
         active = {state.layer: state.active for state in others}
-        layers = {path: _lora_layer(unet, path) for path in linears}
+        layers = {path: _lora_layer(network, path) for path in linears}
         for layer in layers.values():
             _initialise(layer, _key(name), rng)
             _activate(layer, [*active.get(layer, []), _key(name)])
         yield TrainableLora(name=name, layers=layers)
     finally:
         for path in linears:
-            _remove(unet, path, _key(name))
+            _remove(network, path, _key(name))
         for state in others:
             state.restore()
         for parameter, flag in flags:
@@ -107,7 +107,7 @@ def trainable_lora(
 
 
 @contextmanager
-def active_loras(unet: nn.Module, names: Sequence[str]) -> Iterator[None]:
+def active_loras(network: nn.Module, names: Sequence[str]) -> Iterator[None]:
     """Only these injected LoRAs take part in the forward pass; with none, the output is the base's,
     bit for bit.
 
@@ -115,7 +115,7 @@ def active_loras(unet: nn.Module, names: Sequence[str]) -> Iterator[None]:
     parameters require gradients is not changed. Raises AdapterError for a name that is not in the
     model.
     """
-    layers = _lora_layers(unet)
+    layers = _lora_layers(network)
     present = {key for layer in layers for key in layer.lora_A}
     for name in names:
         if _key(name) not in present:
@@ -136,12 +136,12 @@ def _key(name: str) -> str:
     return name.replace(".", "/")
 
 
-def _lora_layers(unet: nn.Module) -> list[LoraLinear]:
-    return [module for module in unet.modules() if isinstance(module, LoraLinear)]
+def _lora_layers(network: nn.Module) -> list[LoraLinear]:
+    return [module for module in network.modules() if isinstance(module, LoraLinear)]
 
 
-def _lora_layer(unet: nn.Module, path: str) -> LoraLinear:
-    layer = unet.get_submodule(path)
+def _lora_layer(network: nn.Module, path: str) -> LoraLinear:
+    layer = network.get_submodule(path)
     assert isinstance(layer, LoraLinear), path
     return layer
 
@@ -153,7 +153,7 @@ def _weights(layer: LoraLinear, name: str) -> tuple[nn.Parameter, nn.Parameter]:
 
 
 def _inject(
-    unet: nn.Module, key: str, linears: Sequence[str], rank: int, alpha: float, dropout: float
+    network: nn.Module, key: str, linears: Sequence[str], rank: int, alpha: float, dropout: float
 ) -> None:
     """Injects empty weights, on the meta device: the global generator is not drawn from."""
     config = LoraConfig(
@@ -163,9 +163,9 @@ def _inject(
         # A pattern is matched against the whole name; a list would also match as suffixes.
         target_modules="|".join(re.escape(path) for path in linears),
     )
-    inject_adapter_in_model(config, unet, key, low_cpu_mem_usage=True)
+    inject_adapter_in_model(config, network, key, low_cpu_mem_usage=True)
     # peft leaves its configurations here; it would warn at the next set, and diffusers read them.
-    del unet.peft_config
+    del network.peft_config
 
 
 def _initialise(layer: LoraLinear, key: str, rng: torch.Generator) -> None:
@@ -202,8 +202,8 @@ def _activate(layer: LoraLinear, keys: list[str]) -> None:
     _state(layer)._replace(active=keys).restore()
 
 
-def _remove(unet: nn.Module, path: str, key: str) -> None:
-    layer = unet.get_submodule(path)
+def _remove(network: nn.Module, path: str, key: str) -> None:
+    layer = network.get_submodule(path)
     if not isinstance(layer, LoraLinear) or key not in layer.lora_A:
         return
     if len(layer.lora_A) > 1:
@@ -212,4 +212,4 @@ def _remove(unet: nn.Module, path: str, key: str) -> None:
         layer.delete_adapter(key)
         return
     parent, _, child = path.rpartition(".")
-    setattr(unet.get_submodule(parent), child, layer.get_base_layer())
+    setattr(network.get_submodule(parent), child, layer.get_base_layer())

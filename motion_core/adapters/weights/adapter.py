@@ -1,8 +1,8 @@
 """Full fine-tuning: whole weights that are trained beside the base's own, and kept as their
 difference.
 
-In: a UNet and full names of parameters in it, weights and biases of any layer. Out: parameters to
-train and, from them, a `WeightsAdapter`, which is applied as W = W0 + strength · ΔW. Used by
+In: a network and full names of parameters in it, weights and biases of any layer. Out: parameters
+to train and, from them, a `WeightsAdapter`, which is applied as W = W0 + strength · ΔW. Used by
 MotionCrafter (v2, Sec. 3.1 and 3.2.3); plain fine-tuning is its training at strength 1.
 """
 
@@ -81,7 +81,7 @@ class WeightsAdapter:
                 f"The adapter was trained on {self.family}, the base is {backbone.family}. "
                 f"Use it with a base of the {self.family} family."
             )
-        places = _find_places(backbone.unet, list(self.deltas))
+        places = _find_places(backbone.network, list(self.deltas))
         for name, place in places.items():
             _check_shape(name, place.tensor, self.deltas[name])
         merged = []
@@ -94,7 +94,7 @@ class WeightsAdapter:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainableWeights:
-    """Copies of a UNet's parameters that are trained in their place.
+    """Copies of a network's parameters that are trained in their place.
 
     Outside of `active` the model is the base, bit for bit: this is the only copy of what is
     trained, and the frozen branch of a method is the same network without it.
@@ -128,14 +128,14 @@ class TrainableWeights:
         return WeightsAdapter(scope=scope, family=family, deltas=deltas)
 
 
-def trainable_weights(unet: nn.Module, names: Sequence[str]) -> TrainableWeights:
+def trainable_weights(network: nn.Module, names: Sequence[str]) -> TrainableWeights:
     """Float32 copies of these parameters, to be trained; the model is left as it is until they are
     made `active`.
 
     Raises AdapterError if a parameter is missing, or no name is given.
     """
     copies = {}
-    for name, place in _find_places(unet, names).items():
+    for name, place in _find_places(network, names).items():
         trained = nn.Parameter(place.tensor.detach().to(torch.float32, copy=True))
         copies[name] = _Copy(place, place.tensor, trained)
     return TrainableWeights(copies=copies)
@@ -176,9 +176,9 @@ def _swapped_in(swaps: Sequence[tuple[_Place, Tensor]]) -> Iterator[None]:
             place.module._parameters[place.leaf] = original  # type: ignore[assignment]
 
 
-def _find_places(unet: nn.Module, names: Sequence[str]) -> dict[str, _Place]:
+def _find_places(network: nn.Module, names: Sequence[str]) -> dict[str, _Place]:
     """The places of these parameters, below any LoRA that is injected there."""
-    modules = dict(unet.named_modules())
+    modules = dict(network.named_modules())
     found: dict[str, _Place] = {}
     for name in names:
         path, _, leaf = name.rpartition(".")

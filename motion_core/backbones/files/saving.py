@@ -40,16 +40,19 @@ def save_checkpoint(backbone: AnimateDiff, path: Path, dtype: torch.dtype | None
 
     dtype: what to cast to; None keeps the tensors as they are.
     """
-    tensors = {**gather(backbone.unet, checkpoint_unet_keys(backbone.unet)), **_encoders(backbone)}
-    config = plain_config(backbone.unet.config)
+    tensors = {
+        **gather(backbone.network, checkpoint_unet_keys(backbone.network)),
+        **_encoders(backbone),
+    }
+    config = plain_config(backbone.network.config)
     image = {k: v for k, v in config.items() if "motion" not in k and "temporal" not in k}
     write_tensors(path, _cast(tensors, dtype), as_metadata({**_facts(backbone), "unet": image}))
 
 
 def save_motion_module(backbone: AnimateDiff, path: Path, dtype: torch.dtype | None = None) -> None:
     """Writes the motion modules as an AnimateDiff motion module."""
-    tensors = gather(backbone.unet, motion_keys(backbone.unet.state_dict()))
-    config = plain_config(backbone.unet.config)
+    tensors = gather(backbone.network, motion_keys(backbone.network.state_dict()))
+    config = plain_config(backbone.network.config)
     values = {
         "version": backbone.version,
         "licence": backbone.licence,
@@ -60,9 +63,9 @@ def save_motion_module(backbone: AnimateDiff, path: Path, dtype: torch.dtype | N
 
 def save_video_model(backbone: ZeroScope, path: Path, dtype: torch.dtype | None = None) -> None:
     """Writes UNet, VAE and text encoder as one file, the UNet with ModelScope's keys."""
-    keys = with_prefix(modelscope_keys(backbone.unet), LDM_UNET)
-    tensors = {**gather(backbone.unet, keys), **_encoders(backbone)}
-    config = plain_config(backbone.unet.config)
+    keys = with_prefix(modelscope_keys(backbone.network), LDM_UNET)
+    tensors = {**gather(backbone.network, keys), **_encoders(backbone)}
+    config = plain_config(backbone.network.config)
     write_tensors(path, _cast(tensors, dtype), as_metadata({**_facts(backbone), "unet": config}))
 
 

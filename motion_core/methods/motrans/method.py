@@ -103,8 +103,8 @@ class MoTrans:
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
     ) -> Iterator[AttachedMoTrans]:
-        """Puts the LoRAs into the UNet and makes injector and enhancer; none of them acts outside
-        of the passes.
+        """Puts the LoRAs into the network and makes injector and enhancer; none of them acts
+        outside of the passes.
 
         With images alone there is only a spatial LoRA. Raises ClipError without clips or where a
         video's prompt has no verb, SettingsError if there is no image encoder.
@@ -129,7 +129,7 @@ class MoTrans:
             loras = {
                 name: stack.enter_context(
                     trainable_lora(
-                        backbone.unet,
+                        backbone.network,
                         name,
                         linears,
                         rank=settings.rank,
@@ -140,7 +140,7 @@ class MoTrans:
                 )
                 for name, linears in sites.items()
             }
-            stack.enter_context(active_loras(backbone.unet, ()))
+            stack.enter_context(active_loras(backbone.network, ()))
             yield AttachedMoTrans(backbone, loras, known, settings, rng)
 
 
@@ -174,11 +174,11 @@ class AttachedMoTrans:
 
     def _make_modules(self, width: int, rng: torch.Generator) -> None:
         """width: of the image embeddings."""
-        unet, prompt_width = self._backbone.unet, self._clips[0].recaption_embeds.shape[-1]
+        network, prompt_width = self._backbone.network, self._clips[0].recaption_embeds.shape[-1]
         if self._settings.injection != "none":
-            self._injector = zero_weights(unet, width)
+            self._injector = zero_weights(network, width)
         if self._settings.enhancer != "none":
-            device = next(unet.parameters()).device
+            device = next(network.parameters()).device
             self._enhancer = fresh_enhancer(width, prompt_width, rng, device)
 
     def adapters(self) -> dict[str, Adapter]:
@@ -248,7 +248,9 @@ class AttachedMoTrans:
             return nullcontext()
         assert clip.frame_embeds is not None
         frames = torch.randint(len(clip.frame_embeds), (draws,), generator=rng)
-        return injected(self._backbone.unet, self._injector, clip.frame_embeds[frames], injection)
+        return injected(
+            self._backbone.network, self._injector, clip.frame_embeds[frames], injection
+        )
 
     def _residual(self, clip: KnownClip) -> Tensor | None:
         """E_r (D,) of Eq. 3; None without the enhancer."""
@@ -293,7 +295,7 @@ class AttachedMoTrans:
     def _training(self, group: str, active: Sequence[str]) -> Iterator[None]:
         """These LoRAs take part in the forward; only the group gets gradients."""
         others = [p for name, g in self.groups.items() if name != group for p in g.parameters]
-        with active_loras(self._backbone.unet, active), frozen_parameters(others):
+        with active_loras(self._backbone.network, active), frozen_parameters(others):
             yield
 
 

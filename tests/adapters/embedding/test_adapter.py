@@ -49,7 +49,7 @@ def an_embedding(backbone: Backbone, seed: int = 0, debias: Debias = "none") -> 
     """m_QK without and m_V with positions at every block, all values different."""
     rng = seeded(seed)
     blocks = {}
-    for site in embedding_sites(backbone.unet):
+    for site in embedding_sites(backbone.network):
         shape = (*site.positions(HEIGHT, WIDTH), FRAMES, site.channels)
         qk = torch.randn(1, 1, *shape[2:], generator=rng)
         v1, v2 = torch.randn(2, *shape, generator=rng)
@@ -135,7 +135,7 @@ def test_what_each_projection_gets(make: Callable[[], Backbone]) -> None:
     backbone = make()
     adapter = an_embedding(backbone, debias="difference")
     for name, (qk, *vs) in adapter.blocks.items():
-        block = backbone.unet.get_submodule(name)
+        block = backbone.network.get_submodule(name)
         with watched(block) as seen, adapter.applied(backbone, 0.5):
             predict(backbone, videos=2)
         for attention, v in zip(("attn1", "attn2"), vs, strict=True):
@@ -156,7 +156,7 @@ def test_attention_with_an_embedding_is_equation_3(make: Callable[[], Backbone])
     backbone = make()
     adapter = an_embedding(backbone)
     name, (qk, v1, _) = next(reversed(adapter.blocks.items()))
-    block = backbone.unet.get_submodule(name)
+    block = backbone.network.get_submodule(name)
     attention, outputs = block.attn1, []
     hook = attention.register_forward_hook(lambda _, x, y: outputs.append(y))
     with watched(block) as seen, adapter.applied(backbone, 1.0):
@@ -181,7 +181,7 @@ def test_drop_value_leaves_v_alone_and_fits_any_size(make: Callable[[], Backbone
     """The official removeMFromV: V is W_v(F). What is left knows no positions."""
     backbone = make()
     adapter = an_embedding(backbone, debias="drop_value")
-    block = backbone.unet.get_submodule(next(iter(adapter.blocks)))
+    block = backbone.network.get_submodule(next(iter(adapter.blocks)))
     with watched(block) as seen, adapter.applied(backbone, 1.0):
         predict(backbone, height=4 * HEIGHT)
     for attention in ("attn1", "attn2"):
@@ -201,7 +201,7 @@ def test_zeros_and_leaving_are_the_base_bit_for_bit(make: Callable[[], Backbone]
         assert torch.equal(predict(backbone, frames=1), still)  # no temporal module runs
         raise RuntimeError("stopped")
     assert torch.equal(predict(backbone), base)
-    for module in backbone.unet.modules():
+    for module in backbone.network.modules():
         assert "forward" not in module.__dict__
         assert not module._forward_pre_hooks
 
@@ -240,12 +240,12 @@ def test_a_lora_sees_what_its_layer_sees(lora_first: bool) -> None:
     name, block = next(iter(adapter.blocks.items()))
     layer = f"{name}.attn1.to_q"
     lora = trainable_lora(
-        backbone.unet, "temporal", [layer], rank=2, alpha=2.0, dropout=0.0, rng=seeded()
+        backbone.network, "temporal", [layer], rank=2, alpha=2.0, dropout=0.0, rng=seeded()
     )
     contexts = [lora, adapter.applied(backbone, 1.0)]
     inputs: list[Tensor] = []
     with contexts[not lora_first], contexts[lora_first]:
-        wrapped = backbone.unet.get_submodule(layer)
+        wrapped = backbone.network.get_submodule(layer)
         given: list[Tensor] = []
         wrapped.register_forward_pre_hook(lambda _, x: given.append(x[0]))
         wrapped.lora_A["temporal"].register_forward_hook(lambda _, x, y: inputs.append(x[0]))
@@ -257,7 +257,7 @@ def test_a_lora_sees_what_its_layer_sees(lora_first: bool) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_the_base_keeps_its_precision(make: Callable[[], Backbone], dtype: torch.dtype) -> None:
     backbone = make()
-    backbone.unet.to(dtype)
+    backbone.network.to(dtype)
     base = predict(backbone)
     with an_embedding(backbone).applied(backbone, 1.0):
         output = predict(backbone)
@@ -273,7 +273,7 @@ def test_another_size_is_interpolated_and_said_once(
     backbone = make()
     adapter = an_embedding(backbone, debias="difference")
     name = next(reversed(adapter.blocks))
-    block = backbone.unet.get_submodule(name)
+    block = backbone.network.get_submodule(name)
     with (
         caplog.at_level(logging.WARNING),
         watched(block) as seen,
@@ -370,13 +370,15 @@ def test_damaged_embeddings_are_refused(
 def test_sites_have_the_size_that_a_forward_pass_has(make: Callable[[], Backbone]) -> None:
     """7x6 latents, of which a halved level has 4x3."""
     backbone, sizes = make(), {}
-    for site in embedding_sites(backbone.unet):
-        transformer = backbone.unet.get_submodule(site.name.partition(".transformer_blocks")[0])
+    for site in embedding_sites(backbone.network):
+        transformer = backbone.network.get_submodule(site.name.partition(".transformer_blocks")[0])
         transformer.register_forward_pre_hook(
             lambda _, args, kwargs, name=site.name: sizes.__setitem__(name, args[0].shape[-2:]),
             with_kwargs=True,
         )
     predict(backbone, height=7)
-    expected = {s.name: torch.Size(s.positions(7, WIDTH)) for s in embedding_sites(backbone.unet)}
+    expected = {
+        s.name: torch.Size(s.positions(7, WIDTH)) for s in embedding_sites(backbone.network)
+    }
     assert sizes == expected
     assert torch.Size([4, 3]) in sizes.values() and torch.Size([7, 6]) in sizes.values()

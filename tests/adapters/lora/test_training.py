@@ -52,9 +52,9 @@ def inject(unet: nn.Module, name: str, linears: list[str], rank: int = 2, dropou
 def test_a_fresh_lora_changes_nothing(make: Maker, dtype: torch.dtype) -> None:
     """B = 0, so W0 x + B A x = W0 x, bit for bit, in the base's dtype; the LoRA's is float32."""
     backbone = make()
-    backbone.unet.to(dtype)
+    backbone.network.to(dtype)
     base = predict(backbone)
-    with inject(backbone.unet, "temporal", backbone.temporal_linears()) as lora:
+    with inject(backbone.network, "temporal", backbone.temporal_linears()) as lora:
         assert torch.equal(predict(backbone), base)
         assert {weight.dtype for weight in lora.parameters} == {torch.float32}
         stir(lora)
@@ -66,7 +66,7 @@ def test_a_fresh_lora_changes_nothing(make: Maker, dtype: torch.dtype) -> None:
 @torch.no_grad()
 def test_only_active_sets_take_part(make: Maker) -> None:
     backbone = make()
-    unet, spatial = backbone.unet, backbone.spatial_linears()
+    unet, spatial = backbone.network, backbone.spatial_linears()
     base = predict(backbone)
     with (
         inject(unet, "temporal", backbone.temporal_linears()) as temporal,
@@ -156,7 +156,7 @@ def test_checkpointing_gives_the_same_gradients(make: Maker) -> None:
     gradients = []
     for checkpointing in (False, True):
         backbone = make()
-        with inject(backbone.unet, "temporal", backbone.temporal_linears(), dropout=0.5) as lora:
+        with inject(backbone.network, "temporal", backbone.temporal_linears(), dropout=0.5) as lora:
             stir(lora)
             torch.manual_seed(3)
             if checkpointing:
@@ -174,13 +174,13 @@ def test_checkpointing_gives_the_same_gradients(make: Maker) -> None:
 def test_dropout_acts_until_eval() -> None:
     """In eval mode p does not matter; before, two passes differ."""
     backbone = tiny_animatediff()
-    with inject(backbone.unet, "temporal", backbone.temporal_linears(), dropout=0.5) as lora:
+    with inject(backbone.network, "temporal", backbone.temporal_linears(), dropout=0.5) as lora:
         stir(lora)
         assert not torch.equal(predict(backbone), predict(backbone))
-        backbone.unet.eval()
+        backbone.network.eval()
         dropless = predict(backbone)
         assert torch.equal(dropless, predict(backbone))
-    with inject(backbone.unet, "temporal", backbone.temporal_linears()) as lora:
+    with inject(backbone.network, "temporal", backbone.temporal_linears()) as lora:
         stir(lora)
         assert torch.equal(predict(backbone), dropless)
 
@@ -189,7 +189,7 @@ def test_dropout_acts_until_eval() -> None:
 def test_the_original_layers_come_back(make: Maker) -> None:
     """The very same objects and requires_grad, whether the context ends or fails, also nested."""
     backbone = make()
-    unet, spatial = backbone.unet, backbone.spatial_linears()
+    unet, spatial = backbone.network, backbone.spatial_linears()
     weight = unet.get_parameter(f"{spatial[0]}.weight").requires_grad_(True)
     modules, attributes = dict(unet.named_modules()), set(vars(unet))
     with pytest.raises(RuntimeError, match="stop"), inject(unet, "spatial.0", spatial) as first:
@@ -225,12 +225,12 @@ def test_full_names_are_matched_not_endings() -> None:
 def test_exactly_the_given_layers_are_adapted(make: Maker) -> None:
     backbone = make()
     names = backbone.temporal_linears()
-    with inject(backbone.unet, "temporal", names) as lora:
-        modules = backbone.unet.named_modules()
+    with inject(backbone.network, "temporal", names) as lora:
+        modules = backbone.network.named_modules()
         found = {name for name, module in modules if isinstance(module, LoraLayer)}
         assert found == set(names)
         assert list(lora.layers) == names
-        trained = [p for p in backbone.unet.parameters() if p.requires_grad]
+        trained = [p for p in backbone.network.parameters() if p.requires_grad]
         assert {id(p) for p in trained} == {id(p) for p in lora.parameters}
 
 
@@ -270,7 +270,7 @@ def test_export_bakes_alpha_in_and_copies() -> None:
 def test_applied_is_the_trained_lora(make: Maker) -> None:
     """Merged weights give what the injected branch gives, up to rounding; several add up."""
     backbone = make()
-    unet = backbone.unet
+    unet = backbone.network
     with (
         inject(unet, "temporal", backbone.temporal_linears()) as temporal,
         inject(unet, "spatial.0", backbone.spatial_linears()) as spatial,
@@ -294,9 +294,9 @@ def test_applied_is_the_trained_lora(make: Maker) -> None:
 def test_applied_merges_in_float32_and_restores(dtype: torch.dtype) -> None:
     """W = W0 + γ · up @ down, rounded once to the base's dtype; then the same tensor object."""
     backbone = tiny_animatediff()
-    backbone.unet.to(dtype)
+    backbone.network.to(dtype)
     name = backbone.temporal_linears()[0]
-    layer = backbone.unet.get_submodule(name)
+    layer = backbone.network.get_submodule(name)
     assert isinstance(layer, nn.Linear)
     original, kept = layer.weight, layer.weight.clone()
     up, down = torch.randn(8, 2, generator=seeded()), torch.randn(2, 8, generator=seeded())
@@ -318,7 +318,7 @@ def pair(rank: int, inputs: int, outputs: int) -> LoraPair:
 def test_an_adapter_that_does_not_fit_is_refused() -> None:
     backbone = tiny_animatediff()
     first, second = backbone.temporal_linears()[:2]
-    original = backbone.unet.get_submodule(first).weight
+    original = backbone.network.get_submodule(first).weight
     bad = {
         "trained on zeroscope": LoraAdapter(
             scope="temporal", family="zeroscope", pairs={first: pair(2, 8, 8)}
@@ -337,7 +337,7 @@ def test_an_adapter_that_does_not_fit_is_refused() -> None:
     for message, adapter in bad.items():
         with pytest.raises(AdapterError, match=message), adapter.applied(backbone, 1.0):
             pass
-        assert backbone.unet.get_submodule(first).weight is original
+        assert backbone.network.get_submodule(first).weight is original
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,8 @@ def random_adapter(backbone: Backbone) -> WeightsAdapter:
     """Changes all temporal parameters: weights, biases, norms and, in ZeroScope, convolutions."""
     rng = torch.Generator().manual_seed(0)
     deltas = {
-        name: torch.randn(backbone.unet.get_parameter(name).shape, generator=rng) * 0.1
-        for name in temporal_parameter_names(backbone.unet)
+        name: torch.randn(backbone.network.get_parameter(name).shape, generator=rng) * 0.1
+        for name in temporal_parameter_names(backbone.network)
     }
     return WeightsAdapter(scope="temporal", family=backbone.family, deltas=deltas)
 
@@ -117,7 +117,7 @@ def predict(backbone: Backbone) -> Tensor:
 def test_applied_at_a_strength_and_taken_off(make: Callable[[], Backbone]) -> None:
     """W = W0 + 0.5·ΔW in every parameter named, and in no other; then the very same tensors."""
     backbone = make()
-    adapter, unet = random_adapter(backbone), backbone.unet
+    adapter, unet = random_adapter(backbone), backbone.network
     before, base = dict(unet.named_parameters()), predict(backbone)
     with adapter.applied(backbone, 0.5):
         for name, parameter in unet.named_parameters():
@@ -148,14 +148,14 @@ def test_applied_below_an_injected_lora() -> None:
     with adapter.applied(backbone, 1.0):
         expected = predict(backbone)
     rng = torch.Generator().manual_seed(0)
-    with trainable_lora(backbone.unet, "x", names, rank=1, alpha=1.0, dropout=0.0, rng=rng):
+    with trainable_lora(backbone.network, "x", names, rank=1, alpha=1.0, dropout=0.0, rng=rng):
         with adapter.applied(backbone, 1.0):
             torch.testing.assert_close(predict(backbone), expected)
 
 
 def test_another_base_is_refused_before_it_is_touched() -> None:
     backbone = tiny_zeroscope()
-    adapter, before = random_adapter(backbone), dict(backbone.unet.named_parameters())
+    adapter, before = random_adapter(backbone), dict(backbone.network.named_parameters())
     name = "conv_in.bias"
     bad = {
         "family": (tiny_animatediff(), adapter.deltas, "trained on zeroscope"),
@@ -166,7 +166,7 @@ def test_another_base_is_refused_before_it_is_touched() -> None:
         changed = WeightsAdapter(scope="temporal", family="zeroscope", deltas=deltas)
         with pytest.raises(AdapterError, match=message), changed.applied(base, 1.0):
             pass
-    assert all(p is before[name] for name, p in backbone.unet.named_parameters())
+    assert all(p is before[name] for name, p in backbone.network.named_parameters())
 
 
 @pytest.mark.parametrize("make", [tiny_animatediff, tiny_zeroscope])

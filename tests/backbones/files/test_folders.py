@@ -37,7 +37,7 @@ def test_stable_diffusion_2_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def zeroscope(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path, backbone = tmp_path_factory.mktemp("zeroscope"), tiny_zeroscope()
-    backbone.unet.save_pretrained(path / "unet")
+    backbone.network.save_pretrained(path / "unet")
     backbone.vae.save_pretrained(path / "vae")
     backbone.text.model.save_pretrained(path / "text_encoder")
     backbone.scheduler.save_pretrained(path / "scheduler")

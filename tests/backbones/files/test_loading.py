@@ -47,7 +47,7 @@ def predictions(backbone: AnimateDiff) -> Tensor:
 def test_animatediff_round_trip_is_bit_equal(folder: Path) -> None:
     before = tiny_animatediff("v_prediction")
     after = load_animatediff(folder / "image.safetensors", folder / "motion.safetensors")
-    assert_same_weights(before.unet, after.unet)
+    assert_same_weights(before.network, after.network)
     assert_same_weights(before.vae, after.vae)
     assert_same_weights(before.text.model, after.text.model)
     assert torch.equal(predictions(before), predictions(after))
@@ -60,13 +60,13 @@ def test_animatediff_round_trip_is_bit_equal(folder: Path) -> None:
 def test_animatediff_from_an_opened_checkpoint(folder: Path) -> None:
     opened = open_tensors(folder / "image.safetensors")
     backbone = load_animatediff(opened, folder / "motion.safetensors", version="shape-world-mine")
-    assert_same_weights(backbone.unet, tiny_animatediff("v_prediction").unet)
+    assert_same_weights(backbone.network, tiny_animatediff("v_prediction").network)
     assert backbone.version == "shape-world-mine"
 
 
 def test_zeroscope_round_trip_is_bit_equal(folder: Path) -> None:
     before, after = tiny_zeroscope(), load_zeroscope(folder / "video.safetensors")
-    assert_same_weights(before.unet, after.unet)
+    assert_same_weights(before.network, after.network)
     assert_same_weights(before.vae, after.vae)
     assert_same_weights(before.text.model, after.text.model)
     assert after.text.pad_token == 0
@@ -76,8 +76,8 @@ def test_loading_to_half_precision(folder: Path) -> None:
     loaded = load_animatediff(
         folder / "image.safetensors", folder / "motion.safetensors", dtype=torch.float16
     )
-    assert {p.dtype for p in loaded.unet.parameters()} == {torch.float16}
-    assert not any(p.requires_grad for p in loaded.unet.parameters())
+    assert {p.dtype for p in loaded.network.parameters()} == {torch.float16}
+    assert not any(p.requires_grad for p in loaded.network.parameters())
 
 
 def test_a_torch_file_with_module_prefixes_in_a_state_dict(folder: Path, tmp_path: Path) -> None:
@@ -89,14 +89,14 @@ def test_a_torch_file_with_module_prefixes_in_a_state_dict(folder: Path, tmp_pat
     assert file_role(tmp_path / "mm.ckpt") is Role.MOTION_MODULE_V2
     # Without our metadata 8 heads are taken; the tiny UNet has 8 channels, so 1 channel a head.
     loaded = load_animatediff(folder / "image.safetensors", tmp_path / "mm.ckpt")
-    assert_same_weights(tiny_animatediff("v_prediction").unet, loaded.unet)
-    assert loaded.unet.config["motion_num_attention_heads"] == 8
+    assert_same_weights(tiny_animatediff("v_prediction").network, loaded.network)
+    assert loaded.network.config["motion_num_attention_heads"] == 8
     assert loaded.version == "animatediff-sd15-v2"
 
 
 def test_diffusers_folders(folder: Path, tmp_path: Path) -> None:
     before = tiny_animatediff("v_prediction")
-    weights = before.unet.state_dict()
+    weights = before.network.state_dict()
     image = UNet2DConditionModel(
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
@@ -129,12 +129,12 @@ def test_diffusers_folders(folder: Path, tmp_path: Path) -> None:
 
 def test_zeroscope_diffusers_folder(tmp_path: Path) -> None:
     before = tiny_zeroscope()
-    before.unet.save_pretrained(tmp_path / "unet")
+    before.network.save_pretrained(tmp_path / "unet")
     before.vae.save_pretrained(tmp_path / "vae")
     before.text.model.save_pretrained(tmp_path / "text_encoder")
     before.scheduler.save_pretrained(tmp_path / "scheduler")
     after = load_zeroscope(tmp_path)
-    assert_same_weights(before.unet, after.unet)
+    assert_same_weights(before.network, after.network)
     assert_same_weights(before.text.model, after.text.model)
     assert torch.equal(after.scheduler.alphas_cumprod, before.scheduler.alphas_cumprod)
 
@@ -156,7 +156,7 @@ def test_a_bare_modelscope_unet_takes_vae_and_text_from_elsewhere(
         load_zeroscope(tmp_path / "unet.safetensors")
     other = folder / "video.safetensors"
     loaded = load_zeroscope(tmp_path / "unet.safetensors", vae=other, text_encoder=other)
-    assert_same_weights(tiny_zeroscope().unet, loaded.unet)
+    assert_same_weights(tiny_zeroscope().network, loaded.network)
 
 
 def test_domain_adapter_is_added_to_the_spatial_weights(folder: Path, tmp_path: Path) -> None:
@@ -167,8 +167,10 @@ def test_domain_adapter_is_added_to_the_spatial_weights(folder: Path, tmp_path: 
     torch.save({f"{stem}.down.weight": down, f"{stem}.up.weight": up}, tmp_path / "adapter.ckpt")
     assert file_role(tmp_path / "adapter.ckpt") is Role.DOMAIN_ADAPTER
     files = folder / "image.safetensors", folder / "motion.safetensors"
-    with_it = load_animatediff(*files, domain_adapter=tmp_path / "adapter.ckpt").unet.state_dict()
-    without = load_animatediff(*files).unet.state_dict()
+    with_it = load_animatediff(
+        *files, domain_adapter=tmp_path / "adapter.ckpt"
+    ).network.state_dict()
+    without = load_animatediff(*files).network.state_dict()
     changed = [key for key in without if not torch.equal(with_it[key], without[key])]
     layer = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0.weight"
     assert changed == [layer]

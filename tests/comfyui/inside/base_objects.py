@@ -47,7 +47,7 @@ def lora_of(out: int, inner: int, rank: int = 2, seed: int = 3) -> tuple[Tensor,
 
 def kohya_lora(core: AnimateDiff) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """A LoRA in kohya's form on one layer of the UNet and one of the text tower, and its deltas."""
-    width = core.unet.get_parameter(f"{CORE_LAYER}.weight").shape
+    width = core.network.get_parameter(f"{CORE_LAYER}.weight").shape
     text_width = core.text.model.config.hidden_size
     up, down = lora_of(*width)
     text_up, text_down = lora_of(text_width, text_width, seed=7)

@@ -104,7 +104,7 @@ def a_lora(backbone: Backbone, scope: Scope = "temporal", seed: int = 0) -> Lora
     names = {"temporal": backbone.temporal_linears, "spatial": backbone.spatial_linears}[scope]()
     pairs = {}
     for name in names:
-        rows, columns = backbone.unet.get_submodule(name).weight.shape
+        rows, columns = backbone.network.get_submodule(name).weight.shape
         down = torch.randn(2, columns, generator=rng) / columns**0.5
         pairs[name] = LoraPair(down, size * torch.randn(rows, 2, generator=rng))
     return LoraAdapter(scope=scope, family=backbone.family, pairs=pairs)
@@ -115,8 +115,8 @@ def whole_weights(backbone: Backbone, scope: Scope) -> WeightsAdapter:
     rng = torch.Generator().manual_seed(1)
     find = temporal_parameter_names if scope == "temporal" else spatial_attention_parameter_names
     deltas = {
-        name: 0.03 * torch.randn(backbone.unet.get_parameter(name).shape, generator=rng)
-        for name in find(backbone.unet)
+        name: 0.03 * torch.randn(backbone.network.get_parameter(name).shape, generator=rng)
+        for name in find(backbone.network)
     }
     return WeightsAdapter(scope=scope, family=backbone.family, deltas=deltas)
 
@@ -124,7 +124,7 @@ def whole_weights(backbone: Backbone, scope: Scope) -> WeightsAdapter:
 def an_embedding(backbone: Backbone) -> EmbeddingAdapter:
     rng = torch.Generator().manual_seed(2)
     blocks = {}
-    for site in embedding_sites(backbone.unet):
+    for site in embedding_sites(backbone.network):
         height, width = site.positions(8, 8)
         qk = torch.randn(1, 1, FRAMES, site.channels, generator=rng)
         v1, v2 = torch.randn(2, height, width, FRAMES, site.channels, generator=rng)
@@ -136,7 +136,7 @@ def an_injector(backbone: Backbone) -> InjectorAdapter:
     rng = torch.Generator().manual_seed(4)
     weights = {
         name: 0.3 * torch.randn(channels, 5, generator=rng)
-        for name, channels in injector_sites(backbone.unet).items()
+        for name, channels in injector_sites(backbone.network).items()
     }
     adapter = InjectorAdapter(scope="temporal", injection="add", weights=weights)
     return adapter.with_image(torch.randn(1, 5, generator=rng))

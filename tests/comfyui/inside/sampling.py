@@ -116,7 +116,7 @@ def diffusers_sampled(
     embeds = prompt_embeds(backbone) if embeds is None else embeds
     for timestep in scheduler.timesteps:
         both = torch.cat([latents, latents])
-        (out,) = backbone.unet(both, timestep.expand(2), embeds, return_dict=False)
+        (out,) = backbone.network(both, timestep.expand(2), embeds, return_dict=False)
         negative, positive = out.chunk(2)
         guided = negative + GUIDANCE * (positive - negative)
         (latents,) = scheduler.step(guided, timestep, latents, return_dict=False)[:1]

@@ -326,7 +326,7 @@ def test_control_is_added_behind_the_motion_modules(
             control={"output": list(outputs), "middle": [middle]},
             transformer_options=options,
         )
-        (theirs,) = backbone.unet(
+        (theirs,) = backbone.network(
             z.transpose(0, 1)[None],
             torch.tensor([500]),
             embeds,

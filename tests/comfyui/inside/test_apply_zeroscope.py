@@ -219,6 +219,6 @@ def test_a_verb_changes_the_clip(backbone: ZeroScope, caplog: pytest.LogCaptureF
 def test_modules_are_the_trained_ones(model: ModelPatcher, backbone: ZeroScope) -> None:
     """One implementation: every layer is of the class that the core trains, or ComfyUI's of it."""
     ours: dict[str, nn.Module] = dict(model.model.diffusion_model.named_modules())
-    for name, module in backbone.unet.named_modules():
+    for name, module in backbone.network.named_modules():
         if name:
             assert isinstance(ours[name], type(module)), name

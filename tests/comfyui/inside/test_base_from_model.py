@@ -54,7 +54,7 @@ def test_a_base_from_the_objects_is_the_base_again(core: AnimateDiff, objects: O
     with torch.inference_mode(False):
         again = base_from_model(*objects, MOTION_MODULE, version=ANIMATEDIFF)
     for mine, theirs in (
-        (again.unet, core.unet),
+        (again.network, core.network),
         (again.vae, core.vae),
         (again.text.model, core.text.model),
     ):
@@ -78,10 +78,10 @@ def test_a_base_from_inference_tensors_can_be_trained(objects: Objects) -> None:
     assert next(model.model.diffusion_model.parameters()).is_inference()
     with torch.inference_mode(), torch.inference_mode(False):
         backbone = base_from_model(*objects, MOTION_MODULE)
-        for part in (backbone.unet, backbone.vae, backbone.text.model):
+        for part in (backbone.network, backbone.vae, backbone.text.model):
             tensors = [*part.parameters(), *part.buffers()]
             assert not any(tensor.is_inference() for tensor in tensors)
-        weight = backbone.unet.get_parameter(f"{CORE_LAYER}.weight").requires_grad_(True)
+        weight = backbone.network.get_parameter(f"{CORE_LAYER}.weight").requires_grad_(True)
         embeds = encode_prompts(backbone, [PROMPT])
         backbone.predict(randn(1, 4, 3, 8, 8), torch.tensor([500]), embeds).sum().backward()
         assert weight.grad is not None and weight.grad.abs().sum() > 0
@@ -103,9 +103,9 @@ def test_loras_are_baked_and_the_input_is_untouched(
     patches = {key: list(value) for key, value in patched.patches.items()}
     with torch.inference_mode(False):
         baked = base_from_model(patched, patched_clip, vae, MOTION_MODULE)
-    own = core.unet.get_parameter(f"{CORE_LAYER}.weight")
+    own = core.network.get_parameter(f"{CORE_LAYER}.weight")
     torch.testing.assert_close(
-        baked.unet.get_parameter(f"{CORE_LAYER}.weight"), own + 0.5 * delta, atol=1e-6, rtol=1e-6
+        baked.network.get_parameter(f"{CORE_LAYER}.weight"), own + 0.5 * delta, atol=1e-6, rtol=1e-6
     )
     torch.testing.assert_close(
         text_weight(baked.text), text_weight(core.text) + 2.0 * text_delta, atol=1e-6, rtol=1e-6
@@ -125,16 +125,16 @@ def test_sources_of_lower_precision(
         model.model.diffusion_model.to(dtype)
     with torch.inference_mode(False):
         backbone = base_from_model(model, clip, vae, MOTION_MODULE)
-    ours = backbone.unet.get_parameter(f"{CORE_LAYER}.weight")
+    ours = backbone.network.get_parameter(f"{CORE_LAYER}.weight")
     assert ours.dtype == torch.float32
-    assert torch.equal(ours, core.unet.get_parameter(f"{CORE_LAYER}.weight").to(dtype).float())
+    assert torch.equal(ours, core.network.get_parameter(f"{CORE_LAYER}.weight").to(dtype).float())
 
 
 def test_quantised_layers_are_unpacked(core: AnimateDiff) -> None:
     """float8 with a scale, as in quantised checkpoints: W = scale · q, then the LoRA."""
     with torch.inference_mode():
         model, clip, vae = sample_objects(core)
-    weight = core.unet.get_parameter(f"{CORE_LAYER}.weight")
+    weight = core.network.get_parameter(f"{CORE_LAYER}.weight")
     scale = weight.abs().max() / 448  # the largest float8_e4m3fn
     packed = (weight / scale).to(torch.float8_e4m3fn)
     layer = comfy.ops.mixed_precision_ops({}, torch.float32).Linear(*weight.shape, bias=False)
@@ -145,7 +145,7 @@ def test_quantised_layers_are_unpacked(core: AnimateDiff) -> None:
     with torch.inference_mode(False):
         backbone = base_from_model(changed, clip, vae, MOTION_MODULE)
     expected = packed.float() * scale + kohya_lora(core)[1]
-    ours = backbone.unet.get_parameter(f"{CORE_LAYER}.weight")
+    ours = backbone.network.get_parameter(f"{CORE_LAYER}.weight")
     torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-5)
 
 

@@ -87,12 +87,12 @@ def test_the_sample_node(checkpoint: str) -> None:
     assert isinstance(clip, comfy.sd.CLIP) and isinstance(vae, comfy.sd.VAE)
     file = PERSONALISED if checkpoint == "personalised" else IMAGE
     core = load_shape_world(ANIMATEDIFF, file)
-    made = base.backbone.unet.state_dict()
-    for name, weight in core.unet.state_dict().items():
+    made = base.backbone.network.state_dict()
+    for name, weight in core.network.state_dict().items():
         assert torch.equal(made[name], weight), name
     weight = model.model.diffusion_model.get_parameter(f"{LAYER}.weight")
-    assert torch.equal(weight, core.unet.get_parameter(f"{CORE_LAYER}.weight"))
-    assert not any(p.is_inference() for p in base.backbone.unet.parameters())
+    assert torch.equal(weight, core.network.get_parameter(f"{CORE_LAYER}.weight"))
+    assert not any(p.is_inference() for p in base.backbone.network.parameters())
     assert video.get_components().images.shape == (base.defaults.frames, 512, 512, 3)
 
 
@@ -203,10 +203,10 @@ def test_animatediff_node_loads_files(model_folders: Path) -> None:
         LoadAnimateDiffBase, checkpoint="tiny.safetensors", motion_module="tiny.safetensors"
     )
     assert base.name == "animatediff (tiny.safetensors, tiny.safetensors)"
-    made = base.backbone.unet.state_dict()
-    for name, weight in tiny.unet.state_dict().items():
+    made = base.backbone.network.state_dict()
+    for name, weight in tiny.network.state_dict().items():
         assert torch.equal(made[name], weight), name
-    assert not any(p.is_inference() for p in base.backbone.unet.parameters())
+    assert not any(p.is_inference() for p in base.backbone.network.parameters())
     assert base.backbone.scheduler.config["prediction_type"] == "v_prediction"
 
 
@@ -236,7 +236,7 @@ def test_zeroscope_is_kept_in_what_it_computes_in(
     assert computing_dtype(1_412_000_000) == torch.float16
     assert computing_dtype(1_000_000) == torch.float32
     model, _, _, base = outputs(LoadZeroScope, model="text2video/tiny.safetensors")
-    mine, theirs = base.backbone.unet.state_dict(), model.model.diffusion_model.state_dict()
+    mine, theirs = base.backbone.network.state_dict(), model.model.diffusion_model.state_dict()
     assert {tensor.dtype for tensor in mine.values()} == {torch.float16}
     assert all(theirs[name].data_ptr() == tensor.data_ptr() for name, tensor in mine.items())
     for part in (base.backbone.vae, base.backbone.text.model):

@@ -57,14 +57,14 @@ def test_inference_tensors_are_replaced_and_others_kept() -> None:
 
 def test_weights_are_back_bit_for_bit_also_after_an_error() -> None:
     backbone = load_shape_world("shape-world-animatediff")
-    before = {name: (t, t.data_ptr()) for name, t in backbone.unet.state_dict().items()}
-    full = weight_bytes(backbone.unet)
-    assert weight_bytes(backbone.unet, torch.bfloat16) < 0.51 * full
+    before = {name: (t, t.data_ptr()) for name, t in backbone.network.state_dict().items()}
+    full = weight_bytes(backbone.network)
+    assert weight_bytes(backbone.network, torch.bfloat16) < 0.51 * full
     with pytest.raises(ZeroDivisionError), on_accelerator(backbone, torch.bfloat16) as device:
         assert device == management.get_torch_device()
-        assert next(backbone.unet.parameters()).dtype == torch.bfloat16
+        assert next(backbone.network.parameters()).dtype == torch.bfloat16
         raise ZeroDivisionError
-    after = backbone.unet.state_dict()
+    after = backbone.network.state_dict()
     for name, (tensor, place) in before.items():
         assert after[name].data_ptr() == place and torch.equal(after[name], tensor)
 

@@ -65,7 +65,7 @@ def image_model_of(backbone: AnimateDiff, dtype: torch.dtype) -> ModelPatcher:
     model.model_sampling = image.model.model_sampling
     for module in model.diffusion_model.modules():
         if isinstance(module, nn.GroupNorm):
-            module.num_groups = backbone.unet.config["norm_num_groups"]
+            module.num_groups = backbone.network.config["norm_num_groups"]
     model.diffusion_model.load_state_dict(image.model.diffusion_model.state_dict())
     model.diffusion_model.requires_grad_(False)
     return ModelPatcher(model, CPU, CPU)

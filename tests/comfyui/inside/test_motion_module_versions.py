@@ -77,7 +77,7 @@ def predictions(
             control=control,
             transformer_options=options,
         )
-        (theirs,) = backbone.unet(
+        (theirs,) = backbone.network(
             z.unflatten(0, (2, frames)).transpose(1, 2),
             torch.tensor([500, 500]),
             embeds,
@@ -185,11 +185,11 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[AnimateDiff, Path]
     which says by itself that it is v2.
     """
     base = animatediff_base()
-    config = {**base.unet.config, "use_motion_mid_block": True}
+    config = {**base.network.config, "use_motion_mid_block": True}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         unet = UNetMotionModel(**config)
-        missing, unexpected = unet.load_state_dict(base.unet.state_dict(), strict=False)
+        missing, unexpected = unet.load_state_dict(base.network.state_dict(), strict=False)
         for parameter in unet.mid_block.motion_modules.parameters():
             nn.init.normal_(parameter, std=0.1)
     assert missing and not unexpected
@@ -198,7 +198,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[AnimateDiff, Path]
     names = [name for name in unet.state_dict() if ".motion_modules." in name]
     write_tensors(file, gather(unet, motion_keys(names)), {})
     backbone = AnimateDiff(
-        unet=unet,
+        network=unet,
         vae=base.vae,
         text=base.text,
         scheduler=base.scheduler,

@@ -57,7 +57,7 @@ def base() -> MotionBase:
 def motion(base: MotionBase) -> Motion:
     """A random LoRA on every temporal layer, strong enough to be seen, with noise."""
     rng = torch.Generator().manual_seed(0)
-    linears = find_linears(base.backbone.unet, base.backbone.temporal_linears())
+    linears = find_linears(base.backbone.network, base.backbone.temporal_linears())
     pairs = {
         name: LoraPair(
             torch.randn(2, layer.in_features, generator=rng) * 0.1,
@@ -201,11 +201,11 @@ def _cancelling() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_cancelling")
 def test_cancel_stops_it_and_restores_the_base(base: MotionBase, motion: Motion) -> None:
-    before = [parameter.clone() for parameter in base.backbone.unet.parameters()]
+    before = [parameter.clone() for parameter in base.backbone.network.parameters()]
     with pytest.raises(management.InterruptProcessingException):
         sampled(base, motion, steps=8)
     assert not management.processing_interrupted()
-    after = base.backbone.unet.parameters()
+    after = base.backbone.network.parameters()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
@@ -226,7 +226,7 @@ def test_a_look_is_told_to_the_injectors_of_motrans(base: MotionBase, motion: Mo
     rng = torch.Generator().manual_seed(2)
     weights = {
         name: torch.randn(channels, 64, generator=rng) * 0.1
-        for name, channels in injector_sites(base.backbone.unet).items()
+        for name, channels in injector_sites(base.backbone.network).items()
     }
     injector = InjectorAdapter(scope="temporal", injection="add", weights=weights)
     both = dataclasses.replace(motion, adapters={**motion.adapters, "injector": injector})

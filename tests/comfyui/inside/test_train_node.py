@@ -47,7 +47,7 @@ samplings = trainings.samplings
 def test_trains_on_inference_tensors_and_leaves_the_base_as_it_was(
     base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path
 ) -> None:
-    before = {name: t.clone() for name, t in base.backbone.unet.state_dict().items()}
+    before = {name: t.clone() for name, t in base.backbone.network.state_dict().items()}
     (motion,), name, samples, losses = trained(base, clips, sample_every=2).args
     assert name == "zigzag.safetensors"
     file = comfy_base / "models" / "motion_adapters" / name
@@ -67,7 +67,7 @@ def test_trains_on_inference_tensors_and_leaves_the_base_as_it_was(
     (run,) = runs_of(comfy_base, "zigzag")
     made = {path.name for path in (run / "samples").iterdir()}
     assert made == {"reference.mp4", "step-2.mp4", "step-4.mp4"}
-    after = base.backbone.unet.state_dict()
+    after = base.backbone.network.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 

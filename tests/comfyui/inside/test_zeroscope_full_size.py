@@ -52,7 +52,7 @@ def backbone() -> ZeroScope:
         unet = UNet3DConditionModel(cross_attention_dim=1024, attention_head_dim=64)
     changes = {"timestep_spacing": "trailing", "set_alpha_to_one": True}
     return ZeroScope(
-        unet=random_weights(unet),
+        network=random_weights(unet),
         vae=small.vae,
         text=small.text,
         scheduler=load_scheduler({**ZEROSCOPE_SCHEDULER, **changes}),

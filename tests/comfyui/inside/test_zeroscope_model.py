@@ -67,7 +67,7 @@ def diffusers_output(backbone: ZeroScope, x: Tensor, embeds: Tensor, **kwargs: A
     """diffusers' own forward on the same frames."""
     videos = x.unflatten(0, (len(embeds), -1)).transpose(1, 2)
     timesteps = torch.full((len(embeds),), 500)
-    (out,) = backbone.unet(videos, timesteps, embeds, return_dict=False, **kwargs)
+    (out,) = backbone.network(videos, timesteps, embeds, return_dict=False, **kwargs)
     return out.transpose(1, 2).flatten(0, 1)
 
 
@@ -189,23 +189,23 @@ def with_lora(model: ModelPatcher) -> tuple[ModelPatcher, bool]:
 
 
 def test_lora_leaves_the_model_and_the_backbone_alone(model: ModelPatcher, backbone: ZeroScope):
-    before = {name: tensor.clone() for name, tensor in backbone.unet.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
     plain = sampled(model, backbone, steps=2)
     assert not torch.equal(sampled(with_lora(model)[0], backbone, steps=2), plain)
     assert torch.equal(sampled(model, backbone, steps=2), plain)
-    after = backbone.unet.state_dict()
+    after = backbone.network.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 
 def test_weights_are_shared_with_the_backbone(model: ModelPatcher, backbone: ZeroScope):
     ours = model.model.diffusion_model.state_dict()
-    assert ours.keys() == backbone.unet.state_dict().keys()
+    assert ours.keys() == backbone.network.state_dict().keys()
     assert all(
         tensor.data_ptr() == ours[name].data_ptr()
-        for name, tensor in backbone.unet.state_dict().items()
+        for name, tensor in backbone.network.state_dict().items()
     )
     own = {id(parameter) for parameter in model.model.parameters()}
-    assert not own & {id(parameter) for parameter in backbone.unet.parameters()}
+    assert not own & {id(parameter) for parameter in backbone.network.parameters()}
 
 
 def test_control_residuals(model: ModelPatcher, backbone: ZeroScope):

@@ -39,13 +39,13 @@ def base() -> MotionBase:
     name = "shape-world-animatediff"
     with torch.inference_mode():
         backbone = load_shape_world(name)
-        for part in (backbone.unet, backbone.vae, backbone.text.model):
+        for part in (backbone.network, backbone.vae, backbone.text.model):
             for module in part.modules():
                 for key, value in module._parameters.items():
                     if value is not None:
                         copied = torch.nn.Parameter(value.clone(), requires_grad=False)
                         module._parameters[key] = copied
-    assert all(parameter.is_inference() for parameter in backbone.unet.parameters())
+    assert all(parameter.is_inference() for parameter in backbone.network.parameters())
     defaults = dataclasses.replace(BASES[name], sample_steps=2)
     return MotionBase(name=name, backbone=backbone, defaults=defaults)
 

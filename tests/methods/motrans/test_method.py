@@ -90,7 +90,7 @@ def test_each_stage_trains_its_group_and_no_other(
                 assert all(grad is not None and grad.abs().sum() > 0 for grad in grads)
             else:
                 assert all(grad is None for grad in grads)
-        assert all(p.grad is None for p in backbone.unet.parameters() if id(p) not in owned)
+        assert all(p.grad is None for p in backbone.network.parameters() if id(p) not in owned)
 
 
 @pytest.mark.parametrize("make", BACKBONES)
@@ -144,7 +144,7 @@ def test_the_second_stage_is_equation_7(
     change = residual(w1, w2, clip.image_embeds.mean(0), clip.prompt_embeds[0, VERB])
     embeds = clip.prompt_embeds.repeat(2, 1, 1)
     embeds[:, VERB] += change
-    with injected(backbone.unet, injector, seen, "add"), torch.no_grad():
+    with injected(backbone.network, injector, seen, "add"), torch.no_grad():
         pred = backbone.predict(noisy, timesteps, embeds)
     expected = mse(pred, target) + 2.0 * change.square().sum() / count
     assert loss == pytest.approx(expected.item(), rel=1e-5)

@@ -80,7 +80,7 @@ def test_the_need_by_hand() -> None:
     settings = TrainSettings(checkpointing=True, noise_draws=2)
     need = memory_need(backbone, Vmc(), settings, SHAPE, torch.bfloat16)
     assert need.activations == 2 * 65536 * 76_000 // 40
-    assert need.weights == 2 * sum(p.numel() for p in backbone.unet.parameters())
+    assert need.weights == 2 * sum(p.numel() for p in backbone.network.parameters())
     assert need.trained == 16 * trained_parameters(backbone, Vmc())
     assert need.saved == 36 * trained_parameters(backbone, Vmc())
     assert need.beside_weights == need.trained + need.activations
@@ -93,7 +93,7 @@ def test_a_card_of_12_gb_is_not_warned_of_a_usual_training() -> None:
     with torch.device("meta"):
         unet = UNetMotionModel(cross_attention_dim=768, use_motion_mid_block=False)
     backbone = tiny_animatediff()
-    backbone.unet = unet
+    backbone.network = unet
     need = memory_need(backbone, MotionDirector(), TrainSettings(), SHAPE, torch.bfloat16)
     assert warning_of(need, int(9.5 * GIB)) is None
     assert warning_of(need, 5 * GIB) is not None
