@@ -26,7 +26,7 @@ from torch.optim import AdamW
 from motion_core.backbones.frozen import frozen_base
 from motion_core.bases import load_base
 from motion_core.diffusion.encoding import encode_prompts
-from motion_core.methods.base import Objective
+from motion_core.methods.base import Method
 from motion_core.methods.motion_crafter import MotionCrafter, MotionCrafterSettings
 from motion_core.methods.motion_director import MotionDirector, MotionDirectorSettings
 from motion_core.types import Batch, LatentClip
@@ -38,7 +38,7 @@ REFERENCE = "motion_director, temporal pass"
 LIMIT = 1.15
 
 # Without its spatial LoRA MotionDirector's step is its temporal pass alone, at its smallest.
-METHODS: Mapping[str, Objective] = {
+METHODS: Mapping[str, Method] = {
     REFERENCE: MotionDirector(MotionDirectorSettings(dropout=0.0, spatial_dropout_p=1.0)),
     "motion_crafter, deep": MotionCrafter(MotionCrafterSettings(templates="shapes")),
     "motion_crafter, all": MotionCrafter(MotionCrafterSettings(templates="shapes", blocks="all")),

@@ -1,7 +1,7 @@
 """Settings as frozen dataclasses: built from a mapping with unknown names refused, and back to a
 mapping.
 
-Every settings class of the core (trainer, objectives, sampler) goes through `from_mapping` and
+Every settings class of the core (trainer, methods, sampler) goes through `from_mapping` and
 `to_mapping`, so that a TOML file, command-line flags, a node's inputs and an adapter file's
 metadata all mean the same.
 """

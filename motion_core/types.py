@@ -60,7 +60,7 @@ class Batch:
     """One training step's data: several noise draws of one clip (or of clips of one shape).
 
     latents: (B, C, F, h, w). prompt_embeds: (B, L, D). clip_index: which of the run's clips this
-    is, so that an objective finds that video's spatial adapter. step: optimiser
+    is, so that a method finds that video's spatial adapter. step: optimiser
     steps done before, for methods that train in stages. min_timestep: the lowest that is drawn.
     """
 

@@ -26,7 +26,7 @@ SUMMARIES: Mapping[str, str] = {
 }
 
 
-def objective_input() -> io.DynamicCombo.Input:
+def method_input() -> io.DynamicCombo.Input:
     """The menu of methods; each shows its main settings."""
     lines = [f"{method.replace('_', '-')}: {text}." for method, text in SUMMARIES.items()]
     return io.DynamicCombo.Input(
@@ -117,7 +117,7 @@ class _SettingsNode(io.ComfyNode):
         return io.NodeOutput(
             MethodSettings(
                 method=cls.method,
-                objective=changed(METHOD_FIELDS[cls.method], widgets, exactly),
+                values=changed(METHOD_FIELDS[cls.method], widgets, exactly),
                 train=changed(TRAIN_FIELDS, widgets, exactly),
             )
         )

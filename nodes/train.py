@@ -14,9 +14,9 @@ from ..motion_core.errors import ClipError
 from .host.bridge import core_run, image_from_pixels, steps_shown
 from .host.file_choices import checked_name
 from .method_fields import METHOD_FIELDS
-from .methods import MethodSettingsSocket, objective_input
+from .methods import MethodSettingsSocket, method_input
 from .runs.choice import Resume
-from .runs.settings import MethodSettings, build_objective, build_training
+from .runs.settings import MethodSettings, build_method, build_training
 from .runs.watch import resumed_run, watched_run
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionClipsSocket
 
@@ -116,13 +116,13 @@ def _request(
     if not clips:
         raise ClipError("There are no clips to train on. Connect Motion Clip.")
     widgets = dict(objective)
-    method = str(widgets.pop("objective")).replace("-", "_")
-    said = _said(base, method, **training)
+    method_name = str(widgets.pop("objective")).replace("-", "_")
+    said = _said(base, method_name, **training)
     return TrainingRequest(
         base=base,
         clips=clips,
-        objective=build_objective(base.defaults, method, widgets, advanced),
-        settings=build_training(base.defaults, method, said, advanced),
+        method=build_method(base.defaults, method_name, widgets, advanced),
+        settings=build_training(base.defaults, method_name, said, advanced),
         name=name,
         resume=resume,
         resume_run=resume_run,
@@ -172,7 +172,7 @@ def _main_inputs() -> list[io.Input]:
         MotionClipsSocket.Input(
             "clips", tooltip="What to learn from: one clip, or several that share a motion."
         ),
-        objective_input(),
+        method_input(),
         io.Int.Input(
             "steps",
             default=0,
@@ -272,6 +272,6 @@ def _run_inputs() -> list[io.Input]:
         MethodSettingsSocket.Input(
             "advanced",
             optional=True,
-            tooltip="Every other switch, from the settings node of the chosen objective.",
+            tooltip="Every other switch, from the settings node of the chosen method.",
         ),
     ]

@@ -1,4 +1,4 @@
-"""Latent clips and small objectives for the tests of training.
+"""Latent clips and small methods for the tests of training.
 
 Run as a module it is a training run of its own, to be killed from outside: `python -m tests.runs
 FOLDER`.
@@ -45,7 +45,7 @@ def latent_clip(frames: int = 3, seed: int = 0, video: str = "") -> LatentClip:
 
 
 def batch_of(clip: LatentClip, index: int = 0, draws: int = 1, step: int = 0) -> Batch:
-    """What the trainer would hand to an objective: draws of one clip."""
+    """What the trainer would hand to a method: draws of one clip."""
     return Batch(
         latents=clip.latents.repeat(draws, 1, 1, 1, 1),
         prompt_embeds=clip.prompt_embeds.repeat(draws, 1, 1),
@@ -75,7 +75,7 @@ class LeastSquaresSettings:
 
 
 class LeastSquares:
-    """An objective with no network: each group's one parameter p, 0 at first, learns the latents:
+    """A method with no network: each group's one parameter p, 0 at first, learns the latents:
     (p − x)².
     """
 
@@ -117,7 +117,7 @@ class LeastSquares:
 RESUME_SETTINGS = TrainSettings(steps=6, save_every=2, learning_rate=1e-3, checkpointing=False)
 
 
-def resume_objective() -> MotionDirector:
+def resume_method() -> MotionDirector:
     """Dropout on, so that the global generator matters."""
     return MotionDirector(MotionDirectorSettings(rank=2, dropout=0.3))
 
@@ -132,7 +132,7 @@ if __name__ == "__main__":
     train(
         tiny_animatediff(),
         clips,
-        resume_objective(),
+        resume_method(),
         RESUME_SETTINGS,
         Path(sys.argv[1]),
         lambda event: _kill_at(5, event),

@@ -78,9 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     from .plans import chosen, default_plan, full_plan, quick_plan
 
     plan = (quick_plan if arguments.quick else full_plan if arguments.full else default_plan)()
-    objective = arguments.objective and arguments.objective.replace("-", "_")
-    plan = dataclasses.replace(plan, rows=chosen(plan.rows, arguments.only, objective))
-    whole = not (arguments.quick or arguments.only or objective)
+    method = arguments.objective and arguments.objective.replace("-", "_")
+    plan = dataclasses.replace(plan, rows=chosen(plan.rows, arguments.only, method))
+    whole = not (arguments.quick or arguments.only or method)
     return run_bench(
         plan,
         arguments.output or (REPORT if whole else arguments.cache),

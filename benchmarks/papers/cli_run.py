@@ -82,7 +82,7 @@ def _shares(plan: Plan, count: int) -> list[Plan]:
     """
     groups: dict[tuple[str, str, str | None], list[Row]] = {}
     for row in plan.rows:
-        groups.setdefault((row.backbone, row.motion, row.variant.objective), []).append(row)
+        groups.setdefault((row.backbone, row.motion, row.variant.method), []).append(row)
     shares: list[list[Row]] = [[] for _ in range(min(count, len(groups)))]
     for rows in sorted(groups.values(), key=_steps, reverse=True):
         min(shares, key=_steps).extend(rows)
@@ -92,9 +92,9 @@ def _shares(plan: Plan, count: int) -> list[Plan]:
 def _steps(rows: Sequence[Row]) -> int:
     """Of all trainings, if no row shares one."""
     return sum(
-        int(base_defaults(BASES[row.backbone]).train_with(row.variant.objective)["steps"])  # type: ignore[call-overload]
+        int(base_defaults(BASES[row.backbone]).train_with(row.variant.method)["steps"])  # type: ignore[call-overload]
         for row in rows
-        if row.variant.objective
+        if row.variant.method
     )
 
 

@@ -62,9 +62,9 @@ def _all_variants(*ablated: Backbone) -> tuple[Variant, ...]:
     return (BASE, *METHODS, COUPLED_CAPTIONED, COUPLED, *TERSE_METHODS, *ablations)
 
 
-def chosen(rows: Sequence[Row], only: Sequence[str], objective: str | None) -> list[Row]:
+def chosen(rows: Sequence[Row], only: Sequence[str], method: str | None) -> list[Row]:
     """The rows whose name or variant fits one of the patterns in `only` (all if there are none),
-    of one objective if it is given, and the base's row beside each of them.
+    of one method if it is given, and the base's row beside each of them.
 
     Raises SettingsError if nothing is left, or a pattern fits no row.
     """
@@ -79,11 +79,11 @@ def chosen(rows: Sequence[Row], only: Sequence[str], objective: str | None) -> l
         row
         for row in rows
         if (not only or any(_fits(row, pattern) for pattern in only))
-        and objective in (None, row.variant.objective)
+        and method in (None, row.variant.method)
     ]
     if not wanted:
         raise SettingsError(
-            f"No row is left of the method {objective!r}. Choose fewer restrictions, or --full."
+            f"No row is left of the method {method!r}. Choose fewer restrictions, or --full."
         )
     places = {(row.backbone, row.motion) for row in wanted}
     return [

@@ -21,7 +21,7 @@ BASES: Mapping[Backbone, str] = {"animatediff": ANIMATEDIFF, "zeroscope": ZEROSC
 class Variant:
     """One way to train and play.
 
-    objective: registry name, None for the base without an adapter. settings: of the objective.
+    method: registry name, None for the base without an adapter. settings: of the method.
     train: of the training. options: of the trained adapters, changed where an adapter has one of
     that name, so that variants may share one training. sample: settings of the sampling. prompt: of
     the reference clip in training, with {caption}, {shape} and {phrase} of its scene; texts in
@@ -29,7 +29,7 @@ class Variant:
     """
 
     name: str
-    objective: str | None = None
+    method: str | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     train: Mapping[str, object] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
@@ -70,10 +70,10 @@ def row_name(variant: str, backbone: Backbone, motion: str) -> str:
 
 BASE = Variant(name="base")
 METHODS = (
-    Variant(name="motion-director", objective="motion_director"),
-    Variant(name="motion-crafter", objective="motion_crafter", settings={"motion": "{phrase}"}),
-    Variant(name="motion-inversion", objective="motion_inversion"),
-    Variant(name="motrans", objective="motrans"),
+    Variant(name="motion-director", method="motion_director"),
+    Variant(name="motion-crafter", method="motion_crafter", settings={"motion": "{phrase}"}),
+    Variant(name="motion-inversion", method="motion_inversion"),
+    Variant(name="motrans", method="motrans"),
 )
 
 # What methods are for shows where a method has to keep looks out by itself: the prompt leaves them
@@ -84,10 +84,8 @@ THROUGHOUT: Mapping[str, object] = {"adapter_end": 1.0}
 RECAPTION = "{caption}"
 
 
-def _terse(name: str, objective: str, **settings: object) -> Variant:
-    return Variant(
-        name=name, objective=objective, settings=settings, sample=THROUGHOUT, prompt=TERSE
-    )
+def _terse(name: str, method: str, **settings: object) -> Variant:
+    return Variant(name=name, method=method, settings=settings, sample=THROUGHOUT, prompt=TERSE)
 
 
 def _director(name: str, **settings: object) -> Variant:
@@ -119,7 +117,7 @@ TERSE_METHODS = (
     _motrans("motrans-terse"),
 )
 COUPLED = _terse("coupled", "coupled")
-COUPLED_CAPTIONED = Variant(name="coupled-captioned", objective="coupled")
+COUPLED_CAPTIONED = Variant(name="coupled-captioned", method="coupled")
 
 ABLATIONS: Mapping[Backbone, tuple[Variant, ...]] = {
     "animatediff": (

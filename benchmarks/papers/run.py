@@ -74,7 +74,7 @@ class Bench:
     def measure(self, row: Row) -> RowResult:
         """One row, from the folder if it is there already; raises MotionError where it fails."""
         network = self._network(row)
-        training = prepare(row, network, self.plan.train) if row.variant.objective else None
+        training = prepare(row, network, self.plan.train) if row.variant.method else None
         record = self.records[row.name] = self._record(row, training)
         if record.is_file():
             return from_plain(json.loads(record.read_text(encoding="utf-8")))
@@ -108,7 +108,7 @@ class Bench:
         comparison, settings = self.comparison(row), self.sample_settings(row)
         applied: list[tuple[Adapter, float]] = []
         if training and learned:
-            shown = shown_adapters(learned.adapters, training.objective)
+            shown = shown_adapters(learned.adapters, training.method)
             applied = with_options(shown, row.variant.options, network)
         start = time.monotonic()
         clips = sample_clips(network, comparison.wanted(), applied, settings)

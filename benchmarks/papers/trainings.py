@@ -25,8 +25,8 @@ from motion_core.bases import base_defaults
 from motion_core.diffusion.encoding import encode_clip, working_device
 from motion_core.errors import SettingsError
 from motion_core.events import EventSink
-from motion_core.methods import OBJECTIVES
-from motion_core.methods.base import Objective
+from motion_core.methods import METHODS
+from motion_core.methods.base import Method
 from motion_core.settings import from_mapping, to_mapping
 from motion_core.shape_world.references import FPS, reference
 from motion_core.shape_world.renderer import Scene, render
@@ -45,13 +45,13 @@ class Training:
 
     backbone: Backbone
     clip: LatentClip
-    objective: Objective
+    method: Method
     settings: TrainSettings
     key: str
 
     def plain_settings(self) -> dict[str, dict[str, object]]:
-        objective = {"name": self.objective.name, **to_mapping(self.objective.settings)}
-        return {"objective": objective, "train": to_mapping(self.settings)}
+        method = {"name": self.method.name, **to_mapping(self.method.settings)}
+        return {"objective": method, "train": to_mapping(self.settings)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,37 +63,37 @@ class Trained:
 
 
 def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Training:
-    """A row's training; raises as `objective_of` does.
+    """A row's training; raises as `method_of` does.
 
     more: settings of the training that win over all others.
     """
     base, variant = BASES[row.backbone], row.variant
-    objective, defaults = objective_of(variant, base, reference(row.motion)), base_defaults(base)
+    method, defaults = method_of(variant, base, reference(row.motion)), base_defaults(base)
     settings = from_mapping(
-        TrainSettings, {**defaults.train_with(objective.name), **variant.train, **more}
+        TrainSettings, {**defaults.train_with(method.name), **variant.train, **more}
     )
     clip = encode_clip(backbone, reference_clip(row.motion, variant.prompt))
-    decided_by = describe(backbone, [clip], objective, settings)
+    decided_by = describe(backbone, [clip], method, settings)
     decided_by["training"]["steps"] = settings.steps
-    decided_by["code"] = code_digest([type(objective).__module__, train.__module__])
+    decided_by["code"] = code_digest([type(method).__module__, train.__module__])
     decided_by["computed_by"] = computed_by(backbone)
     return Training(
-        backbone=backbone, clip=clip, objective=objective, settings=settings, key=digest(decided_by)
+        backbone=backbone, clip=clip, method=method, settings=settings, key=digest(decided_by)
     )
 
 
-def objective_of(variant: Variant, base: str, scene: Scene) -> Objective:
+def method_of(variant: Variant, base: str, scene: Scene) -> Method:
     """The variant's method, configured for a base and the scene of the reference clip.
 
     Raises SettingsError for a method or settings that are not there.
     """
-    name = variant.objective
+    name = variant.method
     assert name is not None, variant.name
-    if name not in OBJECTIVES:
+    if name not in METHODS:
         raise SettingsError(
-            f"{variant.name}: there is no method {name!r}; there are {', '.join(OBJECTIVES)}."
+            f"{variant.name}: there is no method {name!r}; there are {', '.join(METHODS)}."
         )
-    method = OBJECTIVES[name]
+    method = METHODS[name]
     own = {key: _filled(value, scene) for key, value in variant.settings.items()}
     chosen = {**base_defaults(base).methods.get(name, {}), **own}
     return method(from_mapping(type(method().settings), chosen))
@@ -116,7 +116,7 @@ def trained(training: Training, folder: Path, sink: EventSink) -> Trained:
         result = train(
             training.backbone,
             [training.clip],
-            training.objective,
+            training.method,
             training.settings,
             folder / "run",
             sink,
@@ -124,7 +124,7 @@ def trained(training: Training, folder: Path, sink: EventSink) -> Trained:
         info = adapter_info(
             training.backbone,
             [training.clip],
-            training.objective,
+            training.method,
             training.settings,
             result.adapters,
             result.steps,

@@ -16,7 +16,7 @@ from ..adapters.lora.adapter import LoraAdapter
 from ..adapters.weights.adapter import WeightsAdapter
 from ..backbones.base import Backbone
 from ..diffusion.generate import PIXELS_PER_LATENT
-from ..methods.base import Objective
+from ..methods.base import Method
 from ..methods.shown import shown_names
 from ..settings import to_mapping
 from ..training.settings import TrainSettings
@@ -27,7 +27,7 @@ from .own import AdapterInfo
 def adapter_info(
     backbone: Backbone,
     clips: Sequence[LatentClip],
-    objective: Objective,
+    method: Method,
     settings: TrainSettings,
     adapters: Mapping[str, Adapter],
     steps: int,
@@ -36,9 +36,9 @@ def adapter_info(
     first = next((clip for clip in clips if not clip.is_image), clips[0])
     _, _, frames, height, width = first.latents.shape
     return AdapterInfo(
-        method=objective.name,
+        method=method.name,
         settings={
-            "objective": to_mapping(objective.settings),
+            "objective": to_mapping(method.settings),
             "training": to_mapping(settings),
         },
         parametrisation=adapter_parametrisation(adapters),
@@ -55,7 +55,7 @@ def adapter_info(
         reference_hash=hashlib.sha256(" ".join(c.digest for c in clips).encode()).hexdigest(),
         licence=backbone.licence,
         package_version=__version__,
-        shown=shown_names(adapters, objective),
+        shown=shown_names(adapters, method),
     )
 
 

@@ -17,7 +17,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SettingsError
-from ..methods import OBJECTIVES
+from ..methods import METHODS
 from .flags import Flag, add_flags, given
 from .parsing import Parser
 from .train import add_arguments
@@ -27,11 +27,11 @@ TRAIN = "python -m motion_core train"
 
 def settings_class(method: str) -> type:
     """The settings dataclass of a method; raises SettingsError if there is none of that name."""
-    if method not in OBJECTIVES:
+    if method not in METHODS:
         raise SettingsError(
-            f"There is no method {method!r}. Choose one of {', '.join(map(spoken, OBJECTIVES))}."
+            f"There is no method {method!r}. Choose one of {', '.join(map(spoken, METHODS))}."
         )
-    return type(OBJECTIVES[method]().settings)
+    return type(METHODS[method]().settings)
 
 
 def spoken(method: str) -> str:
@@ -85,7 +85,7 @@ def check_owners(names: Iterable[str], method: str, shown: str = "") -> None:
     for name in names:
         owners = [
             spoken(other)
-            for other in OBJECTIVES
+            for other in METHODS
             if name in {field.name for field in dataclasses.fields(settings_class(other))}
         ]
         if name not in own and owners:

@@ -17,8 +17,8 @@ from typing import Any, Literal
 from ..bases import BASES, PERSONALISED, BaseDefaults, base_defaults, check_parts
 from ..diffusion.ddim import SampleSettings
 from ..errors import SettingsError
-from ..methods import OBJECTIVES
-from ..methods.base import Objective
+from ..methods import METHODS
+from ..methods.base import Method
 from ..settings import from_mapping, require, to_mapping
 from ..training.settings import TrainSettings
 from ..video.clips import ClipSettings
@@ -34,7 +34,7 @@ Layer = Mapping[str, Any]
 PARTS = ("checkpoint", "motion_module", "domain_adapter", "vae", "text_encoder")
 LISTS = ("clips", "images", "prompts")
 TABLES = ("clip", "train", "objective")
-DEFAULT_OBJECTIVE = "motion_director"
+DEFAULT_METHOD = "motion_director"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +80,12 @@ class RunSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """A run that can be started. objective: the method, configured."""
+    """A run that can be started. method: configured."""
 
     run: RunSettings
     clip: ClipSettings
     train: TrainSettings
-    objective: Objective
+    method: Method
 
     @property
     def parts(self) -> dict[str, str | None]:
@@ -115,7 +115,7 @@ class TrainRequest:
             **to_mapping(self.run),
             "clip": to_mapping(self.clip),
             "train": to_mapping(self.train),
-            "objective": {"name": self.objective.name, **to_mapping(self.objective.settings)},
+            "objective": {"name": self.method.name, **to_mapping(self.method.settings)},
         }
 
 
@@ -129,29 +129,30 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
             f"There is no base to train on. Give --base, one of {', '.join(BASES)}."
         )
     require(isinstance(name, str), "base", name, f"one of {', '.join(BASES)}")
-    method = objective_name(layers)
-    of_method = {"train": getattr(OBJECTIVES.get(method), "train_defaults", {})}
-    merged = _merged([of_method, _defaults(base_defaults(name), method), *layers])
+    method_name = chosen_method(layers)
+    of_method = {"train": getattr(METHODS.get(method_name), "train_defaults", {})}
+    merged = _merged([of_method, _defaults(base_defaults(name), method_name), *layers])
     tables = {table: merged.pop(table) for table in TABLES}
     tables["objective"].pop("name", None)
-    settings = settings_class(method)
-    check_owners(tables["objective"], method)
-    tables["objective"] = {**base_defaults(name).methods.get(method, {}), **tables["objective"]}
+    settings = settings_class(method_name)
+    check_owners(tables["objective"], method_name)
+    of_base = base_defaults(name).methods.get(method_name, {})
+    tables["objective"] = {**of_base, **tables["objective"]}
     run = from_mapping(RunSettings, merged)
     check_parts(name, **{part: getattr(run, part) for part in PARTS})
     return TrainRequest(
         run=run,
         clip=from_mapping(ClipSettings, tables["clip"]),
         train=from_mapping(TrainSettings, tables["train"]),
-        objective=OBJECTIVES[method](from_mapping(settings, tables["objective"])),
+        method=METHODS[method_name](from_mapping(settings, tables["objective"])),
     )
 
 
-def objective_name(layers: Sequence[Layer]) -> str:
+def chosen_method(layers: Sequence[Layer]) -> str:
     """The registry name of the method that the layers ask for; that there is one is not checked."""
     tables = [layer.get("objective") for layer in reversed(layers)]
     names = (table["name"] for table in tables if isinstance(table, Mapping) and "name" in table)
-    return str(next(names, DEFAULT_OBJECTIVE)).replace("-", "_")
+    return str(next(names, DEFAULT_METHOD)).replace("-", "_")
 
 
 def read_layer(path: Path) -> Layer:
@@ -183,7 +184,7 @@ def absolute_paths(layer: Layer, folder: Path) -> Layer:
     return values
 
 
-def _defaults(base: BaseDefaults, method: str) -> Layer:
+def _defaults(base: BaseDefaults, method_name: str) -> Layer:
     return {
         "sample_steps": base.sample_steps,
         "sample_guidance": base.guidance_scale,
@@ -193,7 +194,7 @@ def _defaults(base: BaseDefaults, method: str) -> Layer:
             "width": base.width,
             "height": base.height,
         },
-        "train": base.train_with(method),
+        "train": base.train_with(method_name),
     }
 
 

@@ -107,11 +107,11 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "coupled, the papers' baseline (default: motion-director); its settings are flags too",
     )
     group.add_argument(
-        "--objective-help", action=_ObjectiveHelp, metavar="NAME", help="list a method's settings"
+        "--objective-help", action=_MethodHelp, metavar="NAME", help="list a method's settings"
     )
 
 
-class _ObjectiveHelp(argparse.Action):
+class _MethodHelp(argparse.Action):
     """Prints the settings of the method named, and leaves."""
 
     def __call__(

@@ -34,7 +34,7 @@ from .request import (
     TrainRequest,
     absolute_paths,
     build_request,
-    objective_name,
+    chosen_method,
     read_layer,
 )
 from .run_folder import ADAPTER, SETTINGS, claimed, forget_earlier_run
@@ -61,8 +61,8 @@ def run_from_flags(
         with claimed(output, resume), Terminal() as terminal:
             if resume:
                 layers.insert(0, _settings_of(output))
-            method = objective_name(layers)
-            layers.append({"objective": read_method_flags(method_flags, method)})
+            method_name = chosen_method(layers)
+            layers.append({"objective": read_method_flags(method_flags, method_name)})
             run_training(build_request(layers), output, resume=resume, terminal=terminal)
     except KeyboardInterrupt:
         sys.stderr.write(_how_to_go_on(output))
@@ -100,19 +100,19 @@ def run_training(
 
     def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
         path = output / "samples" / f"step-{step}.mp4"
-        shown = shown_adapters(adapters, request.objective)
+        shown = shown_adapters(adapters, request.method)
         frames = generate(backbone, clips[0].prompt, shown, settings)
         write_video(path, frames, clips[0].fps, viewing_scale(settings.height))
         return SampleMade(step=step, prompt=clips[0].prompt, frames_path=path)
 
     result = train(
-        backbone, latents, request.objective, request.train, output, sink, make_sample=make_sample
+        backbone, latents, request.method, request.train, output, sink, make_sample=make_sample
     )
     trained = Trained(
         backbone=backbone,
         clips=clips,
         latents=latents,
-        objective=request.objective,
+        method=request.method,
         settings=request.train,
         result=result,
         document=request.document(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .base import Objective
+from .base import Method
 from .coupled import Coupled
 from .motion_crafter import MotionCrafter
 from .motion_director import MotionDirector
@@ -13,7 +13,7 @@ from .motrans.method import MoTrans
 from .vmc import Vmc
 
 # In the order of their papers; the baseline last. Each takes its settings, or none for its own.
-OBJECTIVES: dict[str, Callable[..., Objective]] = {
+METHODS: dict[str, Callable[..., Method]] = {
     MotionDirector.name: MotionDirector,
     Vmc.name: Vmc,
     MotionCrafter.name: MotionCrafter,

@@ -36,7 +36,7 @@ class ParameterGroup:
 
 
 class Attached(Protocol):
-    """An objective attached to a backbone: its parameters live in the model until the context
+    """A method attached to a backbone: its parameters live in the model until the context
     ends."""
 
     groups: Mapping[str, ParameterGroup]
@@ -54,7 +54,7 @@ class Attached(Protocol):
         ...
 
 
-class Objective(Protocol):
+class Method(Protocol):
     """A method, configured. `name` is its registry name, `settings` its frozen settings
     dataclass. Its samples apply what moves; a method of which they need more says so by an
     attribute `shows`, see `shown`. A method whose training differs from the trainer's defaults has

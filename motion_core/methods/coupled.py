@@ -50,7 +50,7 @@ class CoupledSettings:
 
 
 class Coupled:
-    """The baseline, configured; see `Objective`."""
+    """The baseline, configured; see `Method`."""
 
     name = "coupled"
     shows: Sequence[Scope] = ("temporal", "spatial")

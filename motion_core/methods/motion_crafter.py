@@ -97,7 +97,7 @@ class MotionCrafterSettings:
 
 
 class MotionCrafter:
-    """The method, configured; see `Objective`."""
+    """The method, configured; see `Method`."""
 
     name = "motion_crafter"
 

@@ -66,7 +66,7 @@ class MotionDirectorSettings:
 
 
 class MotionDirector:
-    """The method, configured; see `Objective`."""
+    """The method, configured; see `Method`."""
 
     name = "motion_director"
 

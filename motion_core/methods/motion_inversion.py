@@ -82,7 +82,7 @@ class MotionInversionSettings:
 
 
 class MotionInversion:
-    """The method, configured; see `Objective`."""
+    """The method, configured; see `Method`."""
 
     name = "motion_inversion"
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..adapters.base import Adapter, Scope
-from .base import Objective
+from .base import Method
 
 MOTION: Sequence[Scope] = ("temporal",)
 
 
-def shown_names(adapters: Mapping[str, Adapter], objective: Objective) -> tuple[str, ...]:
+def shown_names(adapters: Mapping[str, Adapter], method: Method) -> tuple[str, ...]:
     """The names of what a sample applies: adapters of the scopes that the method shows, or all of
     them where nothing moves (a run on images).
     """
-    return names_of_scopes(adapters, getattr(objective, "shows", MOTION))
+    return names_of_scopes(adapters, getattr(method, "shows", MOTION))
 
 
 def names_of_scopes(
@@ -30,8 +30,6 @@ def names_of_scopes(
     return tuple(name for name, a in adapters.items() if a.scope in scopes) or tuple(adapters)
 
 
-def shown_adapters(
-    adapters: Mapping[str, Adapter], objective: Objective
-) -> list[tuple[Adapter, float]]:
+def shown_adapters(adapters: Mapping[str, Adapter], method: Method) -> list[tuple[Adapter, float]]:
     """What a sample of a run applies, at full strength."""
-    return [(adapters[name], 1.0) for name in shown_names(adapters, objective)]
+    return [(adapters[name], 1.0) for name in shown_names(adapters, method)]

@@ -66,7 +66,7 @@ class VmcSettings:
 
 
 class Vmc:
-    """The method, configured; see `Objective`."""
+    """The method, configured; see `Method`."""
 
     name = "vmc"
 

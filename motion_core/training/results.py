@@ -23,7 +23,7 @@ from ..adapter_files.summary import adapter_info
 from ..backbones.base import Backbone
 from ..diffusion.ddim import OnStep, SampleSettings
 from ..diffusion.generate import generate, invert_clip
-from ..methods.base import Objective
+from ..methods.base import Method
 from ..methods.shown import shown_adapters
 from ..types import Clip, LatentClip
 from ..video.plots import loss_plot
@@ -51,7 +51,7 @@ class Trained:
     backbone: Backbone
     clips: Sequence[Clip]
     latents: Sequence[LatentClip]
-    objective: Objective
+    method: Method
     settings: TrainSettings
     result: TrainResult
     document: Mapping[str, object]
@@ -88,7 +88,7 @@ def write_adapter(adapter: Path, trained: Trained, frames: Tensor | None = None)
     info = adapter_info(
         trained.backbone,
         trained.latents,
-        trained.objective,
+        trained.method,
         trained.settings,
         result.adapters,
         result.steps,
@@ -176,7 +176,7 @@ def _write_samples(
     first = trained.clips[0]
     prompts = [first.prompt] if showing.prompt is None else [first.prompt, showing.prompt]
     rows = [(f"reference: {first.prompt}", first.frames)]
-    adapters = shown_adapters(trained.result.adapters, trained.objective)
+    adapters = shown_adapters(trained.result.adapters, trained.method)
     frames = first.frames
     for prompt in prompts:
         for name, applied in (("base", []), ("adapted", adapters)):

@@ -208,7 +208,7 @@ class TrainingRun:
         )
 
     def _terms(self, batch: Batch) -> Iterator[LossTerm]:
-        """The objective's passes; only the forward is under autocast, as torch asks for."""
+        """The method's passes; only the forward is under autocast, as torch asks for."""
         with closing(self.attached.passes(batch, self.rng)) as passes:
             while True:
                 with self._autocast():

@@ -1,4 +1,4 @@
-"""How long and how to train; what is trained, on which losses, belongs to the objective."""
+"""How long and how to train; what is trained, on which losses, belongs to the method."""
 
 from __future__ import annotations
 

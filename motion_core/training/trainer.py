@@ -1,6 +1,6 @@
 """The training loop, the same for every method.
 
-In: a backbone, encoded clips, an objective, settings, a run folder. Out: the trained adapters, and
+In: a backbone, encoded clips, a method, settings, a run folder. Out: the trained adapters, and
 on the way events, metrics.jsonl and checkpoints from which a killed run goes on, on the CPU bit for
 bit. The model is always restored.
 """
@@ -20,7 +20,7 @@ from ..backbones.frozen import frozen_base
 from ..diffusion.encoding import encoders_digest
 from ..errors import ClipError, SettingsError
 from ..events import EventSink, Finished, ignore_events
-from ..methods.base import Objective
+from ..methods.base import Method
 from ..settings import require, to_mapping
 from ..types import LatentClip
 from . import records as run_records
@@ -40,7 +40,7 @@ _FREE_SETTINGS = ("save_every", "sample_every", "checkpointing")
 def train(
     backbone: Backbone,
     clips: Sequence[LatentClip],
-    objective: Objective,
+    method: Method,
     settings: TrainSettings,
     run_folder: Path,
     sink: EventSink = ignore_events,
@@ -63,8 +63,8 @@ def train(
     _check_clips(backbone, clips)
     total = int(backbone.scheduler.config["num_train_timesteps"])
     require(settings.min_timestep < total, "min_timestep", settings.min_timestep, f"below {total}")
-    _check_steps(objective, settings)
-    description = describe(backbone, clips, objective, settings, dtype)
+    _check_steps(method, settings)
+    description = describe(backbone, clips, method, settings, dtype)
     checkpoint = latest_checkpoint(run_folder)
     if checkpoint is not None:
         check_same_run(checkpoint, description)
@@ -77,7 +77,7 @@ def train(
         stack.enter_context(torch.enable_grad())
         stack.enter_context(own_global_rng(device, settings.seed))
         stack.enter_context(frozen_base(backbone.network, dtype))
-        attached = stack.enter_context(objective.attach(backbone, clips, rng))
+        attached = stack.enter_context(method.attach(backbone, clips, rng))
         if settings.checkpointing:
             stack.enter_context(gradient_checkpointing(backbone.network))
         run = TrainingRun(
@@ -92,7 +92,7 @@ def train(
 def describe(
     backbone: Backbone,
     clips: Sequence[LatentClip],
-    objective: Objective,
+    method: Method,
     settings: TrainSettings,
     dtype: torch.dtype | None = None,
 ) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def describe(
     if settings.lr_schedule == "constant":
         del training["steps"]
     return {
-        "objective": {"name": objective.name, "settings": to_mapping(objective.settings)},
+        "objective": {"name": method.name, "settings": to_mapping(method.settings)},
         "training": training,
         "clips": {str(index): clip.digest for index, clip in enumerate(clips)},
         "base": {
@@ -119,11 +119,11 @@ def describe(
     }
 
 
-def _check_steps(objective: Objective, settings: TrainSettings) -> None:
-    least = getattr(objective, "least_steps", 1)
+def _check_steps(method: Method, settings: TrainSettings) -> None:
+    least = getattr(method, "least_steps", 1)
     if settings.steps < least:
         raise SettingsError(
-            f"steps is {settings.steps}; {objective.name} reaches its last stage at step {least} "
+            f"steps is {settings.steps}; {method.name} reaches its last stage at step {least} "
             "with these settings. Train longer, or shorten the stages before."
         )
 

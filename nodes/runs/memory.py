@@ -23,7 +23,7 @@ from ...motion_core.backbones.depth import (
     temporal_parameter_names,
 )
 from ...motion_core.errors import MotionError
-from ...motion_core.methods.base import Objective
+from ...motion_core.methods.base import Method
 from ...motion_core.methods.vmc import attention_linears
 from ...motion_core.training.settings import TrainSettings
 
@@ -71,7 +71,7 @@ class MemoryNeed:
 
 def memory_need(
     backbone: Backbone,
-    objective: Objective,
+    method: Method,
     settings: TrainSettings,
     shape: Sequence[int],
     dtype: torch.dtype,
@@ -84,30 +84,30 @@ def memory_need(
     cells = frames * (height // 8) * (width // 8) * settings.noise_draws
     channels = int(unet.config["block_out_channels"][0])  # type: ignore[index]
     per_cell = CELL_BYTES[backbone.family][dtype.itemsize, settings.checkpointing]
-    trained = trained_parameters(backbone, objective)
+    trained = trained_parameters(backbone, method)
     return MemoryNeed(
         weights=sum(weight.numel() for weight in unet.parameters()) * dtype.itemsize,
         trained=trained * TRAINED_BYTES,
         activations=cells * per_cell * channels // CHANNELS,
         saved=trained * SAVED_BYTES * KEPT_STATES,
         what=f"{frames} frames of {width}x{height}",
-        advice=_advice(objective.settings, settings, dtype),
+        advice=_advice(method.settings, settings, dtype),
     )
 
 
-def trained_parameters(backbone: Backbone, objective: Objective) -> int:
+def trained_parameters(backbone: Backbone, method: Method) -> int:
     """How many numbers a method trains; embeddings, which are few, are not counted."""
-    settings: Any = objective.settings
+    settings: Any = method.settings
     if getattr(settings, "parametrisation", "lora") == "full":
         parameters = dict(backbone.network.named_parameters())
-        return sum(parameters[name].numel() for name in _whole_weights(backbone, objective))
-    layers = [backbone.network.get_submodule(name) for name in _lora_layers(backbone, objective)]
+        return sum(parameters[name].numel() for name in _whole_weights(backbone, method))
+    layers = [backbone.network.get_submodule(name) for name in _lora_layers(backbone, method)]
     return sum(settings.rank * sum(layer.weight.shape) for layer in layers)  # type: ignore[arg-type]
 
 
-def _whole_weights(backbone: Backbone, objective: Objective) -> list[str]:
-    settings: Any = objective.settings
-    if objective.name == "vmc":
+def _whole_weights(backbone: Backbone, method: Method) -> list[str]:
+    settings: Any = method.settings
+    if method.name == "vmc":
         layers = tuple(f"{name}." for name in attention_linears(backbone))
         return [name for name, _ in backbone.network.named_parameters() if name.startswith(layers)]
     looks = spatial_attention_parameter_names(backbone.network) if settings.spatial_path else []
@@ -117,14 +117,14 @@ def _whole_weights(backbone: Backbone, objective: Objective) -> list[str]:
     ]
 
 
-def _lora_layers(backbone: Backbone, objective: Objective) -> list[str]:
+def _lora_layers(backbone: Backbone, method: Method) -> list[str]:
     """Of one clip; each further one has a LoRA of its own for its looks."""
-    settings: Any = objective.settings
-    if objective.name == "motion_inversion":
+    settings: Any = method.settings
+    if method.name == "motion_inversion":
         return backbone.spatial_linears() if settings.loss == "debiased_hybrid" else []
-    if objective.name == "vmc":
+    if method.name == "vmc":
         return attention_linears(backbone)
-    if objective.name == "motion_crafter":
+    if method.name == "motion_crafter":
         return in_blocks(backbone.temporal_linears(), settings.blocks, backbone.network)
     return [*backbone.temporal_linears(), *backbone.spatial_linears()]
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ...motion_core.diffusion.ddim import SampleSettings
 from ...motion_core.events import Event, Request
-from ...motion_core.methods.base import Objective
+from ...motion_core.methods.base import Method
 from ...motion_core.settings import to_mapping
 from ...motion_core.training.settings import TrainSettings
 from ...motion_core.types import Clip
@@ -44,7 +44,7 @@ class TrainingRequest:
 
     base: MotionBase
     clips: Sequence[Clip]
-    objective: Objective
+    method: Method
     settings: TrainSettings
     name: str
     resume: Resume
@@ -83,7 +83,7 @@ class TrainingRequest:
             "sample_prompt": self.sample_prompt,
             "inversion_steps": self.inversion_steps,
             "train": to_mapping(self.settings),
-            "objective": {"name": self.objective.name, **to_mapping(self.objective.settings)},
+            "objective": {"name": self.method.name, **to_mapping(self.method.settings)},
         }
 
 

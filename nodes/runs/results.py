@@ -52,7 +52,7 @@ def save_results(
         backbone=request.base.backbone,
         clips=request.clips,
         latents=latents,
-        objective=request.objective,
+        method=request.method,
         settings=request.settings,
         result=result,
         document=request.document(),
@@ -62,9 +62,7 @@ def save_results(
     write_adapter(path, trained)
     write_figures(folder, trained)
     save_noise(work, path, latents)
-    frames = show_last_sample(
-        work, result.steps, shown_adapters(result.adapters, request.objective)
-    )
+    frames = show_last_sample(work, result.steps, shown_adapters(result.adapters, request.method))
     write_adapter(path, trained, frames)
     _write_sheet(request, path.with_suffix(".png"), frames)
     write_json(path.with_suffix(".json"), request.document())

@@ -19,17 +19,17 @@ from ..method_fields import METHOD_FIELDS, Field
 
 if TYPE_CHECKING:
     from ...motion_core.backbones.base import Backbone
-    from ...motion_core.methods.base import Objective
+    from ...motion_core.methods.base import Method
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSettings:
-    """Advanced settings; socket MOTION_METHOD_SETTINGS. objective, train: by field, only what was
-    said.
+    """Advanced settings; socket MOTION_METHOD_SETTINGS. values, train: the method's own and the
+    training's, by field, only what was said.
     """
 
     method: str
-    objective: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
     train: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -44,59 +44,60 @@ def changed(
     }
 
 
-def build_objective(
+def build_method(
     defaults: BaseDefaults,
-    method: str,
+    method_name: str,
     widgets: Mapping[str, Any],
     advanced: MethodSettings | None,
-) -> Objective:
+) -> Method:
     """The method with its settings. widgets: its main settings on the training node.
 
     Raises SettingsError for advanced settings of another method, or that contradict the widgets.
     """
     # Imported here: it needs diffusers.
-    from ...motion_core.methods import OBJECTIVES
+    from ...motion_core.methods import METHODS
 
-    _check_method(method, advanced)
-    said = changed(METHOD_FIELDS[method], widgets)
-    more = advanced.objective if advanced is not None else {}
+    _check_method(method_name, advanced)
+    said = changed(METHOD_FIELDS[method_name], widgets)
+    more = advanced.values if advanced is not None else {}
     _check_agreement(said, more)
-    settings = type(OBJECTIVES[method]().settings)
-    values = {**defaults.methods.get(method, {}), **more, **said}
-    return OBJECTIVES[method](from_mapping(settings, values))
+    settings = type(METHODS[method_name]().settings)
+    values = {**defaults.methods.get(method_name, {}), **more, **said}
+    return METHODS[method_name](from_mapping(settings, values))
 
 
-def check_objective(backbone: Backbone, objective: Objective) -> None:
+def check_method(backbone: Backbone, method: Method) -> None:
     """Raises SettingsError or FormatError where a method needs an image encoder that neither the
     base nor its settings have: before anything is encoded.
     """
     from ...motion_core.methods.motrans.image_encoder_files import check_image_encoder
 
-    settings: Any = objective.settings
-    if objective.name == "motrans" and {settings.injection, settings.enhancer} != {"none"}:
+    settings: Any = method.settings
+    if method.name == "motrans" and {settings.injection, settings.enhancer} != {"none"}:
         check_image_encoder(backbone, settings.image_encoder)
 
 
 def build_training(
     defaults: BaseDefaults,
-    method: str,
+    method_name: str,
     said: Mapping[str, object],
     advanced: MethodSettings | None,
 ) -> TrainSettings:
     """The training's settings. said: what the training node's own widgets ask for."""
-    from ...motion_core.methods import OBJECTIVES
+    from ...motion_core.methods import METHODS
 
-    of_method: Mapping[str, object] = getattr(OBJECTIVES[method], "train_defaults", {})
+    of_method: Mapping[str, object] = getattr(METHODS[method_name], "train_defaults", {})
     more = advanced.train if advanced is not None else {}
-    return from_mapping(TrainSettings, {**of_method, **defaults.train_with(method), **more, **said})
+    values = {**of_method, **defaults.train_with(method_name), **more, **said}
+    return from_mapping(TrainSettings, values)
 
 
-def _check_method(method: str, advanced: MethodSettings | None) -> None:
-    if advanced is not None and advanced.method != method:
-        given, wanted = advanced.method.replace("_", "-"), method.replace("_", "-")
+def _check_method(method_name: str, advanced: MethodSettings | None) -> None:
+    if advanced is not None and advanced.method != method_name:
+        given, wanted = advanced.method.replace("_", "-"), method_name.replace("_", "-")
         raise SettingsError(
-            f"The advanced settings are {given}'s, the objective is {wanted}. Connect {wanted}'s "
-            "settings, or choose the other objective."
+            f"The advanced settings are {given}'s, the method is {wanted}. Connect {wanted}'s "
+            "settings, or choose the other method."
         )
 
 

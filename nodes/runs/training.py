@@ -38,7 +38,7 @@ from .registry.folder import REFERENCE, SAMPLES
 from .request import TrainingRequest, Watch, Work
 from .results import lacks_noise, sample, save_noise, save_results, show_last_sample, write_sample
 from .samples import forget_samples, last_samples
-from .settings import check_objective
+from .settings import check_method
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _chosen(request: TrainingRequest) -> RunChoice:
     description = describe(
         request.base.backbone,
         [_KnownClip(clip_digest(clip)) for clip in request.clips],
-        request.objective,
+        request.method,
         request.settings,
         request.settings.dtype_on(management.get_torch_device()),
     )
@@ -151,7 +151,7 @@ def _trained(work: Work) -> tuple[Path, Tensor]:
         _warn_of_memory(request)
 
         def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
-            return sample(work, step, shown_adapters(adapters, request.objective))[1]
+            return sample(work, step, shown_adapters(adapters, request.method))[1]
 
         def sink(event: Event) -> Request | None:
             """The registry first, so that it knows of the step in which Cancel is seen."""
@@ -166,7 +166,7 @@ def _trained(work: Work) -> tuple[Path, Tensor]:
         result = train(
             request.base.backbone,
             latents,
-            request.objective,
+            request.method,
             request.settings,
             folder,
             sink,
@@ -195,7 +195,7 @@ def _check(request: TrainingRequest) -> None:
     total = int(backbone.scheduler.config["num_train_timesteps"])
     fits = steps == 0 or 2 <= steps <= total
     require(fits, "inversion_steps", steps, f"2 to {total}, or 0 for no noise file")
-    check_objective(backbone, request.objective)
+    check_method(backbone, request.method)
 
 
 def _warn_of_memory(request: TrainingRequest) -> None:
@@ -224,5 +224,5 @@ def _need(request: TrainingRequest) -> MemoryNeed:
     largest = max((clip.frames for clip in request.clips), key=Tensor.numel)
     dtype = request.settings.dtype_on(management.get_torch_device())
     return memory_need(
-        request.base.backbone, request.objective, request.settings, largest.shape, dtype
+        request.base.backbone, request.method, request.settings, largest.shape, dtype
     )

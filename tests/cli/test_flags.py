@@ -19,7 +19,7 @@ from motion_core.cli.method_settings import method_flags, read_method_flags, spo
 from motion_core.cli.parsing import Parser
 from motion_core.diffusion.ddim import SampleSettings
 from motion_core.errors import SettingsError
-from motion_core.methods import OBJECTIVES
+from motion_core.methods import METHODS
 from motion_core.training.settings import TrainSettings
 from motion_core.video.clips import ClipSettings
 
@@ -49,12 +49,12 @@ def test_every_setting_has_its_flag(flags: Sequence[Flag], settings: Any) -> Non
             assert flag.default == ("none" if default == "None" else default), flag.field
 
 
-@pytest.mark.parametrize("method", OBJECTIVES)
+@pytest.mark.parametrize("method", METHODS)
 def test_every_setting_of_a_method_is_a_flag_that_explains_itself(method: str) -> None:
     """Its default, given as a flag, is read as the default again, whatever its type; its help is
     from the class's docstring; and no flag of `train` itself has its name.
     """
-    settings = OBJECTIVES[method]().settings
+    settings = METHODS[method]().settings
     flags = method_flags(method)
     assert [flag.field for flag in flags] == [
         field.name
@@ -109,7 +109,7 @@ def test_tuples_are_several_values() -> None:
         name, settings = "odd", Odd()
 
     try:
-        OBJECTIVES["odd"] = Method  # type: ignore[assignment]
+        METHODS["odd"] = Method  # type: ignore[assignment]
         flags = {flag.field: flag for flag in method_flags("odd")}
         assert set(flags) == {"blocks", "names", "width"}
         assert (flags["blocks"].default, flags["names"].default) == ("1 2", "none")
@@ -120,7 +120,7 @@ def test_tuples_are_several_values() -> None:
         with pytest.raises(SettingsError, match="invalid choice: 3"):
             read_method_flags(["--blocks", "3"], "odd")
     finally:
-        del OBJECTIVES["odd"]
+        del METHODS["odd"]
 
 
 def test_flags_that_the_method_does_not_have() -> None:
@@ -140,7 +140,7 @@ def test_the_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     said = "".join(capsys.readouterr().out.split())  # lines may break behind a hyphen
-    assert all(spoken(method) in said for method in OBJECTIVES)
+    assert all(spoken(method) in said for method in METHODS)
 
 
 def test_the_help_on_a_method(capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,8 +57,8 @@ def test_settings_of_a_method_from_a_file_and_from_flags(
     config.write_text('[objective]\nname = "vmc"\nloss = "cosine_abs"\nparametrisation = "lora"')
     argv = material.train(output, "--config", str(config), "--loss", "mse", steps=1)
     assert main(argv) == 0
-    objective = json.loads((output / "adapter.json").read_text())["objective"]
-    assert objective == {"name": "vmc", "loss": "mse", "parametrisation": "lora", "rank": 2}
+    method = json.loads((output / "adapter.json").read_text())["objective"]
+    assert method == {"name": "vmc", "loss": "mse", "parametrisation": "lora", "rank": 2}
     assert list(load_adapter(output / "adapter.safetensors")[0].adapters) == ["temporal"]
 
 

@@ -10,7 +10,7 @@ import torch
 from motion_core.backbones.base import Backbone
 from motion_core.diffusion.generate import apply_adapters
 from motion_core.errors import ClipError, SettingsError
-from motion_core.methods import OBJECTIVES
+from motion_core.methods import METHODS
 from motion_core.methods.coupled import GROUP, AttachedCoupled, Coupled, CoupledSettings
 from motion_core.methods.losses import mse
 from motion_core.methods.noised import noised
@@ -129,7 +129,7 @@ def test_what_it_refuses() -> None:
 
 
 def test_registered_with_motion_directors_defaults() -> None:
-    method = OBJECTIVES["coupled"]()
+    method = METHODS["coupled"]()
     assert to_mapping(method.settings) == {"rank": 32, "alpha": None, "dropout": 0.1}
     assert from_mapping(CoupledSettings, to_mapping(method.settings)) == method.settings
     with Coupled(QUIET).attach(tiny_animatediff(), [latent_clip()], rng()) as attached:

@@ -22,7 +22,7 @@ from motion_core.backbones.frozen import frozen_base
 from motion_core.diffusion.encoding import encode_prompts
 from motion_core.diffusion.noise import add_noise, draw_noise, prediction_target
 from motion_core.errors import ClipError, SettingsError
-from motion_core.methods import OBJECTIVES
+from motion_core.methods import METHODS
 from motion_core.methods.kl import KL_READINGS
 from motion_core.methods.losses import mse
 from motion_core.methods.motion_crafter import (
@@ -376,9 +376,9 @@ def test_a_run_leaves_a_file_that_moves_the_base(
     as sites.
     """
     backbone, clip = make(), latent_clip()
-    objective, settings = MotionCrafter(FULL), TrainSettings(steps=2, learning_rate=1e-3)
-    result = train(backbone, [clip], objective, settings, tmp_path / "run")
-    info = adapter_info(backbone, [clip], objective, settings, result.adapters, result.steps)
+    method, settings = MotionCrafter(FULL), TrainSettings(steps=2, learning_rate=1e-3)
+    result = train(backbone, [clip], method, settings, tmp_path / "run")
+    info = adapter_info(backbone, [clip], method, settings, result.adapters, result.steps)
     assert (info.method, info.parametrisation, info.rank) == ("motion_crafter", "full", None)
     assert {"temporal.attn1", "temporal.ff", "temporal.norm1", "temporal.proj_in"} < set(info.sites)
     assert ("temporal.temp_convs" in info.sites) == (backbone.family == "zeroscope")
@@ -411,4 +411,4 @@ def test_settings_out_of_range_are_refused_by_name(name: str, value: object) -> 
 def test_settings_round_trip_and_registry() -> None:
     settings = MotionCrafterSettings(beta=20.0, kl="softmax", motion="riding a bicycle")
     assert from_mapping(MotionCrafterSettings, to_mapping(settings)) == settings
-    assert OBJECTIVES["motion_crafter"] is MotionCrafter
+    assert METHODS["motion_crafter"] is MotionCrafter

@@ -17,7 +17,7 @@ from motion_core.backbones.base import Backbone
 from motion_core.backbones.temporal import spatial_linear_names, temporal_linear_names
 from motion_core.diffusion.noise import add_noise, draw_noise, prediction_target, sample_timesteps
 from motion_core.errors import ClipError, SettingsError
-from motion_core.methods import OBJECTIVES
+from motion_core.methods import METHODS
 from motion_core.methods.losses import debiased_mse, mse
 from motion_core.methods.motion_director import (
     AttachedMotionDirector,
@@ -344,7 +344,7 @@ def test_settings_out_of_range_are_refused_by_name(name: str, value: object) -> 
 def test_settings_round_trip_and_registry() -> None:
     settings = MotionDirectorSettings(rank=4, loss="plain")
     assert from_mapping(MotionDirectorSettings, to_mapping(settings)) == settings
-    assert OBJECTIVES["motion_director"] is MotionDirector
+    assert METHODS["motion_director"] is MotionDirector
 
 
 def test_no_clips_are_refused() -> None:

@@ -20,7 +20,7 @@ from motion_core.backbones.base import Backbone
 from motion_core.backbones.checkpointing import gradient_checkpointing
 from motion_core.diffusion.noise import add_noise, draw_noise, prediction_target, sample_timesteps
 from motion_core.errors import ClipError, SettingsError
-from motion_core.methods import OBJECTIVES
+from motion_core.methods import METHODS
 from motion_core.methods.losses import debiased_mse, mse
 from motion_core.methods.motion_inversion import (
     AttachedMotionInversion,
@@ -225,9 +225,9 @@ def test_a_run_learns_and_its_file_plays(make: Callable[[], Backbone], tmp_path:
     times as large: two stay within 0.0401.
     """
     backbone, clip = make(), latent_clip()
-    objective, settings = MotionInversion(), TrainSettings(steps=2, save_every=0)
-    result = train(backbone, [clip], objective, settings, tmp_path / "run")
-    info = adapter_info(backbone, [clip], objective, settings, result.adapters, result.steps)
+    method, settings = MotionInversion(), TrainSettings(steps=2, save_every=0)
+    result = train(backbone, [clip], method, settings, tmp_path / "run")
+    info = adapter_info(backbone, [clip], method, settings, result.adapters, result.steps)
     save_adapter(tmp_path / "a.safetensors", result.adapters, info)
     info, adapters = load_adapter(tmp_path / "a.safetensors")
     assert (info.method, info.parametrisation, info.rank) == ("motion_inversion", "embedding", None)
@@ -361,4 +361,4 @@ def test_settings_out_of_range_are_refused_by_name(name: str, value: object) -> 
 def test_settings_round_trip_and_registry() -> None:
     settings = MotionInversionSettings(channels=(64, 96), positions=("mid",), debias="none")
     assert from_mapping(MotionInversionSettings, to_mapping(settings)) == settings
-    assert OBJECTIVES["motion_inversion"] is MotionInversion
+    assert METHODS["motion_inversion"] is MotionInversion

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from motion_core.backbones.base import Backbone
 from motion_core.errors import ClipError, SettingsError
-from motion_core.methods import OBJECTIVES
+from motion_core.methods import METHODS
 from motion_core.methods.noised import noised
 from motion_core.methods.vmc import (
     TEMPORAL,
@@ -166,7 +166,7 @@ def test_what_it_refuses() -> None:
 
 def test_registered_with_its_papers_defaults() -> None:
     """Learning rate 1e-4 and decay 1e-2 for whole weights; a LoRA's rate is MotionDirector's."""
-    method = OBJECTIVES["vmc"]()
+    method = METHODS["vmc"]()
     assert to_mapping(method.settings) == {
         "loss": "cosine",
         "parametrisation": "full",

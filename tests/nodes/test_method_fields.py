@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 from motion_adapters.nodes.method_fields import METHOD_FIELDS, TRAIN_FIELDS, Field
 
-from motion_core.methods import OBJECTIVES
+from motion_core.methods import METHODS
 from motion_core.settings import from_mapping
 from motion_core.training.settings import TrainSettings
 
@@ -26,11 +26,11 @@ NODES_OWN = {
 
 
 def settings_class(method: str) -> type:
-    return type(OBJECTIVES[method]().settings)
+    return type(METHODS[method]().settings)
 
 
 def test_every_method_has_a_table() -> None:
-    assert METHOD_FIELDS.keys() == OBJECTIVES.keys()
+    assert METHOD_FIELDS.keys() == METHODS.keys()
 
 
 @pytest.mark.parametrize("method", METHOD_FIELDS)

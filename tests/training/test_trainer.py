@@ -56,7 +56,7 @@ from ..runs import (
     LeastSquaresSettings,
     constant_clip,
     latent_clip,
-    resume_objective,
+    resume_method,
 )
 from ..tiny import tiny_animatediff, tiny_zeroscope
 
@@ -96,7 +96,7 @@ def state(folder: Path) -> dict[str, Any]:
 def whole_run(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """The run that the resumed ones must equal: two clips, dropout on, never stopped."""
     folder = tmp_path_factory.mktemp("whole")
-    return train(tiny_animatediff(), TWO_CLIPS, resume_objective(), RESUME_SETTINGS, folder)
+    return train(tiny_animatediff(), TWO_CLIPS, resume_method(), RESUME_SETTINGS, folder)
 
 
 # Resuming
@@ -111,7 +111,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, whole_run: TrainResult
     assert run.returncode == -signal.SIGKILL
     assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2, 3, 4, 5]
     assert state(tmp_path) == {"state": "running", "step": 4, "total": 6}
-    resumed = train(tiny_animatediff(), TWO_CLIPS, resume_objective(), RESUME_SETTINGS, tmp_path)
+    resumed = train(tiny_animatediff(), TWO_CLIPS, resume_method(), RESUME_SETTINGS, tmp_path)
     assert_same_run(resumed, whole_run)
     assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2, 3, 4, 5, 6]
     assert state(tmp_path) == {"state": "finished", "step": 6, "total": 6}
@@ -129,13 +129,13 @@ def test_a_cancelled_run_goes_on_bit_for_bit(
         raise_at(3, error)(event)
 
     with pytest.raises(type(error)):
-        train(tiny_animatediff(), TWO_CLIPS, resume_objective(), RESUME_SETTINGS, tmp_path, sink)
+        train(tiny_animatediff(), TWO_CLIPS, resume_method(), RESUME_SETTINGS, tmp_path, sink)
     step_3 = tmp_path / "checkpoints" / "step-3"
     assert events[-1] == Cancelled(step=3, path=step_3) and step_3.is_dir()
     assert state(tmp_path)["state"] == "cancelled"
     events.clear()
     resumed = train(
-        tiny_animatediff(), TWO_CLIPS, resume_objective(), RESUME_SETTINGS, tmp_path, events.append
+        tiny_animatediff(), TWO_CLIPS, resume_method(), RESUME_SETTINGS, tmp_path, events.append
     )
     assert isinstance(events[0], Started) and events[0].resumed and events[0].step == 3
     assert_same_run(resumed, whole_run)
@@ -217,15 +217,15 @@ def test_accumulation_is_the_mean_over_batches(tmp_path: Path) -> None:
     AdamW's first average is (1 − 0.9)·(−4) = −0.4, and its first step lr·sign: p = 0.1.
     """
     clips, events = [constant_clip(1.0), constant_clip(3.0)], list[Event]()
-    objective = LeastSquares()
+    method = LeastSquares()
     settings = TrainSettings(steps=1, accumulation=2)
-    train(tiny_animatediff(), clips, objective, settings, tmp_path, events.append)
+    train(tiny_animatediff(), clips, method, settings, tmp_path, events.append)
     done = next(event for event in events if isinstance(event, StepDone))
     assert done.grad_norm == pytest.approx(4.0)
     assert done.losses == {"loss a": 5.0}
     moments = load_file(tmp_path / "checkpoints" / "step-1" / "optimisers.safetensors")
     assert moments["a/0/exp_avg"].item() == pytest.approx(-0.4)
-    assert objective.current() == (pytest.approx(0.1),)
+    assert method.current() == (pytest.approx(0.1),)
 
 
 def test_accumulation_equals_a_batch_of_draws(tmp_path: Path) -> None:
@@ -234,12 +234,10 @@ def test_accumulation_equals_a_batch_of_draws(tmp_path: Path) -> None:
     """
     values = []
     for name, draws, batches in (("batch", 4, 1), ("accumulated", 1, 4)):
-        objective = LeastSquares(LeastSquaresSettings(noise=1.0))
+        method = LeastSquares(LeastSquaresSettings(noise=1.0))
         settings = TrainSettings(steps=5, noise_draws=draws, accumulation=batches)
-        result = train(
-            tiny_animatediff(), [constant_clip(2.0)], objective, settings, tmp_path / name
-        )
-        values.append((objective.current(), [loss for _, loss in result.losses["loss a"]]))
+        result = train(tiny_animatediff(), [constant_clip(2.0)], method, settings, tmp_path / name)
+        values.append((method.current(), [loss for _, loss in result.losses["loss a"]]))
     assert values[0][0] == pytest.approx(values[1][0], rel=1e-6)
     assert values[0][1] == pytest.approx(values[1][1], rel=1e-6)
 
@@ -249,9 +247,9 @@ def test_gradients_are_clipped_group_by_group(tmp_path: Path) -> None:
     −0.15.
     """
     events: list[Event] = []
-    objective = LeastSquares(LeastSquaresSettings(groups=("a", "b")))
+    method = LeastSquares(LeastSquaresSettings(groups=("a", "b")))
     settings = TrainSettings(steps=1, max_grad_norm=1.5)
-    train(tiny_animatediff(), [constant_clip(3.0)], objective, settings, tmp_path, events.append)
+    train(tiny_animatediff(), [constant_clip(3.0)], method, settings, tmp_path, events.append)
     done = next(event for event in events if isinstance(event, StepDone))
     assert done.grad_norm == pytest.approx(72**0.5)
     moments = load_file(tmp_path / "checkpoints" / "step-1" / "optimisers.safetensors")
@@ -263,9 +261,9 @@ def test_nothing_is_stepped_before_the_last_pass(tmp_path: Path) -> None:
     """Within a step both groups' passes see the parameters that the step began with; then both have
     moved.
     """
-    objective = LeastSquares(LeastSquaresSettings(groups=("a", "b")))
-    train(tiny_animatediff(), [constant_clip(1.0)], objective, TrainSettings(steps=2), tmp_path)
-    first, second, third, fourth = objective.values
+    method = LeastSquares(LeastSquaresSettings(groups=("a", "b")))
+    train(tiny_animatediff(), [constant_clip(1.0)], method, TrainSettings(steps=2), tmp_path)
+    first, second, third, fourth = method.values
     assert first == second == (0.0, 0.0)
     assert third == fourth == (pytest.approx(0.1), pytest.approx(0.1))
 
@@ -275,20 +273,20 @@ def test_learning_rate_and_weight_decay_are_the_runs_or_the_methods(tmp_path: Pa
     first.
     """
     for index, (rate, expected) in enumerate([(None, 0.1), (0, 0.1), (0.03, 0.03)]):
-        objective, events = LeastSquares(), list[Event]()
+        method, events = LeastSquares(), list[Event]()
         settings = TrainSettings(steps=1, learning_rate=rate, warmup_steps=2)
         folder = tmp_path / str(index)
-        train(tiny_animatediff(), [constant_clip(1.0)], objective, settings, folder, events.append)
+        train(tiny_animatediff(), [constant_clip(1.0)], method, settings, folder, events.append)
         done = next(event for event in events if isinstance(event, StepDone))
         assert done.learning_rate == pytest.approx(expected / 2)
-        assert objective.current() == (pytest.approx(expected / 2),)
+        assert method.current() == (pytest.approx(expected / 2),)
 
 
 def test_only_the_drawn_videos_group_is_stepped(tmp_path: Path) -> None:
     """After one step one spatial LoRA has B ≠ 0 and an AdamW state, the other has not."""
     settings = dataclasses.replace(SHORT, steps=1)
-    objective = MotionDirector(MotionDirectorSettings(rank=2, spatial_dropout_p=0.0))
-    result = train(tiny_animatediff(), TWO_CLIPS, objective, settings, tmp_path)
+    method = MotionDirector(MotionDirectorSettings(rank=2, spatial_dropout_p=0.0))
+    result = train(tiny_animatediff(), TWO_CLIPS, method, settings, tmp_path)
     moved = {
         name: any(pair.up.abs().sum() > 0 for pair in adapter.pairs.values())  # type: ignore[attr-defined]
         for name, adapter in result.adapters.items()
@@ -300,21 +298,21 @@ def test_only_the_drawn_videos_group_is_stepped(tmp_path: Path) -> None:
 
 
 def test_clips_go_round_in_shuffled_rounds(tmp_path: Path) -> None:
-    objective = LeastSquares()
+    method = LeastSquares()
     clips = [constant_clip(float(value)) for value in range(5)]
-    train(tiny_animatediff(), clips, objective, TrainSettings(steps=20), tmp_path)
-    rounds = [objective.seen[start : start + 5] for start in range(0, 20, 5)]
+    train(tiny_animatediff(), clips, method, TrainSettings(steps=20), tmp_path)
+    rounds = [method.seen[start : start + 5] for start in range(0, 20, 5)]
     assert all(sorted(order) == [0, 1, 2, 3, 4] for order in rounds)
     assert len({tuple(order) for order in rounds}) > 1
 
 
 def test_least_squares_converges(tmp_path: Path) -> None:
     """The minimum of the mean of (p − 1)² and (p − 3)² is p = 2."""
-    objective = LeastSquares()
+    method = LeastSquares()
     clips = [constant_clip(1.0), constant_clip(3.0)]
     settings = TrainSettings(steps=100, accumulation=2, lr_schedule="cosine")
-    train(tiny_animatediff(), clips, objective, settings, tmp_path)
-    assert objective.current() == (pytest.approx(2.0, abs=0.02),)
+    train(tiny_animatediff(), clips, method, settings, tmp_path)
+    assert method.current() == (pytest.approx(2.0, abs=0.02),)
 
 
 # Events and records
@@ -438,7 +436,7 @@ def test_samples_see_the_base_and_disturb_nothing(tmp_path: Path) -> None:
     sampled = train(
         backbone,
         TWO_CLIPS,
-        resume_objective(),
+        resume_method(),
         settings,
         tmp_path / "sampled",
         events.append,
@@ -447,9 +445,7 @@ def test_samples_see_the_base_and_disturb_nothing(tmp_path: Path) -> None:
     made = [event.step for event in events if isinstance(event, SampleMade)]
     assert made == [2, 4]
     plain = dataclasses.replace(settings, sample_every=0)
-    assert_same_run(
-        sampled, train(backbone, TWO_CLIPS, resume_objective(), plain, tmp_path / "plain")
-    )
+    assert_same_run(sampled, train(backbone, TWO_CLIPS, resume_method(), plain, tmp_path / "plain"))
 
 
 def test_a_sink_can_ask_for_a_checkpoint_and_a_sample(tmp_path: Path) -> None:
@@ -470,7 +466,7 @@ def test_a_sink_can_ask_for_a_checkpoint_and_a_sample(tmp_path: Path) -> None:
         return train(
             tiny_animatediff(),
             TWO_CLIPS,
-            resume_objective(),
+            resume_method(),
             settings,
             tmp_path / folder,
             sink,
@@ -541,7 +537,7 @@ def test_a_failing_sample_loses_no_step(tmp_path: Path, whole_run: TrainResult) 
         train(
             tiny_animatediff(),
             TWO_CLIPS,
-            resume_objective(),
+            resume_method(),
             settings,
             tmp_path,
             events.append,
@@ -553,7 +549,7 @@ def test_a_failing_sample_loses_no_step(tmp_path: Path, whole_run: TrainResult) 
         Failed(step=3, message="no room for the video", path=step_3),
     ]
     assert state(tmp_path)["state"] == "failed"
-    resumed = train(tiny_animatediff(), TWO_CLIPS, resume_objective(), RESUME_SETTINGS, tmp_path)
+    resumed = train(tiny_animatediff(), TWO_CLIPS, resume_method(), RESUME_SETTINGS, tmp_path)
     assert_same_run(resumed, whole_run)
 
 
@@ -589,7 +585,7 @@ def test_a_step_that_fails_halfway_is_not_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     """Group a is stepped, b is not: that is no step's state."""
-    objective = LeastSquares(LeastSquaresSettings(groups=("a", "b")))
+    method = LeastSquares(LeastSquaresSettings(groups=("a", "b")))
     step, calls = torch.optim.AdamW.step, list[int]()
 
     def breaking(optimiser: torch.optim.AdamW, *args: Any, **kwargs: Any) -> Any:
@@ -600,8 +596,8 @@ def test_a_step_that_fails_halfway_is_not_saved(
 
     monkeypatch.setattr("torch.optim.AdamW.step", breaking)
     with pytest.raises(RuntimeError, match="broken"):
-        train(tiny_animatediff(), [constant_clip(1.0)], objective, TrainSettings(), tmp_path)
-    assert objective.current()[0] != objective.current()[1]
+        train(tiny_animatediff(), [constant_clip(1.0)], method, TrainSettings(), tmp_path)
+    assert method.current()[0] != method.current()[1]
     assert not (tmp_path / "checkpoints").exists()
 
 
@@ -613,10 +609,10 @@ class Steep(LeastSquares):
 
 
 def test_a_gradient_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
-    objective = Steep()
+    method = Steep()
     with pytest.raises(TrainingError, match="step 1 the gradient of 'a' is inf"):
-        train(tiny_animatediff(), [constant_clip(1.0)], objective, TrainSettings(), tmp_path)
-    assert objective.current() == (0.0,)
+        train(tiny_animatediff(), [constant_clip(1.0)], method, TrainSettings(), tmp_path)
+    assert method.current() == (0.0,)
 
 
 class Overflowing(LeastSquares):
@@ -636,13 +632,13 @@ def test_fp16_scales_the_loss_and_skips_what_overflows(
     6th is taken.
     """
     monkeypatch.setattr(TrainSettings, "dtype_on", lambda self, device: torch.float32)
-    objective, events = Overflowing(), list[Event]()
+    method, events = Overflowing(), list[Event]()
     settings = TrainSettings(steps=6, precision="fp16", save_every=5)
     clips = [constant_clip(1.0)]
-    train(tiny_animatediff(), clips, objective, settings, tmp_path, events.append)
+    train(tiny_animatediff(), clips, method, settings, tmp_path, events.append)
     norms = [event.grad_norm for event in events if isinstance(event, StepDone)]
     assert norms[:5] == [math.inf] * 5 and norms[5] == pytest.approx(1e10)
-    assert objective.current() == (pytest.approx(-0.1),)
+    assert method.current() == (pytest.approx(-0.1),)
     assert read_metrics(tmp_path)[0]["grad_norm"] is None
     saved = {}
     for step in (5, 6):
@@ -693,10 +689,10 @@ class Watched(MotionDirector):
 def test_half_precision_base_keeps_float32_trainables(
     tmp_path: Path, make: Callable[[], Backbone]
 ) -> None:
-    objective = Watched(TINY_LORA)
+    method = Watched(TINY_LORA)
     settings = dataclasses.replace(SHORT, precision="bf16")
-    result = train(make(), TWO_CLIPS[:1], objective, settings, tmp_path)
-    assert objective.dtypes == {torch.bfloat16}
+    result = train(make(), TWO_CLIPS[:1], method, settings, tmp_path)
+    assert method.dtypes == {torch.bfloat16}
     saved = load_file(tmp_path / "checkpoints" / "step-2" / "parameters.safetensors")
     assert {tensor.dtype for tensor in saved.values()} == {torch.float32}
     assert all(torch.isfinite(tensor).all() for tensor in tensors(result).values())

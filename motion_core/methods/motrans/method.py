@@ -85,7 +85,7 @@ class MoTransSettings:
 
 
 class MoTrans:
-    """The method, configured; see `Objective`."""
+    """The method, configured; see `Method`."""
 
     name = "motrans"
     # Sec. 4.1: about 600 steps, which are taken to be the second stage's.

@@ -111,9 +111,9 @@ def test_shares_hold_every_row_once_and_keep_those_of_one_training_together() ->
     assert sorted(r.name for s in shares for r in s.rows) == sorted(r.name for r in plan.rows)
     assert abs(_steps(shares[0].rows) - _steps(shares[1].rows)) < 420  # one training's, at the most
     for share in shares:
-        groups = {(r.backbone, r.motion, r.variant.objective) for r in share.rows}
+        groups = {(r.backbone, r.motion, r.variant.method) for r in share.rows}
         others = {
-            (r.backbone, r.motion, r.variant.objective)
+            (r.backbone, r.motion, r.variant.method)
             for other in shares
             if other is not share
             for r in other.rows

@@ -18,7 +18,7 @@ from benchmarks.papers.rows import (
     Variant,
     row_name,
 )
-from benchmarks.papers.trainings import objective_of, reference_clip
+from benchmarks.papers.trainings import method_of, reference_clip
 from benchmarks.papers.verdicts import Lower
 from motion_core.errors import FormatError
 from motion_core.settings import to_mapping
@@ -38,17 +38,17 @@ VARIANTS = (
 def test_every_variant_is_one_that_its_method_knows(variant: Variant) -> None:
     """And says something that its method's own variant does not."""
     for base in ("shape-world-animatediff", "shape-world-zeroscope"):
-        objective = objective_of(variant, base, reference("zigzag"))
-        assert objective.name == variant.objective
+        method = method_of(variant, base, reference("zigzag"))
+        assert method.name == variant.method
 
 
 def test_settings_speak_of_the_reference_clip() -> None:
     """The bounce is worn by an orange square on a dotted background."""
     (variant,) = [v for v in VARIANTS if v.name == "motrans-terse"]
     scene = reference("bounce")
-    objective = objective_of(variant, "shape-world-zeroscope", scene)
+    method = method_of(variant, "shape-world-zeroscope", scene)
     full = "an orange square bouncing on a dotted background"
-    assert to_mapping(objective.settings)["recaptions"] == [full]
+    assert to_mapping(method.settings)["recaptions"] == [full]
     assert reference_clip("bounce", variant.prompt).prompt == "a square bouncing"
     assert reference_clip("bounce").prompt == scene.prompt
 

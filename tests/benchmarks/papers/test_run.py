@@ -17,14 +17,14 @@ from benchmarks.papers.run import Bench
 from benchmarks.papers.subjects import subjects_for
 from motion_core.events import Event, Started, StepDone
 
-LEARNED = Variant(name="motion-inversion", objective="motion_inversion")
+LEARNED = Variant(name="motion-inversion", method="motion_inversion")
 PLAYED_PLAIN = Variant(
     name="motion-inversion-difference",
-    objective="motion_inversion",
+    method="motion_inversion",
     options={"debias": "difference"},
 )
-COUPLED = Variant(name="coupled", objective="coupled", settings={"rank": 2})
-WRONG = Variant(name="wrong", objective="motion_inversion", options={"debia": "none"})
+COUPLED = Variant(name="coupled", method="coupled", settings={"rank": 2})
+WRONG = Variant(name="wrong", method="motion_inversion", options={"debia": "none"})
 
 
 def plan(*variants: Variant) -> Plan:
@@ -115,7 +115,7 @@ def test_other_settings_are_measured_anew(tmp_path: Path) -> None:
     """The same name with another rank is another training and another row."""
     watch = Watch(stops=False)
     for rank in (2, 3):
-        variant = Variant(name="coupled", objective="coupled", settings={"rank": rank})
+        variant = Variant(name="coupled", method="coupled", settings={"rank": rank})
         results, _ = bench(tmp_path, watch, variant).run()
         (result,) = results.values()
         assert result.settings["objective"]["rank"] == rank

@@ -14,7 +14,7 @@ from motion_adapters.nodes.method_fields import OWN_ENCODER
 from motion_adapters.nodes.methods import (
     MotionDirectorSettings,
     MoTransSettings,
-    objective_input,
+    method_input,
 )
 from motion_adapters.nodes.runs import training
 from motion_adapters.nodes.runs.watch import run_registry
@@ -195,11 +195,11 @@ def test_an_encoder_in_the_clip_vision_folder_is_found(comfy_base: Path) -> None
     file.touch()
     widgets = {entry.id: entry.default for entry in MoTransSettings.GET_SCHEMA().inputs}
     (settings,) = called(MoTransSettings, **{**widgets, "image_encoder": file.name}).args
-    assert settings.objective == {"image_encoder": str(file)} and not settings.train
-    assert called(MoTransSettings, **widgets).args[0].objective == {}
+    assert settings.values == {"image_encoder": str(file)} and not settings.train
+    assert called(MoTransSettings, **widgets).args[0].values == {}
     with pytest.raises(MotionError, match=r"no file gone\.pt under models/clip_vision"):
         called(MoTransSettings, **{**widgets, "image_encoder": "gone.pt"})
-    menus = {option.key: option.inputs for option in objective_input().options}
+    menus = {option.key: option.inputs for option in method_input().options}
     (encoders,) = [entry for entry in menus["motrans"] if entry.id == "image_encoder"]
     assert encoders.options == [OWN_ENCODER, file.name]
 

@@ -19,7 +19,7 @@ from motion_core.backbones.base import Backbone
 from motion_core.diffusion.encoding import encode_prompts
 from motion_core.diffusion.noise import add_noise, draw_noise, prediction_target, sample_timesteps
 from motion_core.errors import ClipError, SettingsError
-from motion_core.methods import OBJECTIVES
+from motion_core.methods import METHODS
 from motion_core.methods.base import LossTerm
 from motion_core.methods.losses import mse
 from motion_core.methods.motrans.method import AttachedMoTrans, MoTrans, MoTransSettings
@@ -224,13 +224,13 @@ def test_what_is_learned_is_kept_and_applied(tmp_path: Path) -> None:
     holds no image, changes nothing. The enhancer's ψ is the mean over both videos.
     """
     backbone, clips = tiny_animatediff(), [video(0), video(1, prompt="a dog jumps")]
-    objective = MoTrans(QUIET)
-    with objective.attach(backbone, clips, rng()) as attached:
+    method = MoTrans(QUIET)
+    with method.attach(backbone, clips, rng()) as attached:
         for group in attached.groups:
             stir(attached, group)
         made = attached.adapters()
-    assert shown_names(made, objective) == ("temporal", "verb", "injector")
-    info = adapter_info(backbone, clips, objective, TrainSettings(steps=11), made, 11)
+    assert shown_names(made, method) == ("temporal", "verb", "injector")
+    info = adapter_info(backbone, clips, method, TrainSettings(steps=11), made, 11)
     save_adapter(tmp_path / "a.safetensors", made, info)
     _, loaded = load_adapter(tmp_path / "a.safetensors")
     assert set(loaded) == {"spatial.0", "spatial.1", "temporal", "verb", "injector"}
@@ -356,7 +356,7 @@ def test_a_run_goes_through_both_stages(tmp_path: Path) -> None:
 def test_settings_are_plain_and_checked() -> None:
     settings = MoTransSettings(recaptions=("a", "b"), verb="jumping")
     assert from_mapping(MoTransSettings, to_mapping(settings)) == settings
-    assert OBJECTIVES["motrans"] is MoTrans
+    assert METHODS["motrans"] is MoTrans
     for wrong in (
         {"rank": 0},
         {"dropout": 1.0},

@@ -22,7 +22,7 @@ from motion_adapters.nodes.runs.memory import (
 
 from benchmarks import cell_memory
 from motion_core.errors import MotionError
-from motion_core.methods import OBJECTIVES
+from motion_core.methods import METHODS
 from motion_core.methods.motion_crafter import MotionCrafter, MotionCrafterSettings
 from motion_core.methods.motion_director import MotionDirector, MotionDirectorSettings
 from motion_core.methods.vmc import Vmc, VmcSettings
@@ -53,7 +53,7 @@ def latent_clip(frames: int, size: int, width: int) -> LatentClip:
 
 
 @pytest.mark.parametrize(
-    "objective",
+    "method",
     [
         MotionDirector(MotionDirectorSettings(rank=4)),
         MotionCrafter(),
@@ -61,17 +61,17 @@ def latent_clip(frames: int, size: int, width: int) -> LatentClip:
         MotionCrafter(MotionCrafterSettings(parametrisation="lora", rank=4)),
         Vmc(),
         Vmc(VmcSettings(parametrisation="lora", rank=4)),
-        OBJECTIVES["coupled"](),
+        METHODS["coupled"](),
     ],
-    ids=lambda objective: f"{objective.name}-{getattr(objective.settings, 'parametrisation', '')}",
+    ids=lambda method: f"{method.name}-{getattr(method.settings, 'parametrisation', '')}",
 )
-def test_what_is_trained_is_counted_as_it_will_be(objective: Any) -> None:
+def test_what_is_trained_is_counted_as_it_will_be(method: Any) -> None:
     backbone = tiny_animatediff()
     clips = [latent_clip(8, 2, PROMPT_DIM)]
-    with objective.attach(backbone, clips, torch.Generator()) as attached:
+    with method.attach(backbone, clips, torch.Generator()) as attached:
         groups = attached.groups.values()
         real = sum(parameter.numel() for group in groups for parameter in group.parameters)
-    assert trained_parameters(tiny_animatediff(), objective) == real > 0
+    assert trained_parameters(tiny_animatediff(), method) == real > 0
 
 
 def test_the_need_by_hand() -> None:

@@ -6,10 +6,10 @@ import pytest
 from motion_adapters.nodes.method_fields import METHOD_FIELDS
 from motion_adapters.nodes.runs.settings import (
     MethodSettings,
-    build_objective,
+    build_method,
     build_training,
     changed,
-    check_objective,
+    check_method,
 )
 
 from motion_core.bases import BASES, load_base
@@ -30,15 +30,15 @@ def widgets(method: str, **touched: object) -> dict[str, object]:
 
 
 def test_an_untouched_node_is_the_paper_on_a_large_base() -> None:
-    objective = build_objective(LARGE, "motion_director", widgets("motion_director"), None)
-    assert objective.settings == MotionDirectorSettings()
+    method = build_method(LARGE, "motion_director", widgets("motion_director"), None)
+    assert method.settings == MotionDirectorSettings()
     assert build_training(LARGE, "motion_director", {}, None) == TrainSettings()
 
 
 def test_an_untouched_node_is_the_bases_own_on_a_small_one() -> None:
-    objective = build_objective(SMALL, "motion_director", widgets("motion_director"), None)
+    method = build_method(SMALL, "motion_director", widgets("motion_director"), None)
     own = SMALL.methods["motion_director"]
-    assert objective.settings == MotionDirectorSettings(**own)  # type: ignore[arg-type]
+    assert method.settings == MotionDirectorSettings(**own)  # type: ignore[arg-type]
     training = build_training(SMALL, "motion_director", {}, None)
     assert training.steps == SMALL.train["steps"] and training.noise_draws == 3
 
@@ -51,7 +51,7 @@ def test_the_methods_own_training_counts() -> None:
 
 def test_a_touched_widget_wins() -> None:
     given = widgets("motion_director", rank=8, spatial_dropout_p=0.3)
-    settings = build_objective(SMALL, "motion_director", given, None).settings
+    settings = build_method(SMALL, "motion_director", given, None).settings
     assert isinstance(settings, MotionDirectorSettings)
     assert (settings.rank, settings.spatial_dropout_p, settings.dropout) == (8, 0.3, 0.0)
     assert build_training(SMALL, "motion_director", {"steps": 7}, None).steps == 7
@@ -59,25 +59,25 @@ def test_a_touched_widget_wins() -> None:
 
 def test_advanced_settings_win_over_the_base() -> None:
     advanced = MethodSettings(
-        method="motion_director", objective={"dropout": 0.25}, train={"noise_draws": 1}
+        method="motion_director", values={"dropout": 0.25}, train={"noise_draws": 1}
     )
     given = widgets("motion_director")
-    settings = build_objective(SMALL, "motion_director", given, advanced).settings
+    settings = build_method(SMALL, "motion_director", given, advanced).settings
     assert isinstance(settings, MotionDirectorSettings) and settings.dropout == 0.25
     assert build_training(SMALL, "motion_director", {}, advanced).noise_draws == 1
 
 
 def test_advanced_settings_that_contradict_are_refused() -> None:
-    advanced = MethodSettings(method="motion_director", objective={"rank": 8})
-    build_objective(LARGE, "motion_director", widgets("motion_director", rank=8), advanced)
+    advanced = MethodSettings(method="motion_director", values={"rank": 8})
+    build_method(LARGE, "motion_director", widgets("motion_director", rank=8), advanced)
     with pytest.raises(SettingsError, match="rank is 16 on Train Motion Adapter and 8 in the adv"):
-        build_objective(LARGE, "motion_director", widgets("motion_director", rank=16), advanced)
+        build_method(LARGE, "motion_director", widgets("motion_director", rank=16), advanced)
 
 
 def test_advanced_settings_of_another_method_are_refused() -> None:
     advanced = MethodSettings(method="motion_crafter")
-    with pytest.raises(SettingsError, match=r"are motion-crafter's, the objective is motrans"):
-        build_objective(LARGE, "motrans", widgets("motrans"), advanced)
+    with pytest.raises(SettingsError, match=r"are motion-crafter's, the method is motrans"):
+        build_method(LARGE, "motrans", widgets("motrans"), advanced)
 
 
 def test_exactly_says_all() -> None:
@@ -90,10 +90,10 @@ def test_exactly_says_all() -> None:
 def test_motrans_without_an_image_encoder_is_refused_before_it_is_needed() -> None:
     """A full-size base has none of its own; without injector and enhancer none is needed."""
     base, small = tiny_zeroscope(), load_base("shape-world-zeroscope")
-    objective = build_objective(LARGE, "motrans", widgets("motrans"), None)
+    method = build_method(LARGE, "motrans", widgets("motrans"), None)
     with pytest.raises(SettingsError, match="Give image_encoder"):
-        check_objective(base, objective)
-    check_objective(small, objective)
-    check_objective(base, build_objective(LARGE, "coupled", widgets("coupled"), None))
-    off = MethodSettings(method="motrans", objective={"injection": "none", "enhancer": "none"})
-    check_objective(base, build_objective(LARGE, "motrans", widgets("motrans"), off))
+        check_method(base, method)
+    check_method(small, method)
+    check_method(base, build_method(LARGE, "coupled", widgets("coupled"), None))
+    off = MethodSettings(method="motrans", values={"injection": "none", "enhancer": "none"})
+    check_method(base, build_method(LARGE, "motrans", widgets("motrans"), off))
