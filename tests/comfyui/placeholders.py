@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from motion_core.shape_world.references import DEMO_CLIP
@@ -25,7 +25,12 @@ FILES: dict[str, tuple[int | str, str]] = {
 
 def add_placeholders(base: Path, workflows: list[Path]) -> None:
     """Makes them in a server's folder, before it starts or while it runs."""
-    for name in named_files(workflows):
+    make_placeholders(base, named_files(workflows))
+
+
+def make_placeholders(base: Path, names: Iterable[str]) -> None:
+    """names: paths from the server's folder."""
+    for name in names:
         path = base / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".mp4":
