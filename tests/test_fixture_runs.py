@@ -21,7 +21,7 @@ from motion_core.bases import load_base
 from motion_core.cli.main import main
 from motion_core.diffusion.encoding import encoders_digest
 from motion_core.events import CancelRun, Event, StepDone
-from motion_core.methods.base import Objective
+from motion_core.methods.base import Method
 from motion_core.methods.motion_director import MotionDirector, MotionDirectorSettings
 from motion_core.methods.motrans.method import MoTrans, MoTransSettings
 from motion_core.training.settings import TrainSettings
@@ -35,7 +35,7 @@ class Run:
     """A run of `known_clip` 0 and 1 that was stopped after step 3, and how."""
 
     base: Callable[[], Backbone]
-    objective: Callable[[], Objective]
+    method: Callable[[], Method]
     settings: TrainSettings
     stopped: str
 
@@ -45,7 +45,7 @@ RUNS: Mapping[str, Run] = {
     # Cancelled: the state of step 3 was saved. The rate follows a cosine, gradients are clipped.
     "motion_director": Run(
         base=known_animatediff,
-        objective=lambda: MotionDirector(MotionDirectorSettings(rank=2, dropout=0.3)),
+        method=lambda: MotionDirector(MotionDirectorSettings(rank=2, dropout=0.3)),
         settings=TrainSettings(
             steps=6,
             save_every=2,
@@ -62,7 +62,7 @@ RUNS: Mapping[str, Run] = {
     # Killed: it goes on from step 2, in the first of the two stages, and forgets step 3.
     "motrans": Run(
         base=known_zeroscope,
-        objective=lambda: MoTrans(MoTransSettings(rank=2, dropout=0.3, appearance_steps=4)),
+        method=lambda: MoTrans(MoTransSettings(rank=2, dropout=0.3, appearance_steps=4)),
         settings=TrainSettings(
             steps=7,
             save_every=2,
@@ -112,7 +112,7 @@ def trained(run: Run, folder: Path, stop_after: int | None = None) -> dict[str, 
 
     clips = [known_clip(0), known_clip(1)]
     try:
-        result = train(run.base(), clips, run.objective(), run.settings, folder, sink)
+        result = train(run.base(), clips, run.method(), run.settings, folder, sink)
     except CancelRun:
         return {}
     return {

@@ -22,7 +22,7 @@ from motion_core.adapters import ADAPTERS
 from motion_core.backbones.base import Backbone
 from motion_core.bases import load_base
 from motion_core.cli.main import main
-from motion_core.methods import OBJECTIVES
+from motion_core.methods import METHODS
 from motion_core.settings import to_mapping
 from tests.fixture_files import FIXTURES, read_json
 from tests.known import KNOWN_BASES, PROMPT, prediction
@@ -102,7 +102,7 @@ def assert_same_changes(one: Path, other: Path) -> None:
 def test_every_method_and_kind_is_there() -> None:
     methods = {entry["info"]["method"] for entry in CONTENTS.values()}
     kinds = {part["kind"] for entry in CONTENTS.values() for part in entry["adapters"].values()}
-    assert methods >= set(OBJECTIVES)
+    assert methods >= set(METHODS)
     assert kinds == set(ADAPTERS)
 
 
