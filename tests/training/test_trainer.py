@@ -564,7 +564,7 @@ def test_a_save_that_fails_too_hides_nothing(
     def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
         raise ValueError("the sample")
 
-    monkeypatch.setattr("motion_core.training_run.save_checkpoint", full)
+    monkeypatch.setattr("motion_core.training.run.save_checkpoint", full)
     settings = TrainSettings(steps=2, sample_every=1)
     with pytest.raises(ValueError, match="the sample"):
         train(
