@@ -1,4 +1,4 @@
-# Two commands: `make demo` learns a motion and plays it with new subjects; `make test` checks everything.
+# Two commands: `make demo` learns a motion and applies it to new subjects; `make test` runs all checks.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest
 	@if command -v node >/dev/null; then node --test tests/web/*.test.mjs; \
-	else echo "tests/web is left out: there is no node"; fi
+	else echo "tests/web was skipped: node is not installed"; fi
 
 $(VENV)/installed: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,6 +1,6 @@
-"""Motion Adapters: learn the motion of a clip and play it with new subjects, in ComfyUI.
+"""Motion Adapters: learn the motion of a clip and apply it to new subjects, in ComfyUI.
 
-Everything is imported when ComfyUI asks for it, so that test collection and tools that only look at
+Imports happen only when ComfyUI asks for them, so that test collection and tools that only read
 this file need neither ComfyUI nor diffusers.
 """
 

@@ -132,7 +132,7 @@ def test_the_runs_tab(browser: Browser, server: Server, tmp_path: Path) -> None:
     side.locator(".detail .average").first.wait_for(state="attached")
     assert "watched" in side.inner_text()
     tab.picture("runs-tab.png")
-    side.get_by_role("button", name="Load its graph").click()
+    side.get_by_role("button", name="Load graph").click()
     steps = "window.app.rootGraph.nodes.find((n) => n.type === 'TrainMotionAdapter')?.widgets"
     tab.page.wait_for_function(f"{steps}?.find((w) => w.name === 'steps').value === 400")
     assert tab.faults == []

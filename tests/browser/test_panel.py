@@ -153,7 +153,7 @@ def test_a_run_that_is_over_says_nothing_of_later_steps(site: Site) -> None:
     """The other run ended after step 200."""
     page = site.open("run=zigzag")
     panel = page.locator("#node")
-    panel.get_by_label("Lay another run over this one").select_option("older")
+    panel.get_by_label("Overlay another run").select_option("older")
     panel.locator("path.other").first.wait_for(state="attached")
     panel.locator(".chart").focus()
     page.keyboard.press("End")
@@ -187,7 +187,7 @@ def test_log_and_fixed_axes_and_smoothing_change_the_picture(site: Site) -> None
 def test_an_earlier_run_is_laid_over(site: Site) -> None:
     page = site.open("run=zigzag")
     panel = page.locator("#node")
-    panel.get_by_label("Lay another run over this one").select_option("older")
+    panel.get_by_label("Overlay another run").select_option("older")
     panel.locator("path.other").first.wait_for(state="attached")
     assert panel.locator("path.other").count() == 2
     assert "dashed: older" in panel.locator(".legend").inner_text()
@@ -273,7 +273,7 @@ def test_the_runs_tab_lists_compares_and_deletes(site: Site, root: Path) -> None
     page.keyboard.press("Enter")
     tab.locator(".detail .average").first.wait_for(state="attached")
     assert "300 / 300" in tab.locator(".detail").inner_text()
-    tab.get_by_label("Lay another run over this one").select_option("older")
+    tab.get_by_label("Overlay another run").select_option("older")
     tab.locator("path.other").first.wait_for(state="attached")
     assert "dashed: older" in tab.locator(".legend").inner_text()
     rows.first.click()

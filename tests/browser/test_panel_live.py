@@ -152,7 +152,7 @@ def test_a_run_that_cannot_be_read_is_not_the_servers_fault(site: Site, root: Pa
     tab.get_by_role("option", name="vanishing").wait_for()
     shutil.rmtree(folder)
     tab.get_by_role("option", name="vanishing").click()
-    tab.get_by_text("This run cannot be read").wait_for()
+    tab.get_by_text("This run could not be read").wait_for()
     assert not page.locator("#node .error").is_visible()
 
 
@@ -165,7 +165,7 @@ def test_a_run_that_was_stopped_and_kept_can_go_on(site: Site, root: Path) -> No
     resume = page.locator("#node").get_by_role("button", name="Resume")
     resume.wait_for()
     assert page.locator("#node").get_by_role("button", name="Add apply workflow").is_visible()
-    assert "The file that was kept stays." in (resume.get_attribute("title") or "")
+    assert "The file already saved stays." in (resume.get_attribute("title") or "")
     shutil.rmtree(folder)
 
 

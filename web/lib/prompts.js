@@ -17,7 +17,7 @@
  */
 export function promptToGoOn(prompt, nodeId, runId) {
   const node = prompt.output[nodeId]
-  if (!node) throw new Error(`The kept workflow of run ${runId} has no node ${nodeId}.`)
+  if (!node) throw new Error(`The saved workflow of run ${runId} has no node ${nodeId}.`)
   const inputs = { ...node.inputs, resume: 'continue', resume_run: runId }
   return { ...prompt, output: { ...prompt.output, [nodeId]: { ...node, inputs } } }
 }
