@@ -11,7 +11,7 @@ from pathlib import Path
 from motion_core.cli.main import run_parsed
 from motion_core.cli.parsing import Parser
 
-SUMMARY = "Measure the methods, and every claim of their papers, on the small bases of the pack."
+SUMMARY = "Measure the methods, and test their papers' claims, on the small bundled bases."
 
 CACHE = Path("out/bench")
 REPORT = Path("docs")
@@ -21,12 +21,12 @@ EXAMPLES = """examples:
   python -m benchmarks.papers
   python -m benchmarks.papers --only 'motion-crafter*' --only 'coupled/zeroscope/zigzag'
 
-Trains each method on reference clips of shape world, samples other subjects, and reads from the
-pixels how well motion and looks came out: means with 95 % intervals, and beside each row what its
-paper claims and whether it holds here. About 55 minutes on two cores; 6 with --quick.
-It leaves results.json, results.md and results/MOTION.png. Finished rows and trainings are kept in
---cache: a benchmark that was stopped goes on where it was, and what has changed since (settings,
-weights, code) is measured anew."""
+Trains each method on shape world's reference clips, samples other subjects, and scores motion and
+appearance from the pixels: means with 95 % intervals, and for each row what its paper claims and
+whether that holds here. Takes about 55 minutes on two cores; 6 with --quick.
+Writes results.json, results.md and results/MOTION.png. Finished rows and trainings are kept in
+--cache: an interrupted benchmark resumes where it stopped, and anything that has changed since
+(settings, weights, code) is measured again."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,14 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="DIR",
         type=Path,
-        help="where the results go (default: docs for the whole set, else the cache)",
+        help="folder for the results (default: docs for the full set, otherwise the cache)",
     )
     parser.add_argument(
         "--cache",
         metavar="DIR",
         type=Path,
         default=CACHE,
-        help="where trainings and finished rows are kept (default: out/bench)",
+        help="folder for trainings and finished rows (default: out/bench)",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="the four methods on one backbone")
@@ -62,10 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         default=[],
-        help="rows VARIANT/BACKBONE/MOTION or variants, with * for any; the base comes along",
+        help="rows VARIANT/BACKBONE/MOTION or variants, with * as a wildcard; the base is always included",
     )
     parser.add_argument(
-        "--objective", metavar="NAME", help="rows of this method; the base comes along"
+        "--objective", metavar="NAME", help="only rows of this method; the base is always included"
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"

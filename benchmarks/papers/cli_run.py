@@ -48,7 +48,7 @@ def run_bench(plan: Plan, output: Path, cache: Path, *, device: str, command: st
             bench = _finished(plan, failures, cache, device)
             results, _ = bench.run()
         except KeyboardInterrupt:
-            sys.stderr.write("stopped; finished rows are kept, and the same command goes on\n")
+            sys.stderr.write("stopped; finished rows are kept, and the same command resumes\n")
             return INTERRUPTED
         judged = judge_claims(CLAIMS, places_of(plan.rows), results, read_notes())
         seconds = time.monotonic() - start

@@ -49,8 +49,8 @@ def _learns(method: str) -> Claim:
         key=f"{method}.learns",
         about=method,
         source="this project",
-        words="learns the motion (fidelity at least 0.85, and 0.3 above the base), keeps the looks "
-        "(appearance within 0.1 of the base), in at most 3 minutes of training",
+        words="learns the motion (fidelity at least 0.85, and 0.3 above the base) and preserves the "
+        "appearance (within 0.1 of the base) in at most 3 minutes of training",
         statement=statement,
     )
 
@@ -123,7 +123,7 @@ CLAIMS: tuple[Claim, ...] = (
         key="motion-crafter.beta-own",
         about="motion-crafter-beta-20",
         source="MotionCrafter v2, Sec. 4.5",
-        words="both, where β = 20 stands against the small bases' own 0.01: greater diversity in "
+        words="both, comparing β = 20 with the small bases' default of 0.01: greater diversity in "
         "the appearance, and less of the motion",
         statement=lambda name: All(
             (
@@ -200,7 +200,7 @@ CLAIMS: tuple[Claim, ...] = (
         key="motion-inversion.query-key-2d-alone",
         about="motion-inversion-2d-1d",
         source="Motion Inversion, Fig. 7 (a), (b)",
-        words="the same where the value embedding has no space",
+        words="the same when the value embedding has no space",
         statement=lambda name: leaks_more(
             name("motion-inversion-2d-1d"), name("motion-inversion-1d-1d")
         ),

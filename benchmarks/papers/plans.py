@@ -83,7 +83,7 @@ def chosen(rows: Sequence[Row], only: Sequence[str], method: str | None) -> list
     ]
     if not wanted:
         raise SettingsError(
-            f"No row is left of the method {method!r}. Choose fewer restrictions, or --full."
+            f"No rows of the method {method!r} are left. Use fewer restrictions, or --full."
         )
     places = {(row.backbone, row.motion) for row in wanted}
     return [

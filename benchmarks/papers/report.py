@@ -93,23 +93,23 @@ def _how(record: Record) -> Iterator[str]:
     yield f"    {record['command']}"
     yield ""
     yield (
-        f"{record['prompts_per_motion']} prompts a motion x seeds {seeds}, the same for all rows "
-        "of a motion; the prompts' subjects were used for no setting. Scores are read from pixels, "
-        "as `motion_core/shape_world/scores.py` says: motion fidelity is the correlation with the "
-        "reference's track, appearance the share of clips whose colour, shape and background are "
-        "as asked, leakage the share that shows the reference's colour or shape instead."
+        f"{record['prompts_per_motion']} prompts per motion x seeds {seeds}, the same for all rows "
+        "of a motion; no setting was tuned on the prompts' subjects. Scores are computed from "
+        "pixels (`motion_core/shape_world/scores.py`): motion fidelity is the correlation with the "
+        "reference's track, appearance the share of clips with the requested colour, shape and "
+        "background, leakage the share that shows the reference's colour or shape instead."
     )
     yield ""
     yield (
-        f"In brackets: 95 % bootstrap intervals over clips ({RESAMPLES} resamples). Each variant "
-        "is trained once, so that they say nothing of how another training would come out. A "
-        "comparison holds where the interval of the paired difference is on its side, and is not "
-        "shown where it has 0 in it."
+        f"Brackets show 95 % bootstrap intervals over clips ({RESAMPLES} resamples). Each variant "
+        "is trained once, so the intervals do not cover variation between trainings. A comparison "
+        "holds if the interval of the paired difference supports it, and is not shown if the "
+        "interval contains 0."
     )
     yield ""
     yield (
         f"Took {record['seconds']:.0f} s with {record['threads']} threads on {record['cores']} "
-        "cores, less what was kept from an earlier run (all rows together: "
+        "cores, not counting rows kept from an earlier run (all rows together: "
         f"{record['work_seconds'] / 60:.0f} minutes of training and sampling on one core each); "
         f"motion_core {record['package_version']}, Python {record['python']}, {versions}."
     )
@@ -151,7 +151,7 @@ def _cell(got: Interval) -> str:
 
 
 def _claims_table(judged: Sequence[Judged]) -> Iterator[str]:
-    yield "| claim | source | where | here | figures | what was tried |"
+    yield "| claim | source | measured on | verdict | scores | notes |"
     yield "|---|---|---|---|---|---|"
     for one in judged:
         cells = [

@@ -91,7 +91,7 @@ def method_of(variant: Variant, base: str, scene: Scene) -> Method:
     assert name is not None, variant.name
     if name not in METHODS:
         raise SettingsError(
-            f"{variant.name}: there is no method {name!r}; there are {', '.join(METHODS)}."
+            f"{variant.name}: there is no method {name!r}; choose from {', '.join(METHODS)}."
         )
     method = METHODS[name]
     own = {key: _filled(value, scene) for key, value in variant.settings.items()}

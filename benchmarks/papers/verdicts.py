@@ -138,7 +138,7 @@ class NotLower:
         gap = _gap(results, self.row, self.than, self.score)
         words = _compared(results, self.row, self.than, self.score, gap)
         verdict = _by_interval(gap.low >= -self.margin, gap.high < -self.margin)
-        return Finding(verdict, f"{words}, at most {self.margin:.2f} may be lost")
+        return Finding(verdict, f"{words}, a loss of at most {self.margin:.2f} is allowed")
 
 
 @dataclass(frozen=True)
