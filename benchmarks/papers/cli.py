@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         default=[],
-        help="rows VARIANT/BACKBONE/MOTION or variants, with * as a wildcard; the base is always included",
+        help="rows VARIANT/BACKBONE/MOTION or variants, with * as a wildcard; the base is always "
+        "included",
     )
     parser.add_argument(
         "--objective", metavar="NAME", help="only rows of this method; the base is always included"

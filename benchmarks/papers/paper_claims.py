@@ -49,8 +49,8 @@ def _learns(method: str) -> Claim:
         key=f"{method}.learns",
         about=method,
         source="this project",
-        words="learns the motion (fidelity at least 0.85, and 0.3 above the base) and preserves the "
-        "appearance (within 0.1 of the base) in at most 3 minutes of training",
+        words="learns the motion (fidelity at least 0.85, and 0.3 above the base) and preserves "
+        "the appearance (within 0.1 of the base) in at most 3 minutes of training",
         statement=statement,
     )
 
