@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from .backbones.base import Backbone
+    from .diffusion.ddim import SampleSettings
 
 PERSONALISED = "shape-world-personalised"
 
@@ -51,6 +52,19 @@ class BaseDefaults:
     def train_with(self, method: str) -> dict[str, object]:
         """Settings of the training with a method."""
         return {**self.train, **self.method_train.get(method, {})}
+
+    def usual_settings(self, steps: int | None = None) -> SampleSettings:
+        """How it is sampled where nothing else is asked for. steps: None is its own."""
+        from .diffusion.ddim import SampleSettings  # heavy, see the module's docstring
+
+        return SampleSettings(
+            steps=steps or self.sample_steps,
+            guidance_scale=self.guidance_scale,
+            adapter_end=self.adapter_end,
+            frames=self.frames,
+            height=self.height,
+            width=self.width,
+        )
 
 
 # Deviation from the papers, at shape world's size: a network of a hundredth of the parameters bears

@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..motion_core.adapters.base import names_of_scopes
 from ..motion_core.errors import AdapterError
-from ..motion_core.methods.shown import names_of_scopes
 from ..motion_core.settings import require
 
 if TYPE_CHECKING:

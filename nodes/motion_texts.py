@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..motion_core.adapter_files.inspection import adapter_facts, adapter_lines
-from ..motion_core.methods.shown import names_of_scopes
+from ..motion_core.adapters.base import names_of_scopes
 
 if TYPE_CHECKING:
     from .sockets import Motion

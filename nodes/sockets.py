@@ -72,7 +72,7 @@ def played(stack: Sequence[Motion]) -> list[tuple[Adapter, float]]:
     Of each file, what it says itself that samples show, else what moves, else all of it.
     """
     # Imported here: it needs diffusers.
-    from ..motion_core.methods.shown import names_of_scopes
+    from ..motion_core.adapters.base import names_of_scopes
 
     return [
         (motion.adapters[name], motion.strength)

@@ -19,16 +19,16 @@ from torch import Tensor
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.base import Backbone as Network
 from motion_core.backbones.files.tensors import open_tensors, write_tensors
-from motion_core.bases import load_base
+from motion_core.bases import base_defaults, load_base
 from motion_core.diffusion.ddim import SampleSettings
 from motion_core.diffusion.encoding import encoders_digest
 from motion_core.errors import MotionError, SettingsError
 from motion_core.events import EventSink
-from motion_core.methods.shown import shown_adapters
+from motion_core.methods.base import applied_adapters
 from motion_core.settings import to_mapping
 from motion_core.shape_world.comparison import Comparison
 from motion_core.shape_world.references import reference
-from motion_core.shape_world.sampling import sample_clips, usual_settings
+from motion_core.shape_world.sampling import sample_clips
 from motion_core.training.checkpoints import base_digest
 from motion_core.training.records import write_json
 
@@ -99,7 +99,7 @@ class Bench:
 
     def sample_settings(self, row: Row) -> SampleSettings:
         """How the row is sampled: as its base is by default, but for the variant's settings."""
-        usual = usual_settings(BASES[row.backbone], self.plan.sample_steps)
+        usual = base_defaults(BASES[row.backbone]).usual_settings(self.plan.sample_steps)
         return dataclasses.replace(usual, **row.variant.sample)
 
     def _sampled(
@@ -108,7 +108,7 @@ class Bench:
         comparison, settings = self.comparison(row), self.sample_settings(row)
         applied: list[tuple[Adapter, float]] = []
         if training and learned:
-            shown = shown_adapters(learned.adapters, training.method)
+            shown = applied_adapters(learned.adapters, training.method)
             applied = with_options(shown, row.variant.options, network)
         start = time.monotonic()
         clips = sample_clips(network, comparison.wanted(), applied, settings)

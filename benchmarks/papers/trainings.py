@@ -18,7 +18,6 @@ from typing import Any
 import torch
 
 from motion_core.adapter_files.own import load_adapter, save_adapter
-from motion_core.adapter_files.summary import adapter_info
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.base import Backbone
 from motion_core.bases import base_defaults
@@ -31,6 +30,7 @@ from motion_core.settings import from_mapping, to_mapping
 from motion_core.shape_world.references import FPS, reference
 from motion_core.shape_world.renderer import Scene, render
 from motion_core.training.records import write_json
+from motion_core.training.results import adapter_info
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import describe, train
 from motion_core.types import Clip, LatentClip

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import __version__
-from ..adapters.base import Adapter
+from ..adapters.base import Adapter, names_of_scopes
 from ..adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
 from ..adapters.injector import InjectorAdapter
 from ..adapters.lora.adapter import LoraAdapter
@@ -29,7 +29,6 @@ from ..adapters.lora.keys import LoraPair
 from ..adapters.verb.adapter import VerbAdapter
 from ..adapters.weights.adapter import WeightsAdapter
 from ..errors import AdapterError
-from ..methods.shown import names_of_scopes
 from ..settings import to_mapping
 from .own import AdapterInfo
 from .summary import adapter_parametrisation, adapter_rank, adapter_sites

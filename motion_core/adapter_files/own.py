@@ -60,7 +60,7 @@ class AdapterInfo:
     the base. sites: which layers are adapted, "temporal.attn1" and the like. frames, width, height
     (pixels), fps, prompts: of the reference clips. steps: trained. reference_hash: of the clips.
     licence: of the base's weights. shown: names of the adapters that a sample applies where nothing
-    else is asked for, see `shown`. adapters: filled in by `save_adapter`. For other programs' files
+    else is asked for. adapters: filled in by `save_adapter`. For other programs' files
     see `is_foreign`.
     """
 

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..adapters.base import Adapter
+from ..adapters.base import Adapter, names_of_scopes
 from ..adapters.embedding.adapter import EmbeddingAdapter
 from ..adapters.lora.adapter import LoraAdapter
 from ..backbones.base import Family
 from ..backbones.files.kinds import Role, file_role
 from ..errors import FormatError
-from ..methods.shown import names_of_scopes
 from .official_motion_director import import_motion_director
 from .official_motion_inversion import import_motion_embed
 from .other_programs import import_animatediff_lora

@@ -1,62 +1,13 @@
-"""What an adapter file says about the run that made it, gathered from the run.
-
-In: the base, the encoded clips, the method, its settings and the trained adapters. Out: an
-`AdapterInfo`.
-"""
+"""What an adapter file says about the adapters in it: rank, sites and parametrisation."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from .. import __version__
 from ..adapters.base import Adapter
 from ..adapters.embedding.adapter import EmbeddingAdapter
 from ..adapters.lora.adapter import LoraAdapter
 from ..adapters.weights.adapter import WeightsAdapter
-from ..backbones.base import Backbone
-from ..diffusion.generate import PIXELS_PER_LATENT
-from ..methods.base import Method
-from ..methods.shown import shown_names
-from ..settings import to_mapping
-from ..training.settings import TrainSettings
-from ..types import LatentClip
-from .own import AdapterInfo
-
-
-def adapter_info(
-    backbone: Backbone,
-    clips: Sequence[LatentClip],
-    method: Method,
-    settings: TrainSettings,
-    adapters: Mapping[str, Adapter],
-    steps: int,
-) -> AdapterInfo:
-    """steps: done. Frames, size and rate are those of the first video, or of the first image."""
-    first = next((clip for clip in clips if not clip.is_image), clips[0])
-    _, _, frames, height, width = first.latents.shape
-    return AdapterInfo(
-        method=method.name,
-        settings={
-            "objective": to_mapping(method.settings),
-            "training": to_mapping(settings),
-        },
-        parametrisation=adapter_parametrisation(adapters),
-        family=backbone.family,
-        version=backbone.version,
-        rank=adapter_rank(adapters),
-        sites=adapter_sites(adapters),
-        frames=frames,
-        width=width * PIXELS_PER_LATENT,
-        height=height * PIXELS_PER_LATENT,
-        fps=first.fps,
-        prompts=tuple(clip.prompt for clip in clips),
-        steps=steps,
-        reference_hash=hashlib.sha256(" ".join(c.digest for c in clips).encode()).hexdigest(),
-        licence=backbone.licence,
-        package_version=__version__,
-        shown=shown_names(adapters, method),
-    )
 
 
 def adapter_rank(adapters: Mapping[str, Adapter]) -> int | None:

@@ -4,7 +4,7 @@ taken off again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from ..backbones.base import Backbone, Family
 
 Scope = Literal["temporal", "spatial"]
+MOTION: Sequence[Scope] = ("temporal",)
 
 
 class Adapter(Protocol):
@@ -58,3 +59,10 @@ class Adapter(Protocol):
         Raises AdapterError if no layer of the backbone has the name and shape that a tensor needs.
         """
         ...
+
+
+def names_of_scopes(
+    adapters: Mapping[str, Adapter], scopes: Sequence[Scope] = MOTION
+) -> tuple[str, ...]:
+    """The names of the adapters of these scopes, or all names where there are none."""
+    return tuple(name for name, a in adapters.items() if a.scope in scopes) or tuple(adapters)

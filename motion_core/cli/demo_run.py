@@ -20,13 +20,12 @@ from torch import Tensor
 from ..adapter_files.noise_file import load_noise, noise_path
 from ..adapter_files.own import load_adapter
 from ..adapters.base import Adapter
-from ..bases import load_base
+from ..bases import base_defaults, load_base
 from ..errors import MotionError
 from ..shape_world.base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE
 from ..shape_world.comparison import Comparison
 from ..shape_world.references import DEMO_CLIP, FPS, reference
 from ..shape_world.renderer import render
-from ..shape_world.sampling import usual_settings
 from ..shape_world.scores import Subject
 from ..training.records import STATE, write_json
 from ..training.results import FIGURES, viewing_scale
@@ -151,7 +150,7 @@ def _compare(
     _, learned = load_adapter(trained / ADAPTER)
     _, inverted = load_noise(noise_path(trained / ADAPTER))
     motion: list[tuple[Adapter, float]] = [(learned["temporal"], 1.0)]
-    fresh = usual_settings(base, size.sample_steps)
+    fresh = base_defaults(base).usual_settings(size.sample_steps)
     prior = dataclasses.replace(fresh, noise_prior=NOISE_PRIOR)
     comparison = Comparison(reference=reference(MOTION), subjects=size.subjects, seeds=size.seeds)
     rows = {"base": ([], fresh), "adapted": (motion, fresh)}

@@ -16,13 +16,12 @@ from ..adapter_files.noise_file import load_noise, noise_path
 from ..adapter_files.own import AdapterInfo, check_fits
 from ..adapter_files.reading import read_any_adapter
 from ..adapter_files.sample_defaults import sample_defaults, sample_fps
-from ..adapters.base import Adapter
+from ..adapters.base import Adapter, names_of_scopes
 from ..backbones.base import Backbone
 from ..bases import BASES, BaseDefaults, base_defaults, check_parts, load_base
 from ..diffusion.ddim import SampleSettings
 from ..diffusion.generate import generate
 from ..errors import AdapterError, MotionError, SettingsError
-from ..methods.shown import names_of_scopes
 from ..settings import from_mapping, require
 from ..training.settings import dtype_on
 from ..video.writing import (

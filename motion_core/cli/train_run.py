@@ -17,7 +17,7 @@ from ..diffusion.encoding import encode_clips, release_encoders
 from ..diffusion.generate import generate
 from ..errors import MotionError
 from ..events import Event, SampleMade, Started
-from ..methods.shown import shown_adapters
+from ..methods.base import applied_adapters
 from ..settings import require
 from ..training.checkpoints import latest_checkpoint
 from ..training.records import write_json
@@ -100,7 +100,7 @@ def run_training(
 
     def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
         path = output / "samples" / f"step-{step}.mp4"
-        shown = shown_adapters(adapters, request.method)
+        shown = applied_adapters(adapters, request.method)
         frames = generate(backbone, clips[0].prompt, shown, settings)
         write_video(path, frames, clips[0].fps, viewing_scale(settings.height))
         return SampleMade(step=step, prompt=clips[0].prompt, frames_path=path)

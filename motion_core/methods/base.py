@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..adapters.base import Adapter
+from ..adapters.base import MOTION, Adapter, names_of_scopes
 from ..backbones.base import Backbone
 from ..types import Batch, LatentClip
 
@@ -57,9 +57,9 @@ class Attached(Protocol):
 class Method(Protocol):
     """A method, configured. `name` is its registry name, `settings` its frozen settings
     dataclass. Its samples apply what moves; a method of which they need more says so by an
-    attribute `shows`, see `shown`. A method whose training differs from the trainer's defaults has
-    them as `train_defaults`; one with stages has the fewest steps that reach the last one as
-    `least_steps`."""
+    attribute `shows`, see `applied_names`. A method whose training differs from the trainer's
+    defaults has them as `train_defaults`; one with stages has the fewest steps that reach the last
+    one as `least_steps`."""
 
     name: str
 
@@ -72,3 +72,21 @@ class Method(Protocol):
         """Puts freshly initialised adapters into the model; the context removes them, also after
         an exception."""
         ...
+
+
+def applied_names(adapters: Mapping[str, Adapter], method: Method) -> tuple[str, ...]:
+    """The names of what a sample applies: adapters of the scopes in the method's `shows`, or all of
+    them where nothing moves (a run on images).
+
+    A method may train more than a sample should apply: MotionDirector's spatial LoRAs are there to
+    keep a video's appearance out of its motion. So without `shows` only motion is applied. The
+    adapter file keeps the names, so that no reader has to know the method.
+    """
+    return names_of_scopes(adapters, getattr(method, "shows", MOTION))
+
+
+def applied_adapters(
+    adapters: Mapping[str, Adapter], method: Method
+) -> list[tuple[Adapter, float]]:
+    """What a sample of a run applies, at full strength."""
+    return [(adapters[name], 1.0) for name in applied_names(adapters, method)]

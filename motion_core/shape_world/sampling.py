@@ -1,4 +1,4 @@
-"""Samples many prompts and seeds at once; each clip is what `pipeline.generate` gives for it alone.
+"""Samples many prompts and seeds at once; each clip is what `generate` gives for it alone.
 
 At shape world's size a forward of one clip is mostly overhead, so that clips are sampled several
 at a time.
@@ -15,25 +15,11 @@ from torch import Tensor
 
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
-from ..bases import base_defaults
 from ..diffusion.ddim import SampleSettings, ddim_sample
 from ..diffusion.encoding import decode_latents, encode_prompts
 from ..diffusion.generate import apply_adapters, starting_noise, taking_off
 
 TOGETHER = 8
-
-
-def usual_settings(base: str, steps: int | None = None) -> SampleSettings:
-    """How a base is sampled where nothing else is asked for. steps: None is the base's own."""
-    defaults = base_defaults(base)
-    return SampleSettings(
-        steps=steps or defaults.sample_steps,
-        guidance_scale=defaults.guidance_scale,
-        adapter_end=defaults.adapter_end,
-        frames=defaults.frames,
-        height=defaults.height,
-        width=defaults.width,
-    )
 
 
 def sample_clips(

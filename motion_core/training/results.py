@@ -10,6 +10,7 @@ with less.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,14 @@ from torch import Tensor
 
 from .. import __version__
 from ..adapter_files.noise_file import NoiseInfo, noise_path, save_noise
-from ..adapter_files.own import preview_jpeg, save_adapter
-from ..adapter_files.summary import adapter_info
+from ..adapter_files.own import AdapterInfo, preview_jpeg, save_adapter
+from ..adapter_files.summary import adapter_parametrisation, adapter_rank, adapter_sites
+from ..adapters.base import Adapter
 from ..backbones.base import Backbone
 from ..diffusion.ddim import OnStep, SampleSettings
-from ..diffusion.generate import generate, invert_clip
-from ..methods.base import Method
-from ..methods.shown import shown_adapters
+from ..diffusion.generate import PIXELS_PER_LATENT, generate, invert_clip
+from ..methods.base import Method, applied_adapters, applied_names
+from ..settings import to_mapping
 from ..types import Clip, LatentClip
 from ..video.plots import loss_plot
 from ..video.writing import contact_sheet, write_gif, write_image, write_video
@@ -94,6 +96,43 @@ def write_adapter(adapter: Path, trained: Trained, frames: Tensor | None = None)
         result.steps,
     )
     save_adapter(adapter, result.adapters, info, _previews(frames))
+
+
+def adapter_info(
+    backbone: Backbone,
+    clips: Sequence[LatentClip],
+    method: Method,
+    settings: TrainSettings,
+    adapters: Mapping[str, Adapter],
+    steps: int,
+) -> AdapterInfo:
+    """What the adapter file says about the run that made it. steps: done. Frames, size and rate
+    are those of the first video, or of the first image.
+    """
+    first = next((clip for clip in clips if not clip.is_image), clips[0])
+    _, _, frames, height, width = first.latents.shape
+    return AdapterInfo(
+        method=method.name,
+        settings={
+            "objective": to_mapping(method.settings),
+            "training": to_mapping(settings),
+        },
+        parametrisation=adapter_parametrisation(adapters),
+        family=backbone.family,
+        version=backbone.version,
+        rank=adapter_rank(adapters),
+        sites=adapter_sites(adapters),
+        frames=frames,
+        width=width * PIXELS_PER_LATENT,
+        height=height * PIXELS_PER_LATENT,
+        fps=first.fps,
+        prompts=tuple(clip.prompt for clip in clips),
+        steps=steps,
+        reference_hash=hashlib.sha256(" ".join(c.digest for c in clips).encode()).hexdigest(),
+        licence=backbone.licence,
+        package_version=__version__,
+        shown=applied_names(adapters, method),
+    )
 
 
 def _previews(frames: Tensor | None) -> list[bytes]:
@@ -176,7 +215,7 @@ def _write_samples(
     first = trained.clips[0]
     prompts = [first.prompt] if showing.prompt is None else [first.prompt, showing.prompt]
     rows = [(f"reference: {first.prompt}", first.frames)]
-    adapters = shown_adapters(trained.result.adapters, trained.method)
+    adapters = applied_adapters(trained.result.adapters, trained.method)
     frames = first.frames
     for prompt in prompts:
         for name, applied in (("base", []), ("adapted", adapters)):

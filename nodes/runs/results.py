@@ -18,7 +18,7 @@ from ...motion_core.adapters.base import Adapter
 from ...motion_core.diffusion.encoding import clip_digest
 from ...motion_core.diffusion.generate import generate
 from ...motion_core.events import SampleMade
-from ...motion_core.methods.shown import shown_adapters
+from ...motion_core.methods.base import applied_adapters
 from ...motion_core.training.records import write_json
 from ...motion_core.training.results import (
     Trained,
@@ -62,7 +62,7 @@ def save_results(
     write_adapter(path, trained)
     write_figures(folder, trained)
     save_noise(work, path, latents)
-    frames = show_last_sample(work, result.steps, shown_adapters(result.adapters, request.method))
+    frames = show_last_sample(work, result.steps, applied_adapters(result.adapters, request.method))
     write_adapter(path, trained, frames)
     _write_sheet(request, path.with_suffix(".png"), frames)
     write_json(path.with_suffix(".json"), request.document())

@@ -23,7 +23,7 @@ from ...motion_core.adapters.base import Adapter
 from ...motion_core.backbones.temporal import check_frames
 from ...motion_core.diffusion.encoding import clip_digest, encode_clips, release_encoders
 from ...motion_core.events import Event, Request, SampleMade, Started, StepDone
-from ...motion_core.methods.shown import shown_adapters
+from ...motion_core.methods.base import applied_adapters
 from ...motion_core.settings import require
 from ...motion_core.training.records import SETTINGS, loss_history, read_metrics, write_json
 from ...motion_core.training.trainer import describe, train
@@ -151,7 +151,7 @@ def _trained(work: Work) -> tuple[Path, Tensor]:
         _warn_of_memory(request)
 
         def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
-            return sample(work, step, shown_adapters(adapters, request.method))[1]
+            return sample(work, step, applied_adapters(adapters, request.method))[1]
 
         def sink(event: Event) -> Request | None:
             """The registry first, so that it knows of the step in which Cancel is seen."""

@@ -11,10 +11,10 @@ from motion_core.backbones.base import Backbone
 from motion_core.diffusion.generate import apply_adapters
 from motion_core.errors import ClipError, SettingsError
 from motion_core.methods import METHODS
+from motion_core.methods.base import applied_adapters
 from motion_core.methods.coupled import GROUP, AttachedCoupled, Coupled, CoupledSettings
 from motion_core.methods.losses import mse
 from motion_core.methods.noised import noised
-from motion_core.methods.shown import shown_adapters
 from motion_core.settings import from_mapping, to_mapping
 
 from ..runs import latent_clip
@@ -88,7 +88,7 @@ def test_a_sample_applies_both_halves_as_they_were_trained(make: Callable[[], Ba
             noisy, timesteps, target = noised(backbone, batch.latents, rng())
             return mse(backbone.predict(noisy, timesteps, batch.prompt_embeds), target).item()
 
-    assert loss(shown_adapters(adapters, Coupled())) == pytest.approx(trained, rel=1e-4)
+    assert loss(applied_adapters(adapters, Coupled())) == pytest.approx(trained, rel=1e-4)
     for alone in adapters.values():
         assert loss([(alone, 1.0)]) != pytest.approx(trained, rel=1e-2)
 

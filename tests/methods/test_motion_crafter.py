@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from motion_core.adapter_files.own import load_adapter, save_adapter
-from motion_core.adapter_files.summary import adapter_info
 from motion_core.adapters.lora.adapter import LoraAdapter
 from motion_core.adapters.weights.adapter import WeightsAdapter
 from motion_core.backbones.base import Backbone
@@ -33,6 +32,7 @@ from motion_core.methods.motion_crafter import (
 )
 from motion_core.methods.templates import load_templates
 from motion_core.settings import from_mapping, to_mapping
+from motion_core.training.results import adapter_info
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import train
 from motion_core.types import Batch, LatentClip

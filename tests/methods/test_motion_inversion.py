@@ -12,7 +12,6 @@ from diffusers import UNet3DConditionModel
 from torch import Tensor
 
 from motion_core.adapter_files.own import load_adapter, save_adapter
-from motion_core.adapter_files.summary import adapter_info
 from motion_core.adapters.embedding.adapter import EmbeddingAdapter
 from motion_core.adapters.embedding.sites import Position
 from motion_core.adapters.embedding.training import Design, zero_embedding
@@ -30,6 +29,7 @@ from motion_core.methods.motion_inversion import (
     chosen_sites,
 )
 from motion_core.settings import from_mapping, to_mapping
+from motion_core.training.results import adapter_info
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import train
 from motion_core.types import Batch, LatentClip

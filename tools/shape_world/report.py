@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from motion_core.bases import base_defaults
 from motion_core.shape_world.appearance import recognise
 from motion_core.shape_world.base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE, load_shape_world
 from motion_core.shape_world.renderer import BACKGROUNDS, COLOURS, SHAPES
-from motion_core.shape_world.sampling import sample_clips, usual_settings
+from motion_core.shape_world.sampling import sample_clips
 from motion_core.shape_world.scores import Subject
 from motion_core.shape_world.tracker import track
 from motion_core.video.writing import contact_sheet, write_image
@@ -65,7 +66,7 @@ def examine(
     wanted = [
         (subject.prompt(f"moving {way}"), seed) for seed, (subject, way) in enumerate(prompts)
     ]
-    clips = sample_clips(backbone, wanted, [], usual_settings(name))
+    clips = sample_clips(backbone, wanted, [], base_defaults(name).usual_settings())
     seen = [recognise(frames) for frames in clips]
     pairs = list(zip(seen, (subject for subject, _ in prompts), strict=True))
     figures = {

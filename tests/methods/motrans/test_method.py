@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from motion_core.adapter_files.own import load_adapter, save_adapter
-from motion_core.adapter_files.summary import adapter_info
 from motion_core.adapters.injector import InjectorAdapter, injected
 from motion_core.adapters.verb.adapter import VerbAdapter, residual
 from motion_core.backbones.base import Backbone
@@ -20,11 +19,11 @@ from motion_core.diffusion.encoding import encode_prompts
 from motion_core.diffusion.noise import add_noise, draw_noise, prediction_target, sample_timesteps
 from motion_core.errors import ClipError, SettingsError
 from motion_core.methods import METHODS
-from motion_core.methods.base import LossTerm
+from motion_core.methods.base import LossTerm, applied_names
 from motion_core.methods.losses import mse
 from motion_core.methods.motrans.method import AttachedMoTrans, MoTrans, MoTransSettings
-from motion_core.methods.shown import shown_names
 from motion_core.settings import from_mapping, to_mapping
+from motion_core.training.results import adapter_info
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import train
 from motion_core.types import Batch, LatentClip
@@ -229,7 +228,7 @@ def test_what_is_learned_is_kept_and_applied(tmp_path: Path) -> None:
         for group in attached.groups:
             stir(attached, group)
         made = attached.adapters()
-    assert shown_names(made, method) == ("temporal", "verb", "injector")
+    assert applied_names(made, method) == ("temporal", "verb", "injector")
     info = adapter_info(backbone, clips, method, TrainSettings(steps=11), made, 11)
     save_adapter(tmp_path / "a.safetensors", made, info)
     _, loaded = load_adapter(tmp_path / "a.safetensors")

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from motion_core.adapter_files.own import load_adapter, save_adapter
+from motion_core.adapters.base import names_of_scopes
 from motion_core.errors import FormatError
+from motion_core.methods.base import applied_adapters, applied_names
 from motion_core.methods.coupled import Coupled
 from motion_core.methods.motion_director import MotionDirector
-from motion_core.methods.shown import names_of_scopes, shown_adapters, shown_names
 
 from ..adapter_files.test_own import adapters, an_info
 
@@ -19,15 +20,15 @@ from ..adapter_files.test_own import adapters, an_info
 def test_a_method_shows_what_moves_unless_it_says_more() -> None:
     """`adapters` are one temporal LoRA and two spatial ones."""
     some = adapters()
-    assert shown_names(some, MotionDirector()) == ("temporal",)
-    assert shown_names(some, Coupled()) == ("temporal", "spatial.0", "spatial.1")
-    assert shown_adapters(some, MotionDirector()) == [(some["temporal"], 1.0)]
-    assert [adapter for adapter, _ in shown_adapters(some, Coupled())] == list(some.values())
+    assert applied_names(some, MotionDirector()) == ("temporal",)
+    assert applied_names(some, Coupled()) == ("temporal", "spatial.0", "spatial.1")
+    assert applied_adapters(some, MotionDirector()) == [(some["temporal"], 1.0)]
+    assert [adapter for adapter, _ in applied_adapters(some, Coupled())] == list(some.values())
 
 
 def test_looks_are_shown_where_nothing_moves() -> None:
     looks = {name: adapter for name, adapter in adapters().items() if name != "temporal"}
-    assert shown_names(looks, MotionDirector()) == ("spatial.0", "spatial.1")
+    assert applied_names(looks, MotionDirector()) == ("spatial.0", "spatial.1")
     assert names_of_scopes(looks, ("spatial",)) == ("spatial.0", "spatial.1")
 
 
