@@ -77,10 +77,10 @@ def adapter_lines(facts: Mapping[str, Any]) -> list[str]:
     if not facts["reference_hash"]:
         base = f"  base        {facts['family']}; the file does not say more of its training"
         return [method, base, sites, *entries]
-    method = ", ".join(f"{k} {v}" for k, v in facts["settings"].get("objective", {}).items())
+    settings = ", ".join(f"{k} {v}" for k, v in facts["settings"].get("objective", {}).items())
     return [
         f"{method}, {facts['steps']} steps",
-        f"  settings    {method}",
+        f"  settings    {settings}",
         f"  base        {facts['version']} ({facts['family']}), licence {facts['licence']}",
         f"  clips       {facts['width']}x{facts['height']}, {facts['frames']} frames at "
         f"{facts['fps']:g} fps",
