@@ -1,0 +1,88 @@
+"""Imports run down the list of folders, lazy ones and those for types too, and no folder grows
+into a heap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tools.structure import Imports, imports, in_circles, room
+
+ROOT = Path(__file__).parents[1]
+
+# Each may import from those before it.
+CORE = (
+    "errors",
+    "types",
+    "settings",
+    "events",
+    "files",
+    "video",
+    "backbones",
+    "adapters",
+    "diffusion",
+    "shape_world",
+    "bases",
+    "adapter_files",
+    "methods",
+    "training",
+    "evaluation",
+    "cli",
+    "__main__",
+)
+# Before the nodes, which are files by topic that may import from each other.
+BELOW_NODES = ("host", "comfy_models", "sockets")
+
+# Modules that import each other in a circle. The list may only get shorter.
+STILL_IN_A_CIRCLE = {
+    "motion_core.cli.method_settings",
+    "motion_core.cli.request",
+    "motion_core.cli.train",
+    "motion_core.cli.train_run",
+}
+
+
+def climbs(modules: Imports, floor: Mapping[str, int]) -> set[tuple[str, str]]:
+    """The imports that lead from a room to one of a higher floor."""
+    pairs = {(module, other) for module, some in modules.items() for other in some}
+    return {
+        (module, other)
+        for module, other in pairs
+        if room(module) and room(other) and floor[room(module)] < floor[room(other)]
+    }
+
+
+def rooms(modules: Imports) -> set[str]:
+    return {room(module) for module in modules} - {""}
+
+
+def test_an_import_of_a_higher_room_climbs() -> None:
+    modules = {"a": [], "a.low": ["a", "a.high.x"], "a.high": ["a.low"], "a.high.x": ["a.high"]}
+    assert climbs(modules, {"low": 0, "high": 1}) == {("a.low", "a.high.x")}
+
+
+def test_imports_of_the_core_run_down() -> None:
+    modules = imports(ROOT, ["motion_core"])
+    assert rooms(modules) == set(CORE)
+    assert climbs(modules, {name: place for place, name in enumerate(CORE)}) == set()
+
+
+def test_imports_of_the_nodes_run_down() -> None:
+    modules = imports(ROOT, ["nodes"])
+    assert rooms(modules) > {*BELOW_NODES, "extension"}
+    nodes = rooms(modules) - set(BELOW_NODES)
+    floor = {name: place for place, name in enumerate(BELOW_NODES)}
+    floor |= dict.fromkeys(nodes, len(BELOW_NODES)) | {"extension": len(BELOW_NODES) + 1}
+    assert climbs(modules, floor) == set()
+
+
+def test_modules_form_no_circles() -> None:
+    modules = imports(ROOT, ["motion_core", "nodes"])
+    pairs = [(module, other) for module, some in modules.items() for other in some]
+    assert in_circles(modules, pairs) == STILL_IN_A_CIRCLE
+
+
+def test_the_core_has_at_most_twenty_entries() -> None:
+    entries = {entry.name for entry in (ROOT / "motion_core").iterdir()} - {"__pycache__"}
+    assert len(entries) <= 20
