@@ -40,59 +40,59 @@ MODELS = f"""\
 ([download]({MOTION_MODULE["url"]}))
 """
 TRAIN_NOTE = f"""\
-## Teach AnimateDiff a motion
+## Train a motion on AnimateDiff
 
 1. *Load Video*: your clip, two to four seconds with **one** clear motion.
-2. *Motion Clip*: say in `prompt` what is seen, the motion included. The picture below it is what \
-the training sees: 16 frames; `stride` 2 or `fps` 8 if the motion is longer than they show.
-3. *Train Motion Adapter*: press Run. If memory is short: `memory` = low, then \
-384x384. The panel shows loss and samples; Cancel keeps what is learned, and Run goes on.
-4. The video on the right plays it with the prompt of *Sample Motion Video*.
+2. *Motion Clip*: describe the clip in `prompt`, including its motion. The picture below it is \
+what the training sees: 16 frames. If the motion is longer, set `stride` to 2 or `fps` to 8.
+3. *Train Motion Adapter*: press Run. If you run out of memory, set `memory` = low, then try \
+384x384. The panel shows loss and samples; Cancel keeps the progress, and Run resumes.
+4. The video on the right applies the motion to the prompt of *Sample Motion Video*.
 
-The saved file is a motion LoRA: AnimateDiff-Evolved and diffusers load it too. It plays in \
+The saved file is a motion LoRA: AnimateDiff-Evolved and diffusers can load it too. It works with \
 **any** Stable Diffusion 1.5 checkpoint: see *apply-in-a-community-checkpoint*.
 
 {MODELS}
 """
 APPLY_NOTE = f"""\
-## Play a learned motion in a community checkpoint
+## Apply a trained motion to a community checkpoint
 
 1. *Load Checkpoint*: any Stable Diffusion 1.5 checkpoint.
-2. *Load Motion LoRA/Embedding*: the motion that you trained, an AnimateDiff motion LoRA, or a \
-file of the official MotionDirector or Motion Inversion. Chain it for several.
-3. *Apply Motion to AnimateDiff*: the motion module that the motion was trained on.
+2. *Load Motion LoRA/Embedding*: an adapter that you trained, an AnimateDiff motion LoRA, or a \
+file from the official MotionDirector or Motion Inversion. Chain it to combine several.
+3. *Apply Motion to AnimateDiff*: choose the motion module that the adapter was trained on.
 4. Prompt: the motion in words, with your subject. The batch size of the latent is the number of \
 frames, 16 at best.
 
-**If it hardly moves**, raise `temporal_strength` to 1.3; **if looks suffer**, lower `end_percent` \
-to 0.7. For more than 32 frames put *Context Windows (Manual)* behind the node (length 16, \
-overlap 4).
+**If there is little motion**, raise `temporal_strength` to 1.3; **if the appearance suffers**, \
+lower `end_percent` to 0.7. For more than 32 frames, add *Context Windows (Manual)* after the node \
+(length 16, overlap 4).
 
 {MODELS}
 """
 ZEROSCOPE_NOTE = """\
-## Teach ZeroScope a motion
+## Train a motion on ZeroScope
 
-1. Put the folder `zeroscope_v2_576w` (diffusers form: `git clone \
+1. Put the folder `zeroscope_v2_576w` (diffusers format: `git clone \
 https://huggingface.co/cerspense/zeroscope_v2_576w`) into `models/diffusers`.
-2. *Load Video*: your clip. 3. *Motion Clip*: say what is seen. 4. Press Run.
+2. *Load Video*: your clip. 3. *Motion Clip*: describe the clip. 4. Press Run.
 
-The upper video comes from *Sample Motion Video*, which samples as the paper does; the lower one \
-from the ordinary **KSampler**, on the same MODEL with the motion in it: there ControlNet-like \
-patches, samplers and context windows of ComfyUI work.
+The upper video comes from *Sample Motion Video*, which samples the way the paper does; the lower \
+one from the regular **KSampler**, on the same MODEL with the adapter applied: there, ComfyUI's \
+ControlNet-like patches, samplers and context windows work.
 
-If memory is short: `memory` = low, then 256x256 for a first try.
+If you run out of memory, set `memory` = low, then try 256x256 first.
 
-**Licence:** ZeroScope is CC-BY-NC-4.0, and so is what you train on it: no commercial use.
+**Licence:** ZeroScope is CC-BY-NC-4.0, and so are the adapters you train on it: no commercial use.
 """
 EVOLVED_NOTE = f"""\
 ## Needs AnimateDiff-Evolved
 
-A motion in a MODEL of **AnimateDiff-Evolved**. A LoRA on an AnimateDiff base could be loaded by \
-that pack's own *Load AnimateDiff LoRA* as well; this node also plays whole weights \
-(MotionCrafter) and embeddings (Motion Inversion).
+Applies an adapter to a MODEL from **AnimateDiff-Evolved**. That pack's own *Load AnimateDiff \
+LoRA* can load AnimateDiff LoRAs as well; this node also supports full weights (MotionCrafter) and \
+embeddings (Motion Inversion).
 
-Install `ComfyUI-AnimateDiff-Evolved` from the manager. For a graph without it see \
+Install `ComfyUI-AnimateDiff-Evolved` from the manager. For a graph without it, see \
 *apply-in-a-community-checkpoint*.
 
 {MODELS}
@@ -100,11 +100,11 @@ Install `ComfyUI-AnimateDiff-Evolved` from the manager. For a graph without it s
 HELPER_NOTE = f"""\
 ## Needs VideoHelperSuite
 
-As *train-on-your-checkpoint*, with *Load Video* and *Video Combine* of **VideoHelperSuite**: it \
-cuts, resizes and skips frames while loading, and writes GIF, WebP and more.
+Like *train-on-your-checkpoint*, with *Load Video* and *Video Combine* from **VideoHelperSuite**: \
+it cuts, resizes and skips frames while loading, and saves GIF, WebP and more.
 
-`force_rate` 8 gives the clip the rate that the models were made for; 16 frames are then 2 \
-seconds. Set `image_fps` of *Motion Clip* to the same rate.
+`force_rate` 8 gives the clip the frame rate that the base models were trained at; 16 frames are \
+then 2 seconds. Set `image_fps` in *Motion Clip* to the same rate.
 
 {MODELS}
 """

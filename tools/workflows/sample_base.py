@@ -17,9 +17,9 @@ TEACH, PLAY = "#3f5159", "#3f5940"  # colours of groups
 SHORT = 200
 
 INTRODUCTION = """\
-## Learn a motion, play it with a new subject
+## Train a motion and apply it to a new subject
 
-Nothing to download: the base that ships with the pack is a small video model of coloured shapes. \
+Nothing to download: the base bundled with the pack is a small video model of coloured shapes. \
 It has never seen a zigzag.
 
 **Press Run.** Training takes two to three minutes on a CPU. Then the video on the \
@@ -27,35 +27,36 @@ right shows the clip's motion with another subject.
 
 **Then try**
 - another prompt in *Sample Motion Video*: `a green triangle zigzagging on a black background`. \
-Training is not repeated: its result is kept.
-- `strength` in *Load Motion LoRA/Embedding*, which lists the file that was just saved (press R to \
+The training is not repeated: its result is reused.
+- `strength` in *Load Motion LoRA/Embedding*, which lists the file you just saved (press R to \
 refresh the list).
-- another `objective` in *Train Motion Adapter*.
+- another `objective` (method) in *Train Motion Adapter*.
 
-The file lies in `models/motion_adapters`.
+The file is stored in `models/motion_adapters`.
 """
 METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "motion-director": (
-        "**MotionDirector** trains two LoRAs: one takes up how the clip *looks*, so that the other "
-        "need only learn how it *moves*. Only the second is played. The usual first choice.",
+        "**MotionDirector** trains two LoRAs: one learns the clip's *appearance*, so that the "
+        "other only needs to learn its *motion*. Only the second is applied. The usual first "
+        "choice.",
         {"steps": SHORT},
     ),
     "motion-crafter": (
-        "**MotionCrafter** tunes the temporal layers themselves, and holds the tuned network to "
-        "the untouched one under prompts of many looks, so that it does not take the clip's. "
-        "`parametrisation` = lora makes a small file instead of whole weights.",
+        "**MotionCrafter** trains the temporal layers themselves, and keeps them close to the "
+        "original ones under prompts with varied appearance, so that the clip's does not leak. "
+        "`parametrisation` = lora makes a small file instead of full weights.",
         {"objective__motion": "zigzagging", "steps": SHORT},
     ),
     "motion-inversion": (
-        "**Motion Inversion** leaves all weights alone and learns *embeddings* that are added in "
-        "temporal attention. At full size, what is played is how they change from frame to frame; "
-        "on this small base, where that loses the motion, they are played as they were learned.",
+        "**Motion Inversion** leaves all weights unchanged and trains *embeddings* that are added "
+        "in temporal attention. At full size, only their change from frame to frame is applied; "
+        "on this small base, where that loses the motion, they are applied as trained.",
         {},
     ),
     "motrans": (
-        "**MoTrans** learns looks first (`appearance_steps`), then the motion, and ties it to the "
-        "prompt's verb. The steps are of both stages together. At full size, say in `recaptions` "
-        "in detail how the clip looks: *Recaption Frames* writes it.",
+        "**MoTrans** trains appearance first (`appearance_steps`), then the motion, and ties it to "
+        "the verb in the prompt. `steps` counts both stages. At full size, describe the clip's "
+        "appearance in detail in `recaptions`: *Recaption Frames* can write it.",
         {"steps": 330},
     ),
 }
@@ -124,14 +125,15 @@ def community_checkpoint(definitions: Mapping[str, Any]) -> Graph:
 COMMUNITY = """\
 ## A motion in a community checkpoint
 
-The motion is learned on one checkpoint and played in **another one**, in the ordinary \
-**KSampler**. Here both ship with the pack; `personalised` stands for a community checkpoint with \
-looks of its own. With your models it is the same: see *apply-in-a-community-checkpoint*.
+The adapter is trained on one checkpoint and applied to **another one**, with the regular \
+**KSampler**. Here both are bundled with the pack; `personalised` stands in for a community \
+checkpoint with its own style. It works the same with your models: see \
+*apply-in-a-community-checkpoint*.
 
-- *Apply Motion to AnimateDiff* puts the motion module and the motion into the checkpoint's MODEL. \
-The MODEL that goes in stays as it is.
+- *Apply Motion to AnimateDiff* adds the motion module and the adapter to the checkpoint's MODEL. \
+The input MODEL is not changed.
 - The **batch size** of *Empty Latent Image* is the number of frames.
-- LoRAs, ControlNet and IPAdapter go between the checkpoint and this node, or after it.
+- Put LoRAs, ControlNet and IPAdapter between the checkpoint and this node, or after it.
 
 **Try** `temporal_strength` 0 (the base alone), 0.5 and 1.
 """
