@@ -17,7 +17,8 @@ def test_an_adapter(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for expected in (
         "a motion adapter of this package; apply it as an adapter on a loaded base",
         "method      motion_director (lora, rank 2), 4 steps",
-        "settings    rank 2,",
+        "\n  settings    ",
+        "rank 2, ",
         "animatediff-sd15-v2 (animatediff), licence test",
         f"{SIZE}x{SIZE}, {FRAMES} frames at 8 fps",
         PROMPT,
