@@ -13,10 +13,12 @@ from .adapters import CATEGORY, file_output, last_of, motions_output
 from .host.bridge import core_run
 from .host.file_choices import new_file
 from .host.folders import MOTION_LORAS, adapter_folders, save_folder
-from .sockets import Motion, MotionAdapterSocket, MotionStack
+from .sockets import MotionAdapterSocket, MotionStack
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ..motion_core.adapter_files.loaded import LoadedAdapter
 
 BOTH = "both motions"
 LOOKS = "motion of the first, looks of the second"
@@ -67,9 +69,9 @@ class BlendMotions(io.ComfyNode):
         second_weight: float,
     ) -> io.NodeOutput:
         with core_run():
-            from .blending import added, motion_and_looks, weighted
+            from .blending import added, motion_and_appearance, weighted
 
-            join = added if blend == BOTH else motion_and_looks
+            join = added if blend == BOTH else motion_and_appearance
             return io.NodeOutput(
                 join(weighted(first, first_weight), weighted(second, second_weight))
             )
@@ -144,7 +146,7 @@ class ConvertMotionAdapter(io.ComfyNode):
             )
 
 
-def _export(motion: Motion, *, to: str, name: str, replace: bool, which: str = "") -> str:
+def _export(motion: LoadedAdapter, *, to: str, name: str, replace: bool, which: str = "") -> str:
     """Writes one of the motion's LoRAs; returns the file, from ComfyUI's folder on."""
     from ..motion_core.adapter_files.conversion import chosen_name, export_lora
     from ..motion_core.backbones.files.tensors import write_tensors

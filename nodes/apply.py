@@ -1,4 +1,4 @@
-"""Motions played in AnimateDiff: by this pack's own motion modules, or AnimateDiff-Evolved's.
+"""Motions applied in AnimateDiff: by this pack's own motion modules, or AnimateDiff-Evolved's.
 
 In: a MODEL, a motion module or a MODEL that has one, and motions. Out: a MODEL for KSampler and
 every custom sampler, with the frames of the video as its batch.
@@ -16,7 +16,7 @@ from ..motion_core.errors import AdapterError
 from .host.bridge import core_run
 from .host.model_choices import SAMPLE_MODULE, motion_module_names
 from .host.model_choices import motion_module as motion_module_of
-from .sockets import Motion, MotionAdapterSocket, MotionStack, played
+from .sockets import MotionAdapterSocket, MotionStack, adapters_to_apply
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -33,7 +33,7 @@ CATEGORY = "motion/apply"
 
 
 def strength_inputs() -> list[io.Input]:
-    """temporal_strength and spatial_strength, of every node that plays motions."""
+    """temporal_strength and spatial_strength, of every node that applies motions."""
     shared: dict[str, Any] = {"default": 1.0, "min": -2.0, "max": 3.0, "step": 0.05}
     return [
         io.Float.Input(
@@ -148,7 +148,7 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
             _set_schedule(patched, motion_module, beta_schedule)
             check_motions(adapters, motion)
             scaled = scaled_adapters(adapters, temporal_strength, spatial_strength)
-            _play(patched, motion_network(patched), scaled, end_percent)
+            _apply(patched, motion_network(patched), scaled, end_percent)
             return io.NodeOutput(patched, clip_with_verbs(clip, scaled))
 
 
@@ -189,16 +189,16 @@ class ApplyMotionToAnimateDiffEvolved(io.ComfyNode):
             check_motions(adapters, evolved_modules(model))
             scaled = scaled_adapters(adapters, temporal_strength, spatial_strength)
             patched = with_evolved_motions(model, of_scope(scaled, "temporal"))
-            _play(patched, None, scaled, 1.0)
+            _apply(patched, None, scaled, 1.0)
             return io.NodeOutput(patched, clip_with_verbs(clip, scaled))
 
 
 def scaled_adapters(
-    stack: Sequence[Motion], temporal: float, spatial: float
+    stack: MotionStack, temporal: float, spatial: float
 ) -> list[tuple[Adapter, float]]:
-    """The adapters that play, by strengths; those of strength 0 are left out."""
+    """The adapters that are applied, by strengths; those of strength 0 are left out."""
     scales = {"temporal": temporal, "spatial": spatial}
-    scaled = [(adapter, strength * scales[adapter.scope]) for adapter, strength in played(stack)]
+    scaled = [(adapter, s * scales[adapter.scope]) for adapter, s in adapters_to_apply(stack)]
     return [(adapter, strength) for adapter, strength in scaled if strength != 0.0]
 
 
@@ -242,7 +242,7 @@ def _set_schedule(model: ModelPatcher, motion_module: str, beta_schedule: str) -
     set_schedule(model, scheduler_with(model, named.get(beta_schedule)))
 
 
-def check_motions(stack: Sequence[Motion], base: Versioned) -> None:
+def check_motions(stack: MotionStack, base: Versioned) -> None:
     from ..motion_core.adapter_files.own import check_fits
 
     for motion in stack:
@@ -252,16 +252,16 @@ def check_motions(stack: Sequence[Motion], base: Versioned) -> None:
             raise AdapterError(f"{motion.name}: {error}") from error
 
 
-def _play(
+def _apply(
     model: ModelPatcher,
     motion_network: Any,
     adapters: Sequence[tuple[Adapter, float]],
     end_percent: float,
 ) -> None:
-    """motion_network: where temporal adapters play; None where that has been seen to."""
+    """motion_network: where temporal adapters are applied; None where that has been seen to."""
     from .comfy_models.adapter_hooks import AdapterHooks
-    from .comfy_models.playing import play_adapters
     from .comfy_models.spatial import spatial_hooks
+    from .comfy_models.while_sampling import apply_while_sampling
 
     temporal, spatial = (of_scope(adapters, scope) for scope in ("temporal", "spatial"))
 
@@ -269,14 +269,13 @@ def _play(
         hooks = [spatial_hooks(unet, spatial)] if spatial else []
         return [AdapterHooks(motion_network, temporal), *hooks] if motion_network else hooks
 
-    play_adapters(model, prepare, end_percent)
+    apply_while_sampling(model, prepare, end_percent)
 
 
 def clip_with_verbs(clip: CLIP | None, adapters: Sequence[tuple[Adapter, float]]) -> CLIP | None:
-    from ..motion_core.adapters.verb.adapter import VerbAdapter
     from .comfy_models.verb_prompts import with_verbs
 
-    verbs = [(adapter, s) for adapter, s in adapters if isinstance(adapter, VerbAdapter)]
+    verbs = [(adapter, s) for adapter, s in adapters if adapter.kind == "verb"]
     if not verbs:
         return clip
     if clip is None:

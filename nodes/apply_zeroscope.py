@@ -1,4 +1,4 @@
-"""Motions played in ZeroScope, and in the sample base of its form.
+"""Motions applied in ZeroScope, and in the sample base of its form.
 
 In: the MODEL of Load ZeroScope or Sample Motion Base, and motions. Out: a MODEL for KSampler and
 every custom sampler, with the frames of the video as its batch.
@@ -70,7 +70,7 @@ class ApplyMotionToZeroScope(io.ComfyNode):
     ) -> io.NodeOutput:
         with core_run():
             from .comfy_models.adapter_hooks import AdapterHooks
-            from .comfy_models.playing import play_adapters
+            from .comfy_models.while_sampling import apply_while_sampling
             from .comfy_models.zeroscope import zeroscope_network
 
             check_motions(adapters, zeroscope_network(model))
@@ -80,5 +80,5 @@ class ApplyMotionToZeroScope(io.ComfyNode):
                 return [AdapterHooks(unet, scaled)]
 
             patched = model.clone()
-            play_adapters(patched, prepare, end_percent)
+            apply_while_sampling(patched, prepare, end_percent)
             return io.NodeOutput(patched, clip_with_verbs(clip, scaled))

@@ -1,4 +1,4 @@
-"""Motions together: two stacks added up, or one's motion with another's looks.
+"""Motions together: two stacks added up, or one's motion with another's appearance.
 
 In and out: stacks of motions, which are never changed in place.
 """
@@ -8,62 +8,57 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from ..motion_core.adapters.base import names_of_scopes
+from ..motion_core.adapter_files.loaded import LoadedAdapter
+from ..motion_core.adapter_files.merging import check_one_family
+from ..motion_core.adapters.base import Scope
 from ..motion_core.errors import AdapterError
 from ..motion_core.settings import require
 
-if TYPE_CHECKING:
-    from ..motion_core.adapters.base import Scope
-    from .sockets import Motion
 
-
-def weighted(stack: Sequence[Motion], weight: float) -> tuple[Motion, ...]:
+def weighted(stack: Sequence[LoadedAdapter], weight: float) -> tuple[LoadedAdapter, ...]:
     """The stack with every strength multiplied."""
     require(math.isfinite(weight), "weight", weight, "a finite number")
     return tuple(dataclasses.replace(motion, strength=motion.strength * weight) for motion in stack)
 
 
-def added(first: Sequence[Motion], second: Sequence[Motion]) -> tuple[Motion, ...]:
-    """Both stacks as one, each motion as it plays by itself; raises AdapterError for motions of
-    different families.
+def added(
+    first: Sequence[LoadedAdapter], second: Sequence[LoadedAdapter]
+) -> tuple[LoadedAdapter, ...]:
+    """Both stacks as one, each motion as by itself; raises AdapterError for motions of different
+    families.
     """
-    families = {motion.info.family: motion.name for motion in (*first, *second)}
-    if len(families) > 1:
-        named = ", ".join(f"{name} is of {family}" for family, name in families.items())
-        raise AdapterError(
-            f"These motions cannot play together: {named}. Blend motions of one family."
-        )
+    check_one_family((*first, *second))
     return (*first, *second)
 
 
-def motion_and_looks(motion: Sequence[Motion], looks: Sequence[Motion]) -> tuple[Motion, ...]:
+def motion_and_appearance(
+    motion: Sequence[LoadedAdapter], appearance: Sequence[LoadedAdapter]
+) -> tuple[LoadedAdapter, ...]:
     """What moves of the first stack, and how things look of the second.
 
-    Of several looks in one file, one for each of its clips, the first is taken. Raises AdapterError
-    if a stack has none of it, or the families differ.
+    Of several appearances in one file, one for each of its clips, the first is taken. Raises
+    AdapterError if a stack has none of it, or the families differ.
     """
     moving = [_only(one, "temporal") for one in motion]
-    looking = [_only(one, "spatial") for one in looks]
-    for what, found, stack in (("motion", moving, motion), ("looks", looking, looks)):
+    looking = [_only(one, "spatial") for one in appearance]
+    for what, found, stack in (("motion", moving, motion), ("appearance", looking, appearance)):
         if not any(found):
             names = ", ".join(one.name for one in stack)
             raise AdapterError(
-                f"{names or 'The empty stack'} holds no {what}. MotionDirector and MoTrans learn "
+                f"{names or 'The empty stack'} holds no {what}. MotionDirector and MoTrans train "
                 "both; give a motion that was trained with one of them."
             )
     return added([one for one in moving if one], [one for one in looking if one])
 
 
-def _only(motion: Motion, scope: Scope) -> Motion | None:
-    """The motion with the adapters of one scope as what is shown; None if it has none of it."""
+def _only(motion: LoadedAdapter, scope: Scope) -> LoadedAdapter | None:
+    """The motion with its adapters of one scope alone, to be applied; None if it has none."""
     own = {name: a for name, a in motion.adapters.items() if a.scope == scope}
     if not own:
         return None
     if scope == "temporal":
-        said = motion.info.shown or names_of_scopes(motion.adapters)
-        shown = tuple(name for name in said if name in own) or tuple(own)
+        shown = tuple(name for name in motion.shown if name in own) or tuple(own)
     else:
         shown = tuple(sorted(own)[:1])
     info = dataclasses.replace(motion.info, shown=shown)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..motion_core.adapter_files.inspection import adapter_facts, adapter_lines
-from ..motion_core.adapters.base import names_of_scopes
 
 if TYPE_CHECKING:
-    from .sockets import Motion
+    from ..motion_core.adapter_files.loaded import LoadedAdapter
 
 
-def motion_text(motion: Motion) -> str:
-    """Its name, all that its file says, what plays at which strength, and its noise."""
+def motion_text(motion: LoadedAdapter) -> str:
+    """Its name, all that its file says, what is applied at which strength, and its noise."""
     facts = adapter_facts(motion.info, motion.adapters, len(motion.previews))
-    shown = motion.info.shown or names_of_scopes(motion.adapters)
     noise = "none"
     if motion.inverted is not None:
         _, _, frames, height, width = motion.inverted.shape
@@ -23,7 +21,7 @@ def motion_text(motion: Motion) -> str:
         [
             motion.name,
             *adapter_lines(facts),
-            f"  plays       {', '.join(shown)} at strength {motion.strength:g}",
+            f"  applied     {', '.join(motion.shown)} at strength {motion.strength:g}",
             f"  noise       {noise}",
         ]
     )

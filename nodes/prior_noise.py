@@ -19,7 +19,7 @@ from ..motion_core.errors import MotionError, SettingsError
 from ..motion_core.settings import require
 
 if TYPE_CHECKING:
-    from .sockets import Motion
+    from ..motion_core.adapter_files.loaded import LoadedAdapter
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class PriorNoise:
         return noise[0].transpose(0, 1).contiguous().to(samples.dtype)
 
 
-def inverted_of(stack: Sequence[Motion], p: float) -> Tensor | None:
+def inverted_of(stack: Sequence[LoadedAdapter], p: float) -> Tensor | None:
     """The inverted latents of the first motion that has some; None where p is 0.
 
     Raises SettingsError if there are none, or the motions are of several families, of which one

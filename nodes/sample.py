@@ -20,7 +20,13 @@ from .host.bridge import (
 )
 from .host.model_choices import model_file
 from .method_fields import OWN_ENCODER
-from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionStack, played
+from .sockets import (
+    MotionAdapterSocket,
+    MotionBase,
+    MotionBaseSocket,
+    MotionStack,
+    adapters_to_apply,
+)
 
 if TYPE_CHECKING:
     from ..motion_core.adapter_files.own import AdapterInfo
@@ -122,7 +128,7 @@ class SampleMotionVideo(io.ComfyNode):
             unet = base.backbone.network
             dtype = computing_dtype(sum(weight.numel() for weight in unet.parameters()))
             with on_accelerator(base.backbone, dtype, _needed(base, settings, dtype)):
-                adapters = _with_look(base, played(motions), look, look_encoder)
+                adapters = _with_look(base, adapters_to_apply(motions), look, look_encoder)
                 on_step = steps_shown(cls.hidden.unique_id)
                 frames = generate(base.backbone, prompt, adapters, settings, inverted, on_step)
             images = image_from_pixels(frames)

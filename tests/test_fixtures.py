@@ -109,7 +109,8 @@ def test_every_method_and_kind_is_there() -> None:
 @pytest.mark.parametrize("name", CONTENTS)
 def test_a_file_says_what_it_said(name: str) -> None:
     """Method, settings, size, prompts and all else; more may have come since."""
-    info, adapters = read_any_adapter(FIXTURES / name)
+    read = read_any_adapter(FIXTURES / name)
+    info, adapters = read.info, read.adapters
     said, recorded = said_again(info), CONTENTS[name]
     assert {key: said[key] for key in recorded["info"]} == recorded["info"]
     assert list(adapters) == list(recorded["order"])
@@ -122,7 +123,8 @@ def test_a_file_says_what_it_said(name: str) -> None:
 @pytest.mark.parametrize("name", CONTENTS)
 def test_each_adapter_has_the_effect_that_it_had(name: str) -> None:
     """Alone, at strength 1. All tests share a base: what one leaves on it the next one sees."""
-    info, adapters = read_any_adapter(FIXTURES / name)
+    read = read_any_adapter(FIXTURES / name)
+    info, adapters = read.info, read.adapters
     backbone = base(base_name := CONTENTS[name]["base"])
     prompt = PROMPT if base_name in KNOWN_BASES else info.prompts[0]
     untouched = predictions()[f"base/{base_name}"]
@@ -158,7 +160,9 @@ def test_lists_of_the_official_motion_director(scope: str, own: str) -> None:
     folder = FIXTURES / "other_programs" / "motion_director" / "checkpoint-2"
     (file,) = (folder / scope / "lora").glob("*_unet.pt")
     found = import_motion_director(file, base("zeroscope").network)
-    ours = read_any_adapter(FIXTURES / "adapters" / "zeroscope" / "motion_director.safetensors")[1]
+    ours = read_any_adapter(
+        FIXTURES / "adapters" / "zeroscope" / "motion_director.safetensors"
+    ).adapters
     assert list(found) == [own]
     mine, theirs = ours[own].state_dict(), found[own].state_dict()
     assert mine.keys() == theirs.keys()

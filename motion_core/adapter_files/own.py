@@ -22,8 +22,8 @@ from typing import Any, Protocol
 from PIL import Image
 from torch import Tensor
 
-from ..adapters import ADAPTERS
-from ..adapters.base import Adapter, Scope
+from ..adapters import ADAPTERS, check_kinds
+from ..adapters.base import Adapter, Scope, check_family
 from ..adapters.lora.keys import has_animatediff_names
 from ..backbones.base import Family
 from ..backbones.files.kinds import ADAPTER_METADATA, Role, require_role
@@ -107,8 +107,10 @@ def save_adapter(
     """Writes the file in one go: under a temporary name, flushed to disk, then renamed.
 
     previews: up to 8 JPEG or PNG pictures of at most 64 KiB each; see `preview_jpeg`.
-    Raises AdapterError if there is nothing to save or two adapters' tensors have the same name.
+    Raises AdapterError if there is nothing to save, two adapters' tensors have the same name or a
+    kind of adapter is unknown.
     """
+    check_kinds(adapters.values())
     require(len(previews) <= MAX_PREVIEWS, "previews", len(previews), f"at most {MAX_PREVIEWS}")
     for picture in previews:
         require(
@@ -194,12 +196,7 @@ def check_fits(info: AdapterInfo, backbone: Versioned) -> None:
     A version's adapter may work on the next (AnimateDiff v2's on v3, say), so that is for the user
     to judge; layers that do not fit are refused when the adapter is applied.
     """
-    if info.family != backbone.family:
-        raise AdapterError(
-            f"The adapter was trained on {info.family} ({info.version}), the base is "
-            f"{backbone.family} ({backbone.version}). Load it with a base of the {info.family} "
-            "family."
-        )
+    check_family(info.family, backbone.family)
     if info.version and info.version != backbone.version:
         logger.warning(
             "The adapter was trained on %s, the base is %s: the motion may come out weaker.",

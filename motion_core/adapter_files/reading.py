@@ -1,8 +1,8 @@
 """Reads an adapter, whoever wrote it.
 
 In: a file of this package, an AnimateDiff motion LoRA, a LoRA list or a whole checkpoint folder of
-the official MotionDirector, or a motion_embed.pt of the official Motion Inversion. Out: what
-`load_adapter` gives. Another program's file says nothing of its training: see
+the official MotionDirector, or a motion_embed.pt of the official Motion Inversion. Out: a
+`LoadedAdapter`. Another program's file says nothing of its training: see
 `AdapterInfo.is_foreign`.
 """
 
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..adapters.base import Adapter, names_of_scopes
-from ..adapters.embedding.adapter import EmbeddingAdapter
-from ..adapters.lora.adapter import LoraAdapter
 from ..backbones.base import Family
 from ..backbones.files.kinds import Role, file_role
 from ..errors import FormatError
+from .loaded import LoadedAdapter
 from .official_motion_director import import_motion_director
 from .official_motion_inversion import import_motion_embed
 from .other_programs import import_animatediff_lora
@@ -38,7 +37,7 @@ class _Program:
     width: int
     height: int
     frames: int
-    read: Callable[[Path], Mapping[str, LoraAdapter | EmbeddingAdapter]]
+    read: Callable[[Path], Mapping[str, Adapter]]
 
 
 _PROGRAMS: Mapping[Role, _Program] = {
@@ -72,25 +71,30 @@ _PROGRAMS: Mapping[Role, _Program] = {
 }
 
 
-def read_any_adapter(path: Path) -> tuple[AdapterInfo, dict[str, Adapter]]:
-    """The info and all adapters by name, float32 on the CPU.
+def read_any_adapter(path: Path, *, name: str = "", strength: float = 1.0) -> LoadedAdapter:
+    """The info and all adapters, float32 on the CPU, without pictures and noise.
 
     path: a file, or a folder that holds temporal/lora/*_unet.pt, spatial/lora/*_unet.pt or both.
-    No code from a file is run. Raises FormatError for a file of another role, which it names, and
-    for one that is missing, damaged or of another size.
+    name: for messages, else the file's. No code from a file is run. Raises FormatError for a file
+    of another role, which it names, and for one that is missing, damaged or of another size.
     """
-    path = Path(path)
+    info, adapters = _read(path)
+    return LoadedAdapter(
+        name=name or path.name, path=path, info=info, adapters=adapters, strength=strength
+    )
+
+
+def _read(path: Path) -> tuple[AdapterInfo, dict[str, Adapter]]:
     if path.is_dir():
-        program = _PROGRAMS[Role.POSITIONAL_LORA]
-        return _foreign(program, _read_checkpoint_folder(path))
+        return _foreign(_PROGRAMS[Role.POSITIONAL_LORA], _read_checkpoint_folder(path))
     role = file_role(path)
     if role not in _PROGRAMS:
         return load_adapter(path)  # which refuses every other role by name
     return _foreign(_PROGRAMS[role], _PROGRAMS[role].read(path))
 
 
-def _read_checkpoint_folder(folder: Path) -> dict[str, LoraAdapter]:
-    adapters: dict[str, LoraAdapter] = {}
+def _read_checkpoint_folder(folder: Path) -> dict[str, Adapter]:
+    adapters: dict[str, Adapter] = {}
     for below in CHECKPOINT_LISTS.values():
         lists = sorted((folder / below).glob(LIST_PATTERN))
         if len(lists) > 1:
@@ -110,7 +114,7 @@ def _read_checkpoint_folder(folder: Path) -> dict[str, LoraAdapter]:
 
 
 def _foreign(
-    program: _Program, adapters: Mapping[str, LoraAdapter | EmbeddingAdapter]
+    program: _Program, adapters: Mapping[str, Adapter]
 ) -> tuple[AdapterInfo, dict[str, Adapter]]:
     info = AdapterInfo(
         method=program.method,

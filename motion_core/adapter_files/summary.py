@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from ..adapters.base import Adapter
-from ..adapters.embedding.adapter import EmbeddingAdapter
-from ..adapters.lora.adapter import LoraAdapter
-from ..adapters.weights.adapter import WeightsAdapter
 
 
 def adapter_rank(adapters: Mapping[str, Adapter]) -> int | None:
     """The largest rank of the LoRAs; None without one."""
-    loras = [adapter for adapter in adapters.values() if isinstance(adapter, LoraAdapter)]
-    pairs = [pair for lora in loras for pair in lora.pairs.values()]
-    return max((pair.down.shape[0] for pair in pairs), default=None)
+    ranks = (adapter.rank for adapter in adapters.values())
+    return max((rank for rank in ranks if rank is not None), default=None)
 
 
 def adapter_sites(adapters: Mapping[str, Adapter]) -> tuple[str, ...]:
@@ -24,7 +20,7 @@ def adapter_sites(adapters: Mapping[str, Adapter]) -> tuple[str, ...]:
     sites = {
         f"{adapter.scope}.{_part(layer)}"
         for adapter in adapters.values()
-        for layer in _layers(adapter)
+        for layer in adapter.layers()
     }
     return tuple(sorted(sites))
 
@@ -32,17 +28,7 @@ def adapter_sites(adapters: Mapping[str, Adapter]) -> tuple[str, ...]:
 def adapter_parametrisation(adapters: Mapping[str, Adapter]) -> str:
     """ "full" for whole weights, else the kind of the first adapter."""
     kind = next(iter(adapters.values())).kind
-    return "full" if kind == WeightsAdapter.kind else kind
-
-
-def _layers(adapter: Adapter) -> Iterable[str]:
-    if isinstance(adapter, LoraAdapter):
-        return adapter.pairs
-    if isinstance(adapter, WeightsAdapter):
-        return [name.rpartition(".")[0] for name in adapter.deltas]
-    if isinstance(adapter, EmbeddingAdapter):
-        return [key.removesuffix(".v") for key in adapter.state_dict() if key.endswith(".v")]
-    return ()
+    return {"weights": "full"}.get(kind, kind)
 
 
 def _part(layer: str) -> str:

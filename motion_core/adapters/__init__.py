@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ..errors import AdapterError
 from .base import Adapter
 from .embedding.adapter import EmbeddingAdapter
 from .injector import InjectorAdapter
@@ -11,8 +14,17 @@ from .weights.adapter import WeightsAdapter
 
 ADAPTERS: dict[str, type[Adapter]] = {
     "lora": LoraAdapter,
-    "embedding": EmbeddingAdapter,
     "weights": WeightsAdapter,
+    "embedding": EmbeddingAdapter,
     "verb": VerbAdapter,
     "injector": InjectorAdapter,
 }
+
+
+def check_kinds(adapters: Iterable[Adapter]) -> None:
+    """Raises AdapterError for an adapter of a kind that is not in ADAPTERS."""
+    for adapter in adapters:
+        if adapter.kind not in ADAPTERS:
+            raise AdapterError(
+                f"There is no kind of adapter {adapter.kind!r}; known kinds: {', '.join(ADAPTERS)}."
+            )

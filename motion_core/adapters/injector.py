@@ -13,8 +13,8 @@ transformer: it gets none.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ..backbones.base import Backbone, Family
 from ..backbones.temporal import TEMPORAL_TRANSFORMERS
 from ..errors import AdapterError, FormatError
-from .base import Scope
+from .base import Adapter, Scope, check_family, check_joins, check_shape
 
 Injection = Literal["add", "multiply"]
 _NUM_FRAMES = 4  # its place in a temporal transformer's call where it is no keyword
@@ -39,10 +39,12 @@ class InjectorAdapter:
     """
 
     scope: Scope
+    family: Family
     injection: Injection
     weights: Mapping[str, Tensor]
     image_embeds: Tensor | None = None
     kind: str = "injector"
+    rank: int | None = None
 
     def with_image(self, image_embeds: Tensor) -> InjectorAdapter:
         """The same, which injects this image. image_embeds: (1, V) or (F, V), of which the mean is
@@ -88,28 +90,54 @@ class InjectorAdapter:
                 f"{', '.join(odd[:3]) or 'others'}. The file is damaged or of another format."
             )
         weights = {name.removesuffix(".weight"): t.float() for name, t in tensors.items()}
-        return cls(scope=scope, injection=cast(Injection, injection), weights=weights)
+        return cls(
+            scope=scope, family=family, injection=cast(Injection, injection), weights=weights
+        )
+
+    def layers(self) -> tuple[str, ...]:
+        """None: it changes what temporal transformers are given."""
+        return ()
+
+    def weight_changes(self) -> None:
+        """None, either."""
+
+    def scaled(self, strength: float) -> InjectorAdapter:
+        """strength · W_p."""
+        weights = {name: strength * weight for name, weight in self.weights.items()}
+        return dataclasses.replace(self, weights=weights)
+
+    def joins(self, other: Adapter) -> bool:
+        """None: each is for embeddings of its own."""
+        return False
+
+    def joined(self, others: Sequence[Adapter]) -> InjectorAdapter:
+        """Itself, of no others."""
+        check_joins(self, others, "each injector injects by itself")
+        return self
+
+    def check_sites(self, network: nn.Module) -> None:
+        """Raises AdapterError if a transformer is missing in `network` or of another width."""
+        sites = injector_sites(network)
+        for name, weight in self.weights.items():
+            width = sites.get(name)
+            check_shape(name, None if width is None else (width,), weight.shape[:1])
 
     @contextmanager
     def applied(self, backbone: Backbone, strength: float) -> Iterator[None]:
         """Injects strength · W_p · ψ; without an image nothing is changed.
 
-        Raises AdapterError if a transformer is missing or of another width.
+        Raises AdapterError if the family differs, or a transformer is missing or of another width.
         """
-        sites = injector_sites(backbone.network)
-        for name, weight in self.weights.items():
-            if sites.get(name) != weight.shape[0]:
-                raise AdapterError(
-                    f"The injector has {name} of width {weight.shape[0]}; the base has "
-                    f"{sites.get(name, 'no such temporal transformer')}. Use the base that the "
-                    "adapter was made for."
-                )
+        check_family(self.family, backbone.family)
+        self.check_sites(backbone.network)
+        with self.scaled(strength).on(backbone.network):
+            yield
+
+    def on(self, network: nn.Module) -> AbstractContextManager[None]:
+        """Injects at strength 1 into a network that `check_sites` has passed."""
         if self.image_embeds is None:
-            yield
-            return
-        weights = {name: strength * weight for name, weight in self.weights.items()}
-        with injected(backbone.network, weights, self.image_embeds, self.injection):
-            yield
+            return nullcontext()
+        return injected(network, self.weights, self.image_embeds, self.injection)
 
 
 def injector_sites(network: nn.Module) -> dict[str, int]:

@@ -37,20 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     # Imported here: torch and diffusers take seconds to import.
-    from ..adapter_files.merging import Part, merged
+    from ..adapter_files.merging import merged
     from ..adapter_files.own import save_adapter
-    from ..adapter_files.reading import read_any_adapter
-    from .sample_run import split_strength
+    from .sample_run import read_adapter
 
     output: Path = arguments.output
     if output.suffix.lower() != ".safetensors":
         raise SettingsError(f"--output is {output}; expected a name that ends in .safetensors.")
-    parts = []
-    for text in arguments.files:
-        path, strength = split_strength(text)
-        info, adapters = read_any_adapter(path)
-        parts.append(Part(name=path.name, info=info, adapters=adapters, strength=strength))
-    info, adapters = merged(parts)
-    save_adapter(output, adapters, info)
+    made = merged([read_adapter(text) for text in arguments.files])
+    save_adapter(output, made.adapters, made.info)
     say(f"The file is {output}")
     return 0

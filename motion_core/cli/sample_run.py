@@ -6,17 +6,17 @@ import argparse
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from ..adapter_files.loaded import LoadedAdapter
 from ..adapter_files.noise_file import load_noise, noise_path
-from ..adapter_files.own import AdapterInfo, check_fits
+from ..adapter_files.own import check_fits
 from ..adapter_files.reading import read_any_adapter
 from ..adapter_files.sample_defaults import sample_defaults, sample_fps
-from ..adapters.base import Adapter, names_of_scopes
+from ..adapters.base import Adapter, check_family
 from ..backbones.base import Backbone
 from ..bases import BASES, BaseDefaults, base_defaults, check_parts, load_base
 from ..diffusion.ddim import SampleSettings
@@ -39,23 +39,6 @@ from .run_folder import writable_folder
 from .terminal import Terminal, say
 
 
-@dataclass(frozen=True, kw_only=True)
-class GivenAdapter:
-    """One --adapter: its file read, its strength. info: None for another program's LoRA."""
-
-    path: Path
-    strength: float
-    family: str
-    info: AdapterInfo | None
-    adapters: Mapping[str, Adapter]
-
-    @property
-    def shown(self) -> Sequence[str]:
-        """The names of what a sample applies where nothing else is asked for."""
-        said = self.info.shown if self.info is not None else ()
-        return said or names_of_scopes(self.adapters)
-
-
 def run_from_flags(
     arguments: argparse.Namespace, base: Mapping[str, Any], sample: Mapping[str, object]
 ) -> int:
@@ -65,20 +48,19 @@ def run_from_flags(
     defaults = _checked_base(base)
     given = [read_adapter(text) for text in arguments.adapters]
     for adapter in given:
-        _check_family(adapter.path, adapter.family, base["base"])
+        check_family(adapter.info.family, defaults.family, adapter.name)
     settings = _settings(sample, given, defaults)
     fps = _fps(arguments.fps, given, defaults)
     require(arguments.enlarge >= 1, "--enlarge", arguments.enlarge, "1 or more")
     applied = chosen_adapters(
         given, with_looks="spatial_scale" in sample, looks=arguments.with_appearance
     )
-    inverted = _inverted(arguments.noise, settings, given, base["base"])
+    inverted = _inverted(arguments.noise, settings, given, defaults)
     with _writable(arguments), Terminal() as terminal:
         terminal.show(f"loading {base['base']}")
         backbone = _load(base, arguments.precision)
         for adapter in given:
-            if adapter.info is not None:
-                check_fits(adapter.info, backbone)
+            check_fits(adapter.info, backbone)
         if arguments.inject_image is not None:
             encoder = arguments.image_encoder
             applied = with_image(applied, arguments.inject_image, encoder, backbone)
@@ -89,17 +71,10 @@ def run_from_flags(
     return 0
 
 
-def read_adapter(text: str) -> GivenAdapter:
+def read_adapter(text: str) -> LoadedAdapter:
     """FILE or FILE:STRENGTH; see `read_any_adapter` for what it may be."""
     path, strength = split_strength(text)
-    info, adapters = read_any_adapter(path)
-    return GivenAdapter(
-        path=path,
-        strength=strength,
-        family=info.family,
-        info=None if info.is_foreign else info,
-        adapters=adapters,
-    )
+    return read_any_adapter(path, strength=strength)
 
 
 def split_strength(text: str) -> tuple[Path, float]:
@@ -118,7 +93,7 @@ def split_strength(text: str) -> tuple[Path, float]:
 
 
 def chosen_adapters(
-    given: Sequence[GivenAdapter], *, with_looks: bool, looks: str | None
+    given: Sequence[LoadedAdapter], *, with_looks: bool, looks: str | None
 ) -> list[tuple[Adapter, float]]:
     """What is applied of each file: what it says itself, mostly its motion; its looks where it has
     nothing else, or on demand.
@@ -160,42 +135,33 @@ def _load(base: Mapping[str, Any], precision: str) -> Backbone:
     return load_base(base["base"], **parts, dtype=dtype, device=device)
 
 
-def _check_family(file: Path, family: str, base: str) -> None:
-    own = base_defaults(base).family
-    if family != own:
-        raise AdapterError(
-            f"{file.name} is of the {family} family; {base} is of the {own} family. Use a base of "
-            f"{family}."
-        )
-
-
 def _settings(
-    sample: Mapping[str, object], given: Sequence[GivenAdapter], defaults: BaseDefaults
+    sample: Mapping[str, object], given: Sequence[LoadedAdapter], defaults: BaseDefaults
 ) -> SampleSettings:
     """The flags, then the defaults of adapters and base."""
-    return from_mapping(SampleSettings, {**sample_defaults(defaults, _infos(given)), **sample})
+    infos = [file.info for file in given]
+    return from_mapping(SampleSettings, {**sample_defaults(defaults, infos), **sample})
 
 
-def _fps(fps: float | None, given: Sequence[GivenAdapter], defaults: BaseDefaults) -> float:
+def _fps(fps: float | None, given: Sequence[LoadedAdapter], defaults: BaseDefaults) -> float:
     if fps is not None:
         require(0 < fps < math.inf, "--fps", fps, "more than 0")
         return fps
-    return sample_fps(defaults, _infos(given))
-
-
-def _infos(given: Sequence[GivenAdapter]) -> list[AdapterInfo]:
-    return [file.info for file in given if file.info is not None]
+    return sample_fps(defaults, [file.info for file in given])
 
 
 def _inverted(
-    noise: Path | None, settings: SampleSettings, given: Sequence[GivenAdapter], base: str
+    noise: Path | None,
+    settings: SampleSettings,
+    given: Sequence[LoadedAdapter],
+    defaults: BaseDefaults,
 ) -> Tensor | None:
     """The noise prior's latents; None without a prior."""
     if settings.noise_prior == 0:
         if noise is not None:
             raise SettingsError(f"--noise {noise} has no effect. Give --noise-prior as well.")
         return None
-    beside = [noise_path(file.path) for file in given]
+    beside = [noise_path(file.path) for file in given if file.path is not None]
     path = noise or next((path for path in beside if path.is_file()), None)
     if path is None:
         raise SettingsError(
@@ -203,7 +169,7 @@ def _inverted(
             "beside it. Give --noise FILE, or leave the prior out."
         )
     info, latents = load_noise(path)
-    _check_family(path, info.family, base)
+    check_family(info.family, defaults.family, f"The adapter of {path.name}")
     return latents
 
 

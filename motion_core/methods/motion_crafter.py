@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..adapters.base import Adapter, Scope
 from ..adapters.lora.training import active_loras, trainable_lora
-from ..adapters.weights.adapter import trainable_weights
+from ..adapters.weights.training import trainable_weights
 from ..backbones.base import Backbone
 from ..backbones.depth import (
     Blocks,

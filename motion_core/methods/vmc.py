@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ..adapters.base import Adapter
 from ..adapters.lora.training import TrainableLora, active_loras, trainable_lora
-from ..adapters.weights.adapter import TrainableWeights, trainable_weights
+from ..adapters.weights.training import TrainableWeights, trainable_weights
 from ..backbones.base import Backbone
 from ..errors import ClipError
 from ..settings import require

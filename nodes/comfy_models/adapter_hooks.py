@@ -12,25 +12,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from ...motion_core.adapters.base import Adapter
-from ...motion_core.adapters.embedding.adapter import EmbeddingAdapter
+from ...motion_core.adapters.base import Adapter, check_shape
 from ...motion_core.adapters.embedding.hooks import shifted_attention
-from ...motion_core.adapters.injector import InjectorAdapter, injected, injector_sites
-from ...motion_core.adapters.lora.adapter import LoraAdapter
-from ...motion_core.adapters.lora.keys import LoraPair
-from ...motion_core.adapters.weights.adapter import WeightsAdapter
 from ...motion_core.errors import AdapterError
 
 Adapters = Sequence[tuple[Adapter, float]]
+Applier = TypeVar("Applier")
 
-_On = Callable[[], AbstractContextManager[Any]]
-_Change = Callable[[nn.Module, Tensor], Tensor]
+
+def of_kind(appliers: Mapping[str, Applier], adapter: Adapter) -> Applier:
+    """What applies an adapter, by its kind; raises AdapterError for a kind that nothing applies."""
+    if adapter.kind not in appliers:
+        raise AdapterError(
+            f"An adapter of kind {adapter.kind!r} cannot be applied to a MODEL; known kinds: "
+            f"{', '.join(appliers)}. Sample it with Sample Motion Video."
+        )
+    return appliers[adapter.kind]
 
 
 class AdapterHooks:
@@ -47,78 +50,87 @@ class AdapterHooks:
         """root: its layers are found by the names that adapters use, or by what `own_name` makes of
         them.
 
-        Raises AdapterError if a layer is missing or of another size, before anything is touched.
+        Raises AdapterError if a layer is missing or of another size, or a kind of adapter is
+        unknown, before anything is touched.
         """
-        self._root = root
-        self._own_name = own_name
-        self._on: list[_On] = []
-        self._releases: list[Callable[[], None]] = []
-        for adapter, strength in adapters:
-            if strength != 0.0:
-                self._prepare(adapter, strength)
+        network = _Network(root, own_name)
+        self._parts = [
+            part
+            for adapter, strength in adapters
+            if strength != 0.0
+            for part in of_kind(_PARTS, adapter)(network, adapter, strength)
+        ]
 
     @contextmanager
     def on(self) -> Iterator[None]:
         """The adapters take part in what the network computes meanwhile."""
         with ExitStack() as stack:
-            for on in self._on:
-                stack.enter_context(on())
+            for part in self._parts:
+                stack.enter_context(part.on())
             yield
 
     def release(self) -> None:
         """Gives the accelerator's memory back."""
-        for release in self._releases:
-            release()
+        for part in self._parts:
+            part.release()
 
     def __bool__(self) -> bool:
-        return bool(self._on)
+        return bool(self._parts)
 
-    def _prepare(self, adapter: Adapter, strength: float) -> None:
-        if isinstance(adapter, LoraAdapter):
-            for name, pair in adapter.pairs.items():
-                self._add_change(name, _lora(self._layer(name), name, pair, strength))
-        elif isinstance(adapter, WeightsAdapter):
-            for name, deltas in _by_layer(adapter.deltas).items():
-                self._add_change(name, _whole(self._layer(name), name, deltas, strength))
-        elif isinstance(adapter, EmbeddingAdapter):
-            adapter.check_widths(self._root)
-            shifts = KeptShifts(adapter, strength)
-            self._releases.append(shifts.release)
-            self._on.append(partial(shifts.on, self._root))
-        elif isinstance(adapter, InjectorAdapter) and adapter.image_embeds is not None:
-            weights = {name: strength * weight for name, weight in adapter.weights.items()}
-            _check_sites(self._root, weights)
-            image, injection = adapter.image_embeds, adapter.injection
-            self._on.append(partial(injected, self._root, weights, image, injection))
 
-    def _layer(self, name: str) -> nn.Module:
+class _Network(NamedTuple):
+    """Where layers are found by the names that adapters use."""
+
+    root: nn.Module
+    own_name: Callable[[str], str] | None
+
+    def layer(self, name: str) -> nn.Module:
         try:
-            return self._root.get_submodule(self._own_name(name) if self._own_name else name)
+            return self.root.get_submodule(self.own_name(name) if self.own_name else name)
         except AttributeError as error:
             raise AdapterError(
                 f"This MODEL has no layer {name}, which the adapter changes. Use a MODEL of the "
                 "family and version that the adapter was trained on."
             ) from error
 
-    def _add_change(self, name: str, change: _LayerChange) -> None:
-        self._releases.append(change.release)
-        self._on.append(partial(_hooked, self._layer(name), change))
+
+class _Part(NamedTuple):
+    """What an adapter does at one place: switched on for a while; `release` frees its memory."""
+
+    on: Callable[[], AbstractContextManager[Any]]
+    release: Callable[[], None] = lambda: None
 
 
 @dataclass(kw_only=True)
 class _LayerChange:
     """What is added to a layer's output: change(layer, x, *tensors)."""
 
+    layer: nn.Module
     tensors: Sequence[Tensor | None]
     change: Callable[..., Tensor]
     kept: tuple[object, Sequence[Tensor | None]] | None = None
 
-    def __call__(self, layer: nn.Module, x: Tensor) -> Tensor:
+    @property
+    def part(self) -> _Part:
+        return _Part(self.on, self.release)
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        handle = self.layer.register_forward_hook(self.add, with_kwargs=True)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def add(
+        self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor
+    ) -> Tensor:
+        x = args[0] if args else kwargs["input"]
         place = (x.device, x.dtype)
         if self.kept is None or self.kept[0] != place:
             moved = [t if t is None else t.to(x.device, x.dtype) for t in self.tensors]
             self.kept = (place, moved)
-        return self.change(layer, x, *self.kept[1])
+        return out + self.change(layer, x, *self.kept[1])
 
     def release(self) -> None:
         self.kept = None
@@ -127,7 +139,8 @@ class _LayerChange:
 class KeptShifts:
     """A motion embedding at one strength; what it has interpolated is kept between calls."""
 
-    def __init__(self, adapter: EmbeddingAdapter, strength: float) -> None:
+    def __init__(self, adapter: Any, strength: float) -> None:
+        """adapter: of kind "embedding"."""
         self._make = partial(adapter.shifts, strength)
         self.by_block = self._make()
 
@@ -138,23 +151,44 @@ class KeptShifts:
         return shifted_attention(root, self.by_block)
 
 
-@contextmanager
-def _hooked(layer: nn.Module, change: _Change) -> Iterator[None]:
-    def add(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Tensor:
-        return out + change(layer, args[0] if args else kwargs["input"])
-
-    handle = layer.register_forward_hook(add, with_kwargs=True)
-    try:
-        yield
-    finally:
-        handle.remove()
+def _lora(network: _Network, adapter: Any, strength: float) -> Iterator[_Part]:
+    for name, (down, up) in adapter.pairs.items():
+        layer = network.layer(name)
+        own = (getattr(layer, "out_features", None), getattr(layer, "in_features", None))
+        check_shape(name, own, (up.shape[0], down.shape[1]))
+        yield _LayerChange(layer=layer, tensors=(down, strength * up), change=_low_rank).part
 
 
-def _lora(layer: nn.Module, name: str, pair: LoraPair, strength: float) -> _LayerChange:
-    given = (pair.up.shape[0], pair.down.shape[1])
-    own = (getattr(layer, "out_features", None), getattr(layer, "in_features", None))
-    _check_shape(name, own, given)
-    return _LayerChange(tensors=(pair.down, strength * pair.up), change=_low_rank)
+def _weights(network: _Network, adapter: Any, strength: float) -> Iterator[_Part]:
+    for name, deltas in _by_layer(adapter.deltas).items():
+        yield _whole(network.layer(name), name, deltas, strength).part
+
+
+def _embedding(network: _Network, adapter: Any, strength: float) -> Iterator[_Part]:
+    adapter.check_widths(network.root)
+    shifts = KeptShifts(adapter, strength)
+    yield _Part(partial(shifts.on, network.root), shifts.release)
+
+
+def _injector(network: _Network, adapter: Any, strength: float) -> Iterator[_Part]:
+    if adapter.image_embeds is not None:
+        adapter.check_sites(network.root)
+        yield _Part(partial(adapter.scaled(strength).on, network.root))
+
+
+def _verb(network: _Network, adapter: Any, strength: float) -> Iterator[_Part]:
+    """Nothing here: `verb_prompts` sees to prompts."""
+    yield from ()
+
+
+# By kind, each for an adapter of that kind. Any: the classes are the core's own affair.
+_PARTS: Mapping[str, Callable[[_Network, Any, float], Iterator[_Part]]] = {
+    "lora": _lora,
+    "weights": _weights,
+    "embedding": _embedding,
+    "injector": _injector,
+    "verb": _verb,
+}
 
 
 def _low_rank(layer: nn.Module, x: Tensor, down: Tensor, up: Tensor) -> Tensor:
@@ -172,10 +206,10 @@ def _whole(
         )
     for leaf, delta in deltas.items():
         own = getattr(layer, leaf, None)
-        _check_shape(f"{name}.{leaf}", None if own is None else own.shape, delta.shape)
+        check_shape(f"{name}.{leaf}", None if own is None else own.shape, delta.shape)
     weight = deltas["weight"] if "weight" in deltas else 0.0 * layer.weight.detach().float().cpu()
     bias = strength * deltas["bias"] if "bias" in deltas else None
-    return _LayerChange(tensors=(strength * weight, bias), change=change)
+    return _LayerChange(layer=layer, tensors=(strength * weight, bias), change=change)
 
 
 def _linear(layer: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -211,23 +245,3 @@ def _by_layer(deltas: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
         path, _, leaf = name.rpartition(".")
         layers.setdefault(path, {})[leaf] = delta
     return layers
-
-
-def _check_shape(name: str, own: Sequence[int | None] | None, given: Sequence[int]) -> None:
-    if own is None or tuple(own) != tuple(given):
-        has = "none" if own is None else "x".join(map(str, own))
-        raise AdapterError(
-            f"{name} is {has} in this MODEL; the adapter's is {'x'.join(map(str, given))}. Use a "
-            "MODEL of the family and version that the adapter was trained on."
-        )
-
-
-def _check_sites(root: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    sites = injector_sites(root)
-    for name, weight in weights.items():
-        if sites.get(name) != weight.shape[0]:
-            raise AdapterError(
-                f"The injector has {name} of width {weight.shape[0]}; this MODEL has "
-                f"{sites.get(name, 'no such temporal transformer')}. Use a MODEL of the family and "
-                "version that the adapter was trained on."
-            )

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from ...motion_core.backbones.frame_norms import sees_all_frames
 from ...motion_core.errors import AdapterError, MotionError
 from .casting import use_casting_layers
-from .playing import KEY
 from .schedule import model_sampling
 from .video_norms import norms_across_frames
+from .while_sampling import KEY
 from .windowed_hints import steer_windows
 
 if TYPE_CHECKING:

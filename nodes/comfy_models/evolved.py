@@ -11,21 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ...motion_core.adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
+from ...motion_core.adapters.base import Adapter
 from ...motion_core.adapters.embedding.hooks import Shift, Size
-from ...motion_core.adapters.lora.adapter import LoraAdapter
-from ...motion_core.adapters.weights.adapter import WeightsAdapter
 from ...motion_core.backbones.base import Family
 from ...motion_core.backbones.files.keys import motion_keys
 from ...motion_core.errors import AdapterError
-from .adapter_hooks import Adapters, KeptShifts
+from .adapter_hooks import Adapters, KeptShifts, of_kind
 from .animatediff import EVOLVED
-from .playing import KEY
+from .while_sampling import KEY
 
 if TYPE_CHECKING:
     from comfy.patcher_extension import WrapperExecutor
@@ -50,29 +47,22 @@ def evolved_modules(model: ModelPatcher) -> EvolvedModules:
 
 
 def with_evolved_motions(model: ModelPatcher, adapters: Adapters) -> ModelPatcher:
-    """A clone of `model` in which ADE's motion models play the temporal adapters too.
+    """A clone of `model` in whose motion models of ADE's the temporal adapters are applied too.
 
-    Raises AdapterError if an adapter does not fit them.
+    Raises AdapterError if an adapter does not fit them, or is of a kind that is unknown.
     """
     patched = model.clone()
     for adapter, strength in adapters:
         for motion_model in patched.get_additional_models_with_key(EVOLVED):
-            if isinstance(adapter, (LoraAdapter, WeightsAdapter)):
-                _add_patches(motion_model, _deltas(adapter), strength)
-            elif isinstance(adapter, EmbeddingAdapter):
-                _add_embedding(patched, motion_model, adapter, strength)
+            of_kind(_APPLIERS, adapter)(patched, motion_model, adapter, strength)
     return patched
 
 
-def _deltas(adapter: LoraAdapter | WeightsAdapter) -> dict[str, Tensor]:
-    """Changes of whole parameters, by their names in the core's UNet."""
-    if isinstance(adapter, WeightsAdapter):
-        return dict(adapter.deltas)
-    # The order of ADE's own loader, so that the sums round alike.
-    return {f"{name}.weight": torch.mm(pair.up, pair.down) for name, pair in adapter.pairs.items()}
-
-
-def _add_patches(motion_model: ModelPatcher, deltas: Mapping[str, Tensor], strength: float) -> None:
+def _add_patches(
+    model: ModelPatcher, motion_model: ModelPatcher, adapter: Adapter, strength: float
+) -> None:
+    # Of a LoRA up @ down, as in ADE's own loader, so that the sums round alike.
+    deltas = adapter.weight_changes() or {}
     keys = motion_keys(deltas)
     patches = {places[0].key: (deltas[name],) for name, places in keys.items()}
     shapes = {key: tensor.shape for key, tensor in motion_model.model_state_dict().items()}
@@ -89,11 +79,12 @@ def _add_patches(motion_model: ModelPatcher, deltas: Mapping[str, Tensor], stren
 
 
 def _add_embedding(
-    model: ModelPatcher, motion_model: ModelPatcher, adapter: EmbeddingAdapter, strength: float
+    model: ModelPatcher, motion_model: ModelPatcher, adapter: Any, strength: float
 ) -> None:
+    """adapter: of kind "embedding"."""
     shifts = KeptShifts(adapter, strength)
     for name, block in adapter.blocks.items():
-        _shift_block(motion_model, shifts, name, block)
+        _shift_block(motion_model, shifts, name, width=block.qk.shape[-1])
 
     def sample(executor: WrapperExecutor, *args: Any, **kwargs: Any) -> Tensor:
         try:
@@ -104,13 +95,27 @@ def _add_embedding(
     model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, sample)
 
 
-def _shift_block(
-    motion_model: ModelPatcher, shifts: KeptShifts, name: str, block: BlockEmbedding
+def _leave_out(
+    model: ModelPatcher, motion_model: ModelPatcher, adapter: Adapter, strength: float
 ) -> None:
+    """For what changes no motion module: a verb, and an injector, which has no image in a graph."""
+
+
+# By kind: from the MODEL, its motion model, an adapter of that kind and its strength.
+_APPLIERS: Mapping[str, Callable[[ModelPatcher, ModelPatcher, Any, float], None]] = {
+    "lora": _add_patches,
+    "weights": _add_patches,
+    "embedding": _add_embedding,
+    "injector": _leave_out,
+    "verb": _leave_out,
+}
+
+
+def _shift_block(motion_model: ModelPatcher, shifts: KeptShifts, name: str, width: int) -> None:
     transformer, _, inner = name.partition(".transformer_blocks.")
     transformer = f"{transformer}.temporal_transformer"
     path = f"{transformer}.transformer_blocks.{inner}"
-    _check_width(motion_model, f"{path}.attention_blocks.0.to_q", block.qk.shape[-1])
+    _check_width(motion_model, f"{path}.attention_blocks.0.to_q", width)
     seen = _Positions(_object(motion_model, f"{transformer}.forward"))
     motion_model.add_object_patch(f"{transformer}.forward", seen)
     for number in (0, 1):

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ...motion_core.adapters.verb.adapter import VerbAdapter, on_positions, residual, verb_embed
 from ...motion_core.adapters.verb.tokens import find_verb, find_word
-from ...motion_core.errors import AdapterError
 
 if TYPE_CHECKING:
     from comfy.sd import CLIP
@@ -33,7 +31,11 @@ _END_OF_TEXT = "<|endoftext|>"
 _START_OF_TEXT = "<|startoftext|>"
 
 
-def with_verbs(clip: CLIP, verbs: Sequence[tuple[VerbAdapter, float]]) -> CLIP:
+# Adapters of kind "verb", each with its strength.
+Verbs = Sequence[tuple[Any, float]]
+
+
+def with_verbs(clip: CLIP, verbs: Verbs) -> CLIP:
     """A clone of `clip` that adds strength · E_r to the verb of every prompt.
 
     The verb is the one of training in any of its forms, else the prompt's own; a prompt without a
@@ -61,7 +63,7 @@ class _Encoding:
         self,
         encode: Callable[[Tokens], tuple[Any, ...]],
         untokenize: Callable[[Any], Any],
-        verbs: Sequence[tuple[VerbAdapter, float]],
+        verbs: Verbs,
     ) -> None:
         self._encode = encode
         self._untokenize = untokenize
@@ -99,22 +101,13 @@ def _length(texts: Sequence[str]) -> int:
     return texts.index(_END_OF_TEXT) if _END_OF_TEXT in texts else len(texts)
 
 
-def _change(adapter: VerbAdapter, sentence: str, words: Sequence[_Word], embeds: Tensor) -> Tensor:
+def _change(adapter: Any, sentence: str, words: Sequence[_Word], embeds: Tensor) -> Tensor:
     """E_r at the verb's tokens, (L, D); embeds: (L, D)."""
-    if embeds.shape[-1] != len(adapter.residual):
-        raise AdapterError(
-            f"The motion enhancer is for prompts of width {len(adapter.residual)}; this CLIP's are "
-            f"{embeds.shape[-1]} wide. Use the CLIP of the base that the adapter was made for."
-        )
+    adapter.check_width(embeds.shape[-1])
     verb = find_word(sentence, adapter.verb) or find_verb(sentence)
     if verb is None:
         if sentence:  # an empty one stands for no prompt at all
             logger.warning("%r has no verb to enhance; the motion may be weaker.", sentence)
         return torch.zeros_like(embeds)
     positions = [w.position for w in words if w.start < verb.end and w.end > verb.start]
-    own = {name: tensor.to(embeds.device) for name, tensor in adapter.state_dict().items()}
-    change = own["residual"]
-    if not adapter.frozen:
-        base = verb_embed(embeds, positions)
-        change = residual(own["w1"], own["w2"], own["video_embed"], base)
-    return on_positions(change, positions, len(embeds))
+    return adapter.change_at(embeds, positions)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from .playing import KEY
+from .while_sampling import KEY
 
 if TYPE_CHECKING:
     from comfy.context_windows import IndexListContextWindow

@@ -19,6 +19,7 @@ import folder_paths
 import torch
 from torch import Tensor
 
+from ...motion_core.adapter_files.loaded import LoadedAdapter
 from ...motion_core.adapters.base import Adapter
 from ...motion_core.backbones.temporal import check_frames
 from ...motion_core.diffusion.encoding import clip_digest, encode_clips, release_encoders
@@ -31,7 +32,7 @@ from ...motion_core.types import LatentClip
 from ..host.bridge import OnStep, on_accelerator, say_on_node, stop_if_cancelled
 from ..host.folders import listed_name, runs_folder
 from ..motion_files import load_motion
-from ..sockets import Motion, played
+from ..sockets import adapters_to_apply
 from .choice import RunChoice, choose_run, run_to_resume
 from .memory import MemoryNeed, check_certain, disk_warning_of, memory_need, warning_of
 from .registry.folder import REFERENCE, SAMPLES
@@ -49,7 +50,7 @@ class TrainedMotion:
     (F, 3, H, W) in [-1, 1]. losses: the sum of each step's terms.
     """
 
-    motion: Motion
+    motion: LoadedAdapter
     file_name: str
     samples: Tensor
     losses: Sequence[float]
@@ -125,7 +126,7 @@ def _on_device(request: TrainingRequest, needed: int) -> AbstractContextManager[
     return on_accelerator(request.base.backbone, dtype, needed)
 
 
-def _reused(work: Work, adapter: Path, steps: int) -> tuple[Motion, Tensor]:
+def _reused(work: Work, adapter: Path, steps: int) -> tuple[LoadedAdapter, Tensor]:
     """The motion of a run that is done, and its last sample; that, and the noise, are made where
     they are asked for and missing.
     """
@@ -136,7 +137,7 @@ def _reused(work: Work, adapter: Path, steps: int) -> tuple[Motion, Tensor]:
         if noise:
             save_noise(work, adapter, _encoded(work))
         motion = load_motion(adapter, adapter.stem)
-        return motion, show_last_sample(work, steps, played((motion,)))
+        return motion, show_last_sample(work, steps, adapters_to_apply((motion,)))
 
 
 def _trained(work: Work) -> tuple[Path, Tensor]:

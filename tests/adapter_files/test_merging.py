@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from motion_core.adapter_files.merging import Part, merged, merged_loras
+from motion_core.adapter_files.loaded import LoadedAdapter
+from motion_core.adapter_files.merging import merged
 from motion_core.adapter_files.own import AdapterInfo, load_adapter, save_adapter
 from motion_core.adapters.base import Adapter, Scope
 from motion_core.adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
@@ -30,8 +31,10 @@ from .test_own import an_info
 BACKBONES = [tiny_animatediff, tiny_zeroscope]
 
 
-def a_part(name: str, strength: float, family: Family = "animatediff", **adapters: Adapter) -> Part:
-    return Part(name=name, info=an_info(family), adapters=adapters, strength=strength)
+def a_part(
+    name: str, strength: float, family: Family = "animatediff", **adapters: Adapter
+) -> LoadedAdapter:
+    return LoadedAdapter(name=name, info=an_info(family), adapters=adapters, strength=strength)
 
 
 def lora(scope: Scope = "temporal", **layers: tuple[list[list[float]], list[list[float]]]):
@@ -53,14 +56,21 @@ def embedding(values: Sequence[float], **others) -> EmbeddingAdapter:
     return EmbeddingAdapter(family="animatediff", blocks=blocks, **others)
 
 
-def merged_adapters(*parts: Part) -> Mapping[str, Adapter]:
-    return merged(parts)[1]
+def merged_adapters(*parts: LoadedAdapter) -> Mapping[str, Adapter]:
+    return merged(parts).adapters
+
+
+def joined_loras(*loras: tuple[LoraAdapter, float]) -> LoraAdapter:
+    first, *others = (adapter.scaled(strength) for adapter, strength in loras)
+    made = first.joined(others)
+    assert isinstance(made, LoraAdapter)
+    return made
 
 
 def test_loras_lay_their_ranks_side_by_side() -> None:
     """0.5 · [3]·[1 2] − 1 · [2]·[0 1] = [1.5 3] − [0 2] = [1.5 1]."""
     first, second = lora(x=([[1.0, 2.0]], [[3.0]])), lora(x=([[0.0, 1.0]], [[2.0]]))
-    pair = merged_loras([(first, 0.5), (second, -1.0)]).pairs["x"]
+    pair = joined_loras((first, 0.5), (second, -1.0)).pairs["x"]
     assert pair.down.tolist() == [[1.0, 2.0], [0.0, 1.0]]
     assert pair.up.tolist() == [[1.5, -2.0]]
     assert (pair.up @ pair.down).tolist() == [[1.5, 1.0]]
@@ -70,7 +80,7 @@ def test_a_layer_of_one_lora_alone_gets_the_same_rank() -> None:
     """Of ranks 1 and 2, all layers have 3; what is filled up adds nothing."""
     first = lora(x=([[1.0]], [[3.0]]))
     second = lora(x=([[1.0], [1.0]], [[1.0, 1.0]]), y=([[1.0], [2.0]], [[4.0, 5.0]]))
-    pairs = merged_loras([(first, 1.0), (second, 2.0)]).pairs
+    pairs = joined_loras((first, 1.0), (second, 2.0)).pairs
     assert {name: tuple(pair.down.shape) for name, pair in pairs.items()} == {
         "x": (3, 1),
         "y": (3, 1),
@@ -126,6 +136,7 @@ def test_verbs_and_injectors_keep_their_strength() -> None:
     """E_r and W_p·ψ are linear in W2 and W_p: 0.5 · 4 = 2."""
     verb = VerbAdapter(
         scope="temporal",
+        family="animatediff",
         verb="zigzag",
         frozen=False,
         w1=torch.ones(1, 2),
@@ -134,13 +145,16 @@ def test_verbs_and_injectors_keep_their_strength() -> None:
         residual=torch.full((1,), 4.0),
     )
     injector = InjectorAdapter(
-        scope="temporal", injection="add", weights={"x": torch.full((1, 1), 4.0)}
+        scope="temporal",
+        family="animatediff",
+        injection="add",
+        weights={"x": torch.full((1, 1), 4.0)},
     )
     temporal = lora(x=([[1.0]], [[4.0]]))
     half = a_part("a", 0.5, temporal=temporal, verb=verb, injector=injector)
     whole = a_part("b", 1.0, temporal=temporal, verb=verb)
     found = merged_adapters(half, whole)
-    assert list(found) == ["temporal", "verb", "injector", "verb.1"]
+    assert list(found) == ["temporal", "verb", "verb.1", "injector"]
     assert found["verb"].state_dict()["w2"].item() == 2.0
     assert found["verb"].state_dict()["residual"].item() == 2.0
     assert found["injector"].state_dict()["x.weight"].item() == 2.0
@@ -176,8 +190,8 @@ def test_one_file_plays_what_the_parts_play(make: Callable[[], Backbone], tmp_pa
         a_part(f"part {n}", strength, backbone.family, own=adapter)
         for n, (adapter, strength) in enumerate(every)
     ]
-    info, adapters = merged(parts)
-    save_adapter(tmp_path / "a.safetensors", adapters, info)
+    made = merged(parts)
+    save_adapter(tmp_path / "a.safetensors", made.adapters, made.info)
     info, loaded = load_adapter(tmp_path / "a.safetensors")
     with apply_adapters(backbone, [(loaded[name], 1.0) for name in info.shown]):
         assert_near(predict(backbone), expected)
@@ -198,16 +212,18 @@ def test_what_the_file_says(tmp_path: Path) -> None:
     name = "down_blocks.0.motion_modules.0.transformer_blocks.0.attn1.to_q"
     own = dataclasses.replace(own, pairs={name: own.pairs["x"]})
     parts = [
-        Part(name="a", info=info(prompts=("p", "q")), adapters={"temporal": own}, strength=0.5),
-        Part(
+        LoadedAdapter(
+            name="a", info=info(prompts=("p", "q")), adapters={"temporal": own}, strength=0.5
+        ),
+        LoadedAdapter(
             name="b",
             info=info(prompts=("q",), version="animatediff-sd15-v3", steps=50, licence="other"),
             adapters={"temporal": own},
             strength=1.0,
         ),
     ]
-    made, adapters = merged(parts)
-    save_adapter(tmp_path / "a.safetensors", adapters, made)
+    made = merged(parts)
+    save_adapter(tmp_path / "a.safetensors", made.adapters, made.info)
     said, _ = load_adapter(tmp_path / "a.safetensors")
     assert said.method == "blend" and said.rank == 2 and said.steps == 200
     assert said.prompts == ("p", "q")
@@ -221,8 +237,8 @@ def test_what_the_file_says(tmp_path: Path) -> None:
 def test_files_of_other_programs_alone_stay_foreign() -> None:
     own = lora(x=([[1.0]], [[1.0]]))
     foreign = info(reference_hash="", version="", licence="")
-    made, _ = merged([Part(name="a", info=foreign, adapters={"temporal": own}, strength=0.5)])
-    assert made.is_foreign
+    made = merged([LoadedAdapter(name="a", info=foreign, adapters={"temporal": own}, strength=0.5)])
+    assert made.info.is_foreign
 
 
 def test_what_cannot_be_merged_is_said() -> None:

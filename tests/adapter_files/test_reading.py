@@ -22,7 +22,8 @@ from tests.tiny import tiny_animatediff
 def test_our_own_file(tmp_path: Path) -> None:
     path = tmp_path / "car.safetensors"
     save_adapter(path, adapters(), an_info())
-    info, found = read_any_adapter(path)
+    read = read_any_adapter(path)
+    info, found = read.info, read.adapters
     assert set(found) == set(adapters())
     assert (info.method, info.frames, info.is_foreign) == ("motion_director", 16, False)
 
@@ -33,7 +34,8 @@ def test_a_motion_lora_of_animatediff_fits_any_version(
     """The file does not say which, so there is nothing to warn of."""
     path = tmp_path / "zoom.safetensors"
     write_tensors(path, animatediff_lora(adapters()["temporal"]), {})
-    info, found = read_any_adapter(path)
+    read = read_any_adapter(path)
+    info, found = read.info, read.adapters
     assert (info.family, info.version, info.is_foreign) == ("animatediff", "", True)
     assert (info.rank, info.shown, info.parametrisation) == (2, ("temporal",), "lora")
     check_fits(info, tiny_animatediff())
@@ -41,7 +43,7 @@ def test_a_motion_lora_of_animatediff_fits_any_version(
     assert isinstance(found["temporal"], LoraAdapter)
     # What is imported can be saved as ours, and stays another program's.
     save_adapter(tmp_path / "again.safetensors", found, info)
-    assert read_any_adapter(tmp_path / "again.safetensors")[0].is_foreign
+    assert read_any_adapter(tmp_path / "again.safetensors").info.is_foreign
 
 
 def write_list(path: Path, names: list[str], rank: int = 1) -> None:
@@ -60,7 +62,8 @@ def test_a_checkpoint_folder_of_the_official_motion_director(tmp_path: Path) -> 
     folder, unet = tmp_path / "checkpoint-150", zeroscope_layout()
     write_list(folder / "temporal" / "lora" / "150_unet.pt", temporal_linear_names(unet))
     write_list(folder / "spatial" / "lora" / "150_unet.pt", spatial_linear_names(unet))
-    info, found = read_any_adapter(folder)
+    read = read_any_adapter(folder)
+    info, found = read.info, read.adapters
     assert list(found) == ["temporal", "spatial.0"]
     assert (info.method, info.family, info.shown) == ("motion_director", "zeroscope", ("temporal",))
 

@@ -44,7 +44,9 @@ def weights(backbone: Backbone) -> dict[str, Tensor]:
 
 
 def trained(backbone: Backbone, injection: Injection = "add") -> InjectorAdapter:
-    return InjectorAdapter(scope="temporal", injection=injection, weights=weights(backbone))
+    return InjectorAdapter(
+        scope="temporal", family=backbone.family, injection=injection, weights=weights(backbone)
+    )
 
 
 @contextmanager
@@ -168,7 +170,7 @@ def test_an_image_encoder_of_another_width_is_refused() -> None:
 def test_another_base_is_refused() -> None:
     injector = trained(tiny_animatediff())
     with (
-        pytest.raises(AdapterError, match="no such temporal transformer"),
+        pytest.raises(AdapterError, match="trained on animatediff, the base is zeroscope"),
         injector.applied(tiny_zeroscope(), 1.0),
     ):
         pass

@@ -114,7 +114,7 @@ def test_an_adapter_of_the_other_family(
     adapter = ["--adapter", str(finished / "adapter.safetensors"), "--prompt", "a cross"]
     output = ["--output", str(tmp_path / "a.mp4")]
     said = refused(["sample", *material.zeroscope, *adapter, *output], capsys)
-    assert "adapter.safetensors is of the animatediff family" in said
+    assert "adapter.safetensors was trained on animatediff" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -124,7 +124,7 @@ def test_noise_of_the_other_family(
     noise = ["--noise", str(finished / "adapter.noise.safetensors"), "--noise-prior", "0.5"]
     output = ["--prompt", "a cross", "--output", str(tmp_path / "a.mp4")]
     said = refused(["sample", *material.zeroscope, *noise, *output], capsys)
-    assert "adapter.noise.safetensors is of the animatediff family" in said
+    assert "adapter.noise.safetensors was trained on animatediff" in said
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from motion_core.adapter_files.loaded import LoadedAdapter
 from motion_core.adapter_files.other_programs import animatediff_lora
 from motion_core.adapter_files.own import load_adapter
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.files.tensors import write_tensors
 from motion_core.cli.main import main
-from motion_core.cli.sample_run import GivenAdapter, chosen_adapters, read_adapter, split_strength
+from motion_core.cli.sample_run import chosen_adapters, read_adapter, split_strength
 from motion_core.errors import AdapterError
 from motion_core.video.clips import ClipSettings, load_clips
+from tests.adapter_files.test_own import an_info
 from tests.cli.conftest import FRAMES, SIZE, Material
 
 
@@ -107,14 +109,8 @@ def test_what_is_chosen_of_each_file(finished: Path) -> None:
         chosen_adapters([motion], with_looks=False, looks="spatial.7")
 
 
-def given(strength: float, adapters: dict[str, Adapter]) -> GivenAdapter:
-    return GivenAdapter(
-        path=Path("a.safetensors"),
-        strength=strength,
-        family="animatediff",
-        info=None,
-        adapters=adapters,
-    )
+def given(strength: float, adapters: dict[str, Adapter]) -> LoadedAdapter:
+    return LoadedAdapter(name="a", strength=strength, info=an_info(), adapters=adapters)
 
 
 def test_strengths_behind_a_colon(tmp_path: Path) -> None:
@@ -133,7 +129,7 @@ def test_a_motion_lora_of_animatediff_is_an_adapter_too(
     _, adapters = load_adapter(finished / "adapter.safetensors")
     path = tmp_path / "lora.safetensors"
     write_tensors(path, animatediff_lora(adapters["temporal"]), {})  # type: ignore[arg-type]
-    assert read_adapter(f"{path}:0.5").info is None
+    assert read_adapter(f"{path}:0.5").info.is_foreign
     ours = frames_of(material, tmp_path / "1", "--adapter", str(finished / "adapter.safetensors"))
     assert frames_of(material, tmp_path / "2", "--adapter", str(path)) == ours
 

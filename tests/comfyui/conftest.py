@@ -24,7 +24,7 @@ Two kinds of test, told apart by where they lie:
 
   There ComfyUI is set up before the file is imported (CPU, folders of its own, PromptServer made,
   `import nodes` is ComfyUI's), and the pack is importable as `motion_adapters`, e.g.
-  `from motion_adapters.nodes.sockets import Motion`. `motion_core` and
+  `from motion_adapters.nodes.sockets import MotionBase`. `motion_core` and
   `motion_adapters.motion_core` are the same modules there, so that `tests.tiny` and the pack agree
   on every class. The fixture `comfy_base` is the path of ComfyUI's folders.
 

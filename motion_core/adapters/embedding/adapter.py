@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from ...backbones.base import Backbone, Family
 from ...errors import AdapterError, FormatError
 from ...settings import require
-from ..base import Scope
+from ..base import Adapter, Scope, check_family, check_joins, check_shape
 from .hooks import BlockShifts, Shift, Size, find_block, shifted_attention
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class BlockEmbedding(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingAdapter:
-    """A trained motion embedding. blocks: by the block's full name in the family's UNet.
+    """A trained motion embedding. blocks: by the block's full name in the network.
 
     debias: what is done to m_V before it is used. "difference", Eq. 5, keeps what changes from
     frame to frame, for the motion of objects; "drop_value" leaves m_V out, for the motion of the
@@ -66,6 +66,7 @@ class EmbeddingAdapter:
     debias: Debias = "difference"
     scope: Scope = "temporal"
     kind: str = "embedding"
+    rank: int | None = None
 
     def __post_init__(self) -> None:
         require(self.debias in get_args(Debias), "debias", self.debias, _choices())
@@ -113,6 +114,45 @@ class EmbeddingAdapter:
         blocks = {name: _block(name, parts) for name, parts in found.items()}
         return cls(scope=scope, family=family, blocks=blocks, debias=debias)  # type: ignore[arg-type]
 
+    def layers(self) -> list[str]:
+        """attn1 and attn2 of every block."""
+        return [f"{name}.{attention}" for name in self.blocks for attention in ("attn1", "attn2")]
+
+    def weight_changes(self) -> None:
+        """None: it adds to what the layers are given."""
+
+    def scaled(self, strength: float) -> EmbeddingAdapter:
+        """strength · m, as debias is linear."""
+        blocks = {
+            name: BlockEmbedding(*(strength * values for values in block))
+            for name, block in self.blocks.items()
+        }
+        return replace(self, blocks=blocks)
+
+    def joins(self, other: Adapter) -> bool:
+        """Embeddings of the same debias, in the same sizes: interpolation is linear then."""
+        return (
+            isinstance(other, EmbeddingAdapter)
+            and other.debias == self.debias
+            and all(
+                mine.shape == theirs.shape
+                for name in self.blocks.keys() & other.blocks.keys()
+                for mine, theirs in zip(self.blocks[name], other.blocks[name], strict=True)
+            )
+        )
+
+    def joined(self, others: Sequence[Adapter]) -> EmbeddingAdapter:
+        """The sum, block by block."""
+        check_joins(self, others, "embeddings of one debias and size add up alone")
+        blocks = dict(self.blocks)
+        for other in others:
+            assert isinstance(other, EmbeddingAdapter)  # check_joins has seen to it
+            for name, block in other.blocks.items():
+                mine = blocks.get(name)
+                pairs = zip(mine, block, strict=True) if mine else ()
+                blocks[name] = BlockEmbedding(*(a + b for a, b in pairs)) if mine else block
+        return replace(self, blocks=blocks)
+
     @contextmanager
     def applied(self, backbone: Backbone, strength: float) -> Iterator[None]:
         """Adds strength · m_QK and strength · m̃_V, for conditional and unconditional predictions
@@ -121,11 +161,7 @@ class EmbeddingAdapter:
         Raises AdapterError if the family differs or a block is missing or of another width, before
         the base is touched; and from a prediction whose size is more than MAX_STRETCH off.
         """
-        if backbone.family != self.family:
-            raise AdapterError(
-                f"The motion embedding was trained on {self.family}, the base is "
-                f"{backbone.family}. Use it with a base of the {self.family} family."
-            )
+        check_family(self.family, backbone.family)
         self.check_widths(backbone.network)
         with shifted_attention(backbone.network, self.shifts(strength)):
             yield
@@ -134,12 +170,7 @@ class EmbeddingAdapter:
         """Raises AdapterError if a block is missing in `network` or of another width."""
         for name, block in self.blocks.items():
             norm: Any = find_block(network, name).norm1
-            width = int(norm.normalized_shape[0])
-            if width != block.qk.shape[-1]:
-                raise AdapterError(
-                    f"Block {name} is {width} channels wide; the motion embedding's is "
-                    f"{block.qk.shape[-1]}. Use the base that it was made for."
-                )
+            check_shape(name, norm.normalized_shape, block.qk.shape[-1:])
 
     def shifts(self, strength: float) -> dict[str, BlockShifts]:
         """What `shifted_attention` adds, by block; the last size of each is kept, on its device."""
@@ -154,6 +185,15 @@ class EmbeddingAdapter:
             return BlockShifts(qk, None, None)
         v1, v2 = (_shift(v, self.debias, strength, told) for v in (block.v1, block.v2))
         return BlockShifts(qk, v1, v2)
+
+
+def with_debias(adapters: Mapping[str, Adapter], debias: Debias) -> dict[str, EmbeddingAdapter]:
+    """The embeddings among the adapters, debiased in this way; empty where there is none."""
+    return {
+        name: replace(adapter, debias=debias)
+        for name, adapter in adapters.items()
+        if isinstance(adapter, EmbeddingAdapter)
+    }
 
 
 def debiased(values: Tensor, debias: Literal["difference", "normalise", "none"]) -> Tensor:

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 
 from ...backbones.base import Backbone, Family
-from ...errors import AdapterError, FormatError
-from ..base import Scope
+from ...errors import FormatError
+from ..base import (
+    Adapter,
+    Scope,
+    check_family,
+    check_found,
+    check_joins,
+    check_same_shapes,
+    check_shape,
+)
 from .keys import LoraPair, from_file_keys, to_file_keys
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoraAdapter:
-    """A trained LoRA. pairs: by the layer's full name in the family's UNet, float32 on the CPU."""
+    """A trained LoRA. pairs: by the layer's full name in the network, float32 on the CPU."""
 
     scope: Scope
     family: Family
@@ -58,6 +67,46 @@ class LoraAdapter:
         }
         return cls(scope=scope, family=family, pairs=pairs)
 
+    @property
+    def rank(self) -> int | None:
+        """The largest of its layers; None without any."""
+        return max((pair.down.shape[0] for pair in self.pairs.values()), default=None)
+
+    def layers(self) -> list[str]:
+        """Those that have a pair."""
+        return list(self.pairs)
+
+    def weight_changes(self) -> dict[str, Tensor]:
+        """ΔW = up @ down of every layer's weight."""
+        return {f"{layer}.weight": pair.up @ pair.down for layer, pair in self.pairs.items()}
+
+    def scaled(self, strength: float) -> LoraAdapter:
+        """With the strength in `up`."""
+        pairs = {name: LoraPair(down, strength * up) for name, (down, up) in self.pairs.items()}
+        return replace(self, pairs=pairs)
+
+    def joins(self, other: Adapter) -> bool:
+        """Other LoRAs; whether another kind takes LoRAs in, that kind knows."""
+        return isinstance(other, LoraAdapter) or other.joins(self)
+
+    def joined(self, others: Sequence[Adapter]) -> Adapter:
+        """LoRAs with their ranks side by side, [up₁ up₂ …] · [down₁; down₂; …]; with another kind,
+        what that makes of them.
+
+        A layer that not all of them have is filled up with zeros, since programs expect one rank.
+        """
+        check_joins(self, others, "a LoRA adds up with LoRAs and whole weights alone")
+        loras = [self, *(other for other in others if isinstance(other, LoraAdapter))]
+        if foreign := [other for other in others if not isinstance(other, LoraAdapter)]:
+            return foreign[0].joined([*loras, *foreign[1:]])
+        rank = sum(lora.rank or 0 for lora in loras)
+        names = dict.fromkeys(name for lora in loras for name in lora.pairs)
+        pairs = {
+            name: _side_by_side(name, [a.pairs[name] for a in loras if name in a.pairs], rank)
+            for name in names
+        }
+        return replace(self, pairs=pairs)
+
     @contextmanager
     def applied(self, backbone: Backbone, strength: float) -> Iterator[None]:
         """Merges strength · up @ down into the weights, in float32; the context puts the very same
@@ -66,14 +115,12 @@ class LoraAdapter:
         Several may be applied at once, inside each other. Raises AdapterError if the family
         differs or a layer is missing or of another shape; the model is then untouched.
         """
-        if backbone.family != self.family:
-            raise AdapterError(
-                f"The adapter was trained on {self.family}, the base is {backbone.family}. "
-                f"Use it with a base of the {self.family} family."
-            )
+        check_family(self.family, backbone.family)
         linears = find_linears(backbone.network, list(self.pairs))
         for name, linear in linears.items():
-            _check_shape(name, linear, self.pairs[name])
+            down, up = self.pairs[name]
+            own = (linear.out_features, linear.in_features)
+            check_shape(f"{name}.weight", own, (up.shape[0], down.shape[1]))
         with ExitStack() as stack:
             for name, linear in linears.items():
                 stack.enter_context(_merged(linear, self.pairs[name], strength))
@@ -92,23 +139,16 @@ def find_linears(network: nn.Module, names: Sequence[str]) -> dict[str, nn.Linea
         linear = module.get_base_layer() if isinstance(module, LoraLinear) else module
         if isinstance(linear, nn.Linear):
             found[name] = linear
-    missing = [name for name in names if name not in found]
-    if missing or not found:
-        some = ", ".join(missing[:3]) or "no names given"
-        raise AdapterError(
-            f"{len(missing)} of {len(names)} layers to adapt are not linear layers of this base: "
-            f"{some}. Use the base (family and version) that the adapter was made for."
-        )
+    check_found(names, found, "linear layers")
     return found
 
 
-def _check_shape(name: str, linear: nn.Linear, pair: LoraPair) -> None:
-    given = (pair.up.shape[0], pair.down.shape[1])
-    if given != (linear.out_features, linear.in_features) or pair.up.shape[1] != pair.down.shape[0]:
-        raise AdapterError(
-            f"Layer {name} is {linear.out_features}x{linear.in_features}; the adapter's is "
-            f"{given[0]}x{given[1]}. Use the base that the adapter was made for."
-        )
+def _side_by_side(layer: str, pairs: Sequence[LoraPair], rank: int) -> LoraPair:
+    check_same_shapes(layer, [(pair.up.shape[0], pair.down.shape[1]) for pair in pairs])
+    down = torch.cat([pair.down for pair in pairs])
+    up = torch.cat([pair.up for pair in pairs], dim=1)
+    missing = rank - down.shape[0]
+    return LoraPair(F.pad(down, (0, 0, 0, missing)), F.pad(up, (0, missing)))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ...backbones.base import Backbone, Family
 from ...backbones.text import TextEncoder
 from ...errors import AdapterError, FormatError
-from ..base import Scope
+from ..base import Adapter, Scope, check_family, check_joins
 from .tokens import verb_tokens
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class VerbAdapter:
     """
 
     scope: Scope
+    family: Family
     verb: str
     frozen: bool
     w1: Tensor
@@ -75,6 +76,7 @@ class VerbAdapter:
     video_embed: Tensor
     residual: Tensor
     kind: str = "verb"
+    rank: int | None = None
 
     def state_dict(self) -> dict[str, Tensor]:
         """w1, w2, video_embed and residual."""
@@ -109,6 +111,7 @@ class VerbAdapter:
             )
         return cls(
             scope=scope,
+            family=family,
             verb=verb,
             frozen=frozen,
             w1=tensors["w1"].float(),
@@ -117,20 +120,36 @@ class VerbAdapter:
             residual=tensors["residual"].float(),
         )
 
+    def layers(self) -> tuple[str, ...]:
+        """None: it changes prompts."""
+        return ()
+
+    def weight_changes(self) -> None:
+        """None, either."""
+
+    def scaled(self, strength: float) -> VerbAdapter:
+        """strength · E_r, which is linear in W2."""
+        return replace(self, w2=strength * self.w2, residual=strength * self.residual)
+
+    def joins(self, other: Adapter) -> bool:
+        """None: each has a verb of its own."""
+        return False
+
+    def joined(self, others: Sequence[Adapter]) -> VerbAdapter:
+        """Itself, of no others."""
+        check_joins(self, others, "each motion enhancer has a verb of its own")
+        return self
+
     @contextmanager
     def applied(self, backbone: Backbone, strength: float) -> Iterator[None]:
         """Adds strength · E_r to the verb's tokens of every prompt that is encoded meanwhile.
 
         The verb is the one of training in any of its forms, else the prompt's own; a prompt without
-        a verb stays as it is, which is logged. Raises AdapterError if the prompts are of another
-        width.
+        a verb stays as it is, which is logged. Raises AdapterError if the family differs or the
+        prompts are of another width.
         """
-        width = int(backbone.text.model.config.hidden_size)
-        if width != len(self.residual):
-            raise AdapterError(
-                f"The motion enhancer is for prompts of width {len(self.residual)}; the base's are "
-                f"{width} wide. Use the base that the adapter was made for."
-            )
+        check_family(self.family, backbone.family)
+        self.check_width(int(backbone.text.model.config.hidden_size))
 
         def change(prompts: Sequence[str], embeds: Tensor) -> Tensor:
             rows = [
@@ -142,6 +161,23 @@ class VerbAdapter:
         with backbone.text.changed(change):
             yield
 
+    def check_width(self, width: int) -> None:
+        """Raises AdapterError for prompts of another width."""
+        if width != len(self.residual):
+            raise AdapterError(
+                f"The motion enhancer is for prompts of width {len(self.residual)}; these are "
+                f"{width} wide. Use the base that the adapter was made for, and its text encoder."
+            )
+
+    def change_at(self, embeds: Tensor, positions: Sequence[int]) -> Tensor:
+        """E_r at these positions, zero elsewhere, (L, D) float32; embeds: (L, D), a prompt's."""
+        on_device = {name: tensor.to(embeds.device) for name, tensor in self.state_dict().items()}
+        change = on_device["residual"]
+        if not self.frozen:
+            base = verb_embed(embeds, positions)
+            change = residual(on_device["w1"], on_device["w2"], on_device["video_embed"], base)
+        return on_positions(change, positions, len(embeds))
+
     def _change(self, encoder: TextEncoder, prompt: str, embeds: Tensor) -> Tensor:
         """E_r at the verb's tokens, (L, D); embeds: (L, D)."""
         verb = verb_tokens(encoder, prompt, self.verb) or verb_tokens(encoder, prompt)
@@ -149,12 +185,7 @@ class VerbAdapter:
             if prompt:  # an empty one stands for no prompt at all
                 logger.warning("%r has no verb to enhance; the motion may be weaker.", prompt)
             return torch.zeros_like(embeds, dtype=torch.float32)
-        own = {name: tensor.to(embeds.device) for name, tensor in self.state_dict().items()}
-        change = own["residual"]
-        if not self.frozen:
-            base = verb_embed(embeds, verb.positions)
-            change = residual(own["w1"], own["w2"], own["video_embed"], base)
-        return on_positions(change, verb.positions, len(embeds))
+        return self.change_at(embeds, verb.positions)
 
 
 def _expected_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

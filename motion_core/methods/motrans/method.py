@@ -193,7 +193,7 @@ class AttachedMoTrans:
         if settings.injection != "none" and self._injector:
             weights = {name: _copied(weight) for name, weight in self._injector.items()}
             adapters["injector"] = InjectorAdapter(
-                scope=TEMPORAL, injection=settings.injection, weights=weights
+                scope=TEMPORAL, family=family, injection=settings.injection, weights=weights
             )
         return adapters
 
@@ -283,6 +283,7 @@ class AttachedMoTrans:
         video_embed = video.mean(0)
         return VerbAdapter(
             scope=TEMPORAL,
+            family=self._backbone.family,
             verb=first.verb.text,
             frozen=self._settings.enhancer == "frozen",
             w1=w1,

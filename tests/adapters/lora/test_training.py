@@ -323,12 +323,12 @@ def test_an_adapter_that_does_not_fit_is_refused() -> None:
         "trained on zeroscope": LoraAdapter(
             scope="temporal", family="zeroscope", pairs={first: pair(2, 8, 8)}
         ),
-        "1 of 2 layers .* nowhere": LoraAdapter(
+        "1 of 2 linear layers .* nowhere": LoraAdapter(
             scope="temporal",
             family="animatediff",
             pairs={first: pair(2, 8, 8), "nowhere": pair(2, 8, 8)},
         ),
-        "is 8x8; the adapter's is 8x320": LoraAdapter(
+        "is 8x8 in this base; the adapter's is 8x320": LoraAdapter(
             scope="temporal",
             family="animatediff",
             pairs={first: pair(2, 8, 8), second: pair(2, 320, 8)},
@@ -346,7 +346,7 @@ def test_an_adapter_that_does_not_fit_is_refused() -> None:
         ({"rank": 0}, SettingsError, "rank is 0; expected at least 1"),
         ({"alpha": 0.0}, SettingsError, "alpha is 0.0"),
         ({"dropout": 1.0}, SettingsError, "dropout is 1.0"),
-        ({"linears": ["9"]}, AdapterError, "1 of 1 layers .* 9"),
+        ({"linears": ["9"]}, AdapterError, "1 of 1 linear layers .* 9"),
         ({"linears": []}, AdapterError, "no names given"),
     ],
 )

@@ -16,7 +16,7 @@ from motion_core.adapters.verb.adapter import (
     residual,
     verb_embed,
 )
-from motion_core.backbones.base import Backbone
+from motion_core.backbones.base import Backbone, Family
 from motion_core.errors import AdapterError, FormatError
 from tests.tiny import PROMPT_DIM, tiny_animatediff, tiny_zeroscope
 
@@ -30,10 +30,16 @@ def backbone() -> Backbone:
     return tiny_animatediff()
 
 
-def adapter(seed: int = 0, width: int = PROMPT_DIM, frozen: bool = False) -> VerbAdapter:
+def adapter(
+    seed: int = 0,
+    width: int = PROMPT_DIM,
+    frozen: bool = False,
+    family: Family = "animatediff",
+) -> VerbAdapter:
     rng = torch.Generator().manual_seed(seed)
     return VerbAdapter(
         scope="temporal",
+        family=family,
         verb="jumping",
         frozen=frozen,
         w1=torch.randn(4, 3 + width, generator=rng),
@@ -75,7 +81,7 @@ def test_only_the_verb_of_a_prompt_changes(make: Callable[[], Backbone]) -> None
     """E_cond = E_b + strength · E_r (Eq. 4) at position 3; the empty prompt stays; then all is as
     before.
     """
-    text, enhancer = (backbone := make()).text, adapter()
+    text, enhancer = (backbone := make()).text, adapter(family=backbone.family)
     before = text.encode([PROMPT, ""])
     with enhancer.applied(backbone, 0.5):
         changed = text.encode([PROMPT, ""])
@@ -136,7 +142,7 @@ def test_an_exception_takes_it_off_too(backbone: Backbone) -> None:
 
 def test_another_prompt_width_is_refused(backbone: Backbone) -> None:
     with (
-        pytest.raises(AdapterError, match=r"prompts of width 9; the base's are 8 wide"),
+        pytest.raises(AdapterError, match=r"prompts of width 9; these are 8 wide"),
         adapter(width=9).applied(backbone, 1.0),
     ):
         pass

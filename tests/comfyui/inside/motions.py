@@ -16,9 +16,9 @@ from comfy.context_windows import (
 from comfy.model_patcher import ModelPatcher
 from motion_adapters.nodes.apply import SAMPLE_MODULE, ApplyMotionToAnimateDiff
 from motion_adapters.nodes.apply_zeroscope import ApplyMotionToZeroScope
-from motion_adapters.nodes.sockets import Motion
 from torch import Tensor, nn
 
+from motion_core.adapter_files.loaded import LoadedAdapter
 from motion_core.adapter_files.own import AdapterInfo
 from motion_core.adapters.base import Adapter, Scope
 from motion_core.adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
@@ -74,7 +74,7 @@ def on_zeroscope(
     return output.args
 
 
-def motion(adapters: Mapping[str, Adapter], family: Family) -> Motion:
+def motion(adapters: Mapping[str, Adapter], family: Family) -> LoadedAdapter:
     info = AdapterInfo(
         method="motion_director",
         settings={},
@@ -94,7 +94,7 @@ def motion(adapters: Mapping[str, Adapter], family: Family) -> Motion:
         package_version="",
         shown=tuple(adapters),
     )
-    return Motion(name="zigzag", info=info, adapters=adapters)
+    return LoadedAdapter(name="zigzag", info=info, adapters=adapters)
 
 
 def a_lora(backbone: Backbone, scope: Scope = "temporal", seed: int = 0) -> LoraAdapter:
@@ -138,7 +138,9 @@ def an_injector(backbone: Backbone) -> InjectorAdapter:
         name: 0.3 * torch.randn(channels, 5, generator=rng)
         for name, channels in injector_sites(backbone.network).items()
     }
-    adapter = InjectorAdapter(scope="temporal", injection="add", weights=weights)
+    adapter = InjectorAdapter(
+        scope="temporal", family=backbone.family, injection="add", weights=weights
+    )
     return adapter.with_image(torch.randn(1, 5, generator=rng))
 
 

@@ -21,8 +21,9 @@ from motion_adapters.nodes.adapters import (
     SaveMotionAdapter,
 )
 from motion_adapters.nodes.host.folders import ADAPTERS, MOTION_LORAS, register_folders, save_folder
-from motion_adapters.nodes.sockets import Motion, played
+from motion_adapters.nodes.sockets import adapters_to_apply
 
+from motion_core.adapter_files.loaded import LoadedAdapter
 from motion_core.adapter_files.noise_file import NoiseInfo, noise_path, save_noise
 from motion_core.adapter_files.official_motion_director import zeroscope_layout
 from motion_core.adapter_files.other_programs import animatediff_lora, import_animatediff_lora
@@ -48,7 +49,7 @@ def noise_info(family: str = "animatediff") -> NoiseInfo:
     return NoiseInfo(family=family, version="x", steps=2, prompt="a prompt", digest="0123")
 
 
-def motion(name: str = "bicycle", **changed: object) -> Motion:
+def motion(name: str = "bicycle", **changed: object) -> LoadedAdapter:
     """MotionDirector's of the tiny AnimateDiff: motion and two videos' looks, noise and a
     picture.
     """
@@ -60,10 +61,10 @@ def motion(name: str = "bicycle", **changed: object) -> Motion:
         "previews": (preview_jpeg(torch.full((3, 64, 32), 1.0)),),
         **changed,
     }
-    return Motion(name=name, **values)  # type: ignore[arg-type]
+    return LoadedAdapter(name=name, **values)  # type: ignore[arg-type]
 
 
-def full_weights() -> Motion:
+def full_weights() -> LoadedAdapter:
     """diag(3, 4) in one layer and 0, 5 in its bias; no looks."""
     deltas = {
         f"{LAYER}.weight": torch.tensor([[3.0, 0.0], [0.0, 4.0]]),
@@ -74,13 +75,13 @@ def full_weights() -> Motion:
     return motion("crafted", info=info, adapters={"temporal": weights})
 
 
-def saved(what: Motion, name: str, folder: str = ADAPTERS) -> str:
+def saved(what: LoadedAdapter, name: str, folder: str = ADAPTERS) -> str:
     """The file's name in the loaders' lists."""
     inputs = {"folder": folder, "replace": True, "what": LAST_AS_TRAINED}
     return called(SaveMotionAdapter, motions=(what,), name=name, **inputs).args[1]
 
 
-def loaded(name: str, strength: float = 1.0, **more: object) -> tuple[Motion, ...]:
+def loaded(name: str, strength: float = 1.0, **more: object) -> tuple[LoadedAdapter, ...]:
     return called(LoadMotionAdapter, adapter=name, strength=strength, **more).args[0]
 
 
@@ -88,7 +89,7 @@ def listed() -> list[str]:
     return LoadMotionAdapter.GET_SCHEMA().inputs[0].options  # type: ignore[attr-defined]
 
 
-def same_tensors(one: Motion, other: Motion) -> bool:
+def same_tensors(one: LoadedAdapter, other: LoadedAdapter) -> bool:
     mine = {n: a.state_dict() for n, a in one.adapters.items()}
     theirs = {n: a.state_dict() for n, a in other.adapters.items()}
     return mine.keys() == theirs.keys() and all(
@@ -109,7 +110,7 @@ def test_what_is_saved_is_listed_and_loads_the_same() -> None:
     assert after.inverted is not None and torch.equal(after.inverted, before.inverted)
     assert not after.inverted.is_inference()
     assert list(after.previews) == list(before.previews)
-    assert [strength for _, strength in played([after])] == [0.7]
+    assert [strength for _, strength in adapters_to_apply([after])] == [0.7]
 
 
 def test_loaders_are_chained_and_a_new_file_changes_the_fingerprint() -> None:
@@ -203,10 +204,10 @@ def test_a_checkpoint_folder_of_the_official_motion_director() -> None:
     assert {"checkpoint-150", "checkpoint-150/temporal/lora/150_unet.pt"} <= set(listed())
     (both,) = loaded("checkpoint-150")
     assert set(both.adapters) == {"temporal", "spatial.0"} and both.info.family == "zeroscope"
-    assert len(played([both])) == 1
+    assert len(adapters_to_apply([both])) == 1
 
 
-def embedding() -> Motion:
+def embedding() -> LoadedAdapter:
     values = torch.arange(8.0).view(1, 1, 4, 2)
     block = BlockEmbedding(values, values + 1, values + 2)
     name = "mid_block.motion_modules.0.transformer_blocks.0"
@@ -250,7 +251,7 @@ def test_inspect_says_it_in_words_and_pictures() -> None:
         "384x256, 16 frames at 8 fps",
         "a person is riding a bicycle",
         "spatial.1   spatial lora",
-        "plays       temporal at strength 1",
+        "applied     temporal at strength 1",
         "noise       3 frames of 32x32",
         "crafted",
         "temporal    temporal weights, 6 parameters",
@@ -262,7 +263,9 @@ def test_inspect_says_it_in_words_and_pictures() -> None:
     assert isinstance(without, ExecutionBlocker)
 
 
-def blended(first: Motion, second: Motion, blend: str, *weights: float) -> tuple[Motion, ...]:
+def blended(
+    first: LoadedAdapter, second: LoadedAdapter, blend: str, *weights: float
+) -> tuple[LoadedAdapter, ...]:
     a, b = weights or (1.0, 1.0)
     return called(
         BlendMotions,
@@ -279,15 +282,15 @@ def test_weights_multiply_strengths_and_zero_takes_out() -> None:
     both = blended(first, second, BOTH, 0.5, -1.0)
     assert [one.strength for one in both] == [0.25, -2.0]
     assert (first.strength, second.strength) == (0.5, 2.0)
-    assert len(played(blended(first, second, BOTH, 1.0, 0.0))) == 1
+    assert len(adapters_to_apply(blended(first, second, BOTH, 1.0, 0.0))) == 1
 
 
 def test_the_motion_of_one_with_the_looks_of_another() -> None:
     first, second = motion("a"), motion("b", strength=0.5)
-    moving, looking = played(blended(first, second, LOOKS))
+    moving, looking = adapters_to_apply(blended(first, second, LOOKS))
     assert moving == (first.adapters["temporal"], 1.0)
     assert looking == (second.adapters["spatial.0"], 0.5)
-    with pytest.raises(AdapterError, match="crafted holds no looks"):
+    with pytest.raises(AdapterError, match="crafted holds no appearance"):
         blended(first, full_weights(), LOOKS)
 
 
@@ -296,11 +299,11 @@ def test_motions_of_two_families_do_not_play_together() -> None:
     other = motion("z", info=info, adapters=adapters("zeroscope"), noise=noise_info("zeroscope"))
     with pytest.raises(AdapterError, match="a is of animatediff, z is of zeroscope"):
         blended(motion("a"), other, BOTH)
-    with pytest.raises(AdapterError, match="cannot play together"):
+    with pytest.raises(AdapterError, match="cannot be combined"):
         loaded(saved(other, "zeroscope"), motions=(motion("a"),))
 
 
-def saved_together(stack: tuple[Motion, ...], name: str, **more: object) -> str:
+def saved_together(stack: tuple[LoadedAdapter, ...], name: str, **more: object) -> str:
     inputs = {"name": name, "folder": ADAPTERS, "replace": True, **more}
     return called(SaveMotionAdapter, motions=stack, **inputs).args[1]
 
@@ -320,7 +323,7 @@ def test_a_blend_is_saved_as_it_plays() -> None:
     (noisy,) = loaded(saved_together((motion("a"), silent), "one noise"))
     assert noisy.inverted is not None
     (looks,) = loaded(saved_together(blended(motion("a"), motion("b"), LOOKS), "looks"))
-    assert [adapter.scope for adapter, _ in played([looks])] == ["temporal", "spatial"]
+    assert [adapter.scope for adapter, _ in adapters_to_apply([looks])] == ["temporal", "spatial"]
 
 
 def test_a_single_motion_is_saved_whole_or_at_its_strength() -> None:
@@ -339,14 +342,16 @@ def test_kinds_that_do_not_add_up_go_into_one_file() -> None:
         (one,) = loaded(saved_together((first, first, embedding()), "mixed"))
         kinds = {name: adapter.kind for name, adapter in one.adapters.items()}
         assert kinds == {"temporal": kind, "embedding": "embedding"}
-        assert len(played([one])) == 2
+        assert len(adapters_to_apply([one])) == 2
     with pytest.raises(AdapterError, match="are of different bases"):
         saved_together((motion("a"), full_weights()), "other sizes")
     with pytest.raises(AdapterError, match="every strength is 0"):
         saved_together((motion(strength=0.0),), "nothing")
 
 
-def converted(what: Motion, rank: int = 32, **to: object) -> tuple[tuple[Motion, ...], str, str]:
+def converted(
+    what: LoadedAdapter, rank: int = 32, **to: object
+) -> tuple[tuple[LoadedAdapter, ...], str, str]:
     return called(ConvertMotionAdapter, motions=(what,), to=to, rank=rank).args
 
 

@@ -27,10 +27,10 @@ from motion_adapters.nodes.adapter_forms import ConvertMotionAdapter
 from motion_adapters.nodes.apply import ApplyMotionToAnimateDiff, ApplyMotionToAnimateDiffEvolved
 from motion_adapters.nodes.comfy_models.animatediff import EVOLVED
 from motion_adapters.nodes.host.folders import register_folders
-from motion_adapters.nodes.sockets import Motion
 from torch import Tensor, nn
 
 import nodes
+from motion_core.adapter_files.loaded import LoadedAdapter
 from motion_core.adapter_files.own import AdapterInfo, load_adapter, save_adapter
 from motion_core.adapters.base import Adapter
 from motion_core.adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
@@ -102,7 +102,7 @@ def save_module(comfy_base: Path, name: str, modules: MotionAdapter) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Motion:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> LoadedAdapter:
     """MotionDirector's motion after two steps, at a rate at which they show, on a base of this size
     and a clip of as many frames.
     """
@@ -165,7 +165,7 @@ def an_embedding(layers: MotionAdapter) -> EmbeddingAdapter:
     return EmbeddingAdapter(family="animatediff", blocks=blocks)
 
 
-def a_motion(adapters: Mapping[str, Adapter]) -> Motion:
+def a_motion(adapters: Mapping[str, Adapter]) -> LoadedAdapter:
     info = AdapterInfo(
         method="motion_director",
         settings={},
@@ -185,7 +185,7 @@ def a_motion(adapters: Mapping[str, Adapter]) -> Motion:
         package_version="",
         shown=tuple(adapters),
     )
-    return Motion(name="turn", info=info, adapters=adapters)
+    return LoadedAdapter(name="turn", info=info, adapters=adapters)
 
 
 def in_evolved(
@@ -207,13 +207,13 @@ def in_evolved(
     return model
 
 
-def in_evolved_by_us(model: ModelPatcher, motion: Motion) -> ModelPatcher:
+def in_evolved_by_us(model: ModelPatcher, motion: LoadedAdapter) -> ModelPatcher:
     return ApplyMotionToAnimateDiffEvolved.execute(
         model=model, adapters=(motion,), temporal_strength=0.8, spatial_strength=1.0
     ).args[0]
 
 
-def native(image: ModelPatcher, *motions: Motion, module: str = MODULE) -> ModelPatcher:
+def native(image: ModelPatcher, *motions: LoadedAdapter, module: str = MODULE) -> ModelPatcher:
     return ApplyMotionToAnimateDiff.execute(
         model=image,
         motion_module=module,
@@ -275,14 +275,14 @@ def test_the_motion_modules_of_other_versions_are_theirs(
     assert relative(plain, theirs) > 0.05
 
 
-def saved_motion(request: pytest.FixtureRequest) -> tuple[str, Motion]:
+def saved_motion(request: pytest.FixtureRequest) -> tuple[str, LoadedAdapter]:
     """One of this pack's own files, which has AnimateDiff's names."""
     path = folder_paths.get_full_path("animatediff_motion_lora", LORA)
     info, adapters = load_adapter(Path(path))
-    return LORA, Motion(name="turn", info=info, adapters=adapters)
+    return LORA, LoadedAdapter(name="turn", info=info, adapters=adapters)
 
 
-def converted_motion(request: pytest.FixtureRequest) -> tuple[str, Motion]:
+def converted_motion(request: pytest.FixtureRequest) -> tuple[str, LoadedAdapter]:
     """What was trained, and Convert's file of it."""
     motion = request.getfixturevalue("trained")
     to = {"to": "AnimateDiff motion LoRA", "name": "trained", "replace": True}

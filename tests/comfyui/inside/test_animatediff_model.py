@@ -31,7 +31,7 @@ from motion_adapters.nodes.comfy_models.animatediff import (
 )
 from motion_adapters.nodes.comfy_models.image_model import image_model
 from motion_adapters.nodes.comfy_models.native import sample_objects
-from motion_adapters.nodes.comfy_models.playing import KEY
+from motion_adapters.nodes.comfy_models.while_sampling import KEY
 from motion_adapters.nodes.host.folders import register_folders
 from torch import Tensor
 
@@ -437,6 +437,7 @@ def a_verb(width: int = 64, frozen: bool = False) -> VerbAdapter:
     w1, w2 = torch.randn(6, 5 + width, generator=rng), torch.randn(width, 6, generator=rng)
     return VerbAdapter(
         scope="temporal",
+        family="animatediff",
         verb="moving",
         frozen=frozen,
         w1=w1,
@@ -489,5 +490,5 @@ def test_a_verb_without_clip_is_said(image: ModelPatcher, caplog: pytest.LogCapt
     assert isinstance(base, AnimateDiff)
     other, own, _ = sample_objects(base)
     _, changed = on_animatediff(other, {"v": narrow}, clip=own)
-    with pytest.raises(AdapterError, match="width 32; this CLIP's are 64"):
+    with pytest.raises(AdapterError, match="width 32; these are 64"):
         encode(changed, PROMPT)

@@ -195,6 +195,7 @@ def test_a_verb_changes_the_clip(backbone: ZeroScope, caplog: pytest.LogCaptureF
     w1, w2 = torch.randn(8, 6 + width, generator=rng), torch.randn(width, 8, generator=rng)
     verb = VerbAdapter(
         scope="temporal",
+        family="zeroscope",
         verb="moving",
         frozen=False,
         w1=w1,

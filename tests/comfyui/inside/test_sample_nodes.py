@@ -19,8 +19,9 @@ from motion_adapters.nodes.host.bridge import image_from_pixels
 from motion_adapters.nodes.host.folders import LANGUAGE, register_folders, save_folder
 from motion_adapters.nodes.recaption import RecaptionFrames
 from motion_adapters.nodes.sample import OWN_ENCODER, MotionNoise, SampleMotionVideo
-from motion_adapters.nodes.sockets import Motion, MotionBase, played
+from motion_adapters.nodes.sockets import MotionBase, adapters_to_apply
 
+from motion_core.adapter_files.loaded import LoadedAdapter
 from motion_core.adapters.injector import InjectorAdapter, injector_sites
 from motion_core.adapters.lora.adapter import LoraAdapter, find_linears
 from motion_core.adapters.lora.keys import LoraPair
@@ -54,7 +55,7 @@ def base() -> MotionBase:
 
 
 @pytest.fixture(scope="module")
-def motion(base: MotionBase) -> Motion:
+def motion(base: MotionBase) -> LoadedAdapter:
     """A random LoRA on every temporal layer, strong enough to be seen, with noise."""
     rng = torch.Generator().manual_seed(0)
     linears = find_linears(base.backbone.network, base.backbone.temporal_linears())
@@ -70,7 +71,7 @@ def motion(base: MotionBase) -> Motion:
     )
     lora = LoraAdapter(scope="temporal", family="animatediff", pairs=pairs)
     inverted = torch.randn(1, 4, FRAMES, SIZE // 8, SIZE // 8, generator=rng)
-    return Motion(name="random", info=info, adapters={"temporal": lora}, inverted=inverted)
+    return LoadedAdapter(name="random", info=info, adapters={"temporal": lora}, inverted=inverted)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def clip() -> Clip:
     return load_clips(DEMO_CLIP, ClipSettings(frames=8), "a red circle zigzagging")[0]
 
 
-def sampled(base: MotionBase, *motions: Motion, **changed: Any) -> tuple[torch.Tensor, Any]:
+def sampled(base: MotionBase, *motions: LoadedAdapter, **changed: Any) -> tuple[torch.Tensor, Any]:
     inputs = {
         "prompt": PROMPT,
         "negative_prompt": "",
@@ -113,17 +114,17 @@ def settings(**changed: Any) -> SampleSettings:
     return SampleSettings(frames=FRAMES, width=SIZE, height=SIZE, **values)
 
 
-def test_it_is_the_cores_own_sampling(base: MotionBase, motion: Motion) -> None:
+def test_it_is_the_cores_own_sampling(base: MotionBase, motion: LoadedAdapter) -> None:
     """Size, length, steps and guidance that are left at 0 are those of the motion and the base."""
     frames, video = sampled(base, motion)
-    expected = generate(base.backbone, PROMPT, played([motion]), settings())
+    expected = generate(base.backbone, PROMPT, adapters_to_apply([motion]), settings())
     assert frames.shape == (FRAMES, SIZE, SIZE, 3)
     assert torch.equal(frames, image_from_pixels(expected))
     components = video.get_components()
     assert float(components.frame_rate) == 12.5 and torch.equal(components.images, frames)
 
 
-def test_what_is_set_counts(base: MotionBase, motion: Motion) -> None:
+def test_what_is_set_counts(base: MotionBase, motion: LoadedAdapter) -> None:
     said = {
         "guidance_scale": 2.0,
         "guidance_rescale": 0.5,
@@ -132,13 +133,17 @@ def test_what_is_set_counts(base: MotionBase, motion: Motion) -> None:
         "negative_prompt": "a red circle",
     }
     frames, _ = sampled(base, motion, **said)
-    expected = generate(base.backbone, PROMPT, played([motion]), settings(**said), motion.inverted)
+    expected = generate(
+        base.backbone, PROMPT, adapters_to_apply([motion]), settings(**said), motion.inverted
+    )
     assert torch.equal(frames, image_from_pixels(expected))
     plain, _ = sampled(base, motion)
     assert not torch.equal(frames, plain)
 
 
-def test_a_motion_of_strength_0_is_no_motion_bit_for_bit(base: MotionBase, motion: Motion) -> None:
+def test_a_motion_of_strength_0_is_no_motion_bit_for_bit(
+    base: MotionBase, motion: LoadedAdapter
+) -> None:
     without, _ = sampled(base, **small())
     silent, video = sampled(base, dataclasses.replace(motion, strength=0.0), **small())
     playing, _ = sampled(base, motion, **small())
@@ -166,13 +171,13 @@ def test_without_motions_the_base_samples_at_its_own_size(base: MotionBase) -> N
     ],
 )
 def test_what_cannot_be_sampled(
-    base: MotionBase, motion: Motion, changed: dict[str, Any], message: str
+    base: MotionBase, motion: LoadedAdapter, changed: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(MotionError, match=message):
         sampled(base, motion, **changed)
 
 
-def test_noise_that_is_not_there_is_asked_for(base: MotionBase, motion: Motion) -> None:
+def test_noise_that_is_not_there_is_asked_for(base: MotionBase, motion: LoadedAdapter) -> None:
     silent = dataclasses.replace(motion, inverted=None)
     with pytest.raises(SettingsError, match=r"no inverted noise \(random\)"):
         sampled(base, silent, noise_prior=0.2)
@@ -180,7 +185,7 @@ def test_noise_that_is_not_there_is_asked_for(base: MotionBase, motion: Motion) 
         called(MotionNoise, motions=(silent,), noise_prior=0.2, seed=0)
 
 
-def test_a_motion_of_another_family_is_refused(base: MotionBase, motion: Motion) -> None:
+def test_a_motion_of_another_family_is_refused(base: MotionBase, motion: LoadedAdapter) -> None:
     other = dataclasses.replace(motion, info=dataclasses.replace(an_info("zeroscope"), frames=4))
     with pytest.raises(AdapterError, match="trained on zeroscope"):
         sampled(base, other)
@@ -200,7 +205,7 @@ def _cancelling() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_cancelling")
-def test_cancel_stops_it_and_restores_the_base(base: MotionBase, motion: Motion) -> None:
+def test_cancel_stops_it_and_restores_the_base(base: MotionBase, motion: LoadedAdapter) -> None:
     before = [parameter.clone() for parameter in base.backbone.network.parameters()]
     with pytest.raises(management.InterruptProcessingException):
         sampled(base, motion, steps=8)
@@ -209,7 +214,9 @@ def test_cancel_stops_it_and_restores_the_base(base: MotionBase, motion: Motion)
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-def test_motion_noise_is_what_the_video_starts_from(base: MotionBase, motion: Motion) -> None:
+def test_motion_noise_is_what_the_video_starts_from(
+    base: MotionBase, motion: LoadedAdapter
+) -> None:
     """The core's sampler with this noise as all of its prior gives the same frames."""
     (noise,) = called(MotionNoise, motions=(motion,), noise_prior=0.4, seed=5).args
     latent = {"samples": torch.zeros(FRAMES, 4, SIZE // 8, SIZE // 8)}
@@ -222,13 +229,17 @@ def test_motion_noise_is_what_the_video_starts_from(base: MotionBase, motion: Mo
     assert torch.equal(frames, image_from_pixels(again))
 
 
-def test_a_look_is_told_to_the_injectors_of_motrans(base: MotionBase, motion: Motion) -> None:
+def test_a_look_is_told_to_the_injectors_of_motrans(
+    base: MotionBase, motion: LoadedAdapter
+) -> None:
     rng = torch.Generator().manual_seed(2)
     weights = {
         name: torch.randn(channels, 64, generator=rng) * 0.1
         for name, channels in injector_sites(base.backbone.network).items()
     }
-    injector = InjectorAdapter(scope="temporal", injection="add", weights=weights)
+    injector = InjectorAdapter(
+        scope="temporal", family="animatediff", injection="add", weights=weights
+    )
     both = dataclasses.replace(motion, adapters={**motion.adapters, "injector": injector})
     look = torch.zeros(1, 64, 64, 3)
     plain, _ = sampled(base, both)

@@ -16,9 +16,10 @@ from motion_adapters.nodes.clips import MotionClip
 from motion_adapters.nodes.host.folders import register_folders
 from motion_adapters.nodes.runs import results as training_results
 from motion_adapters.nodes.runs.watch import run_registry
-from motion_adapters.nodes.sockets import Motion, MotionBase
+from motion_adapters.nodes.sockets import MotionBase
 from motion_adapters.nodes.train import TrainMotionAdapter
 
+from motion_core.adapter_files.loaded import LoadedAdapter
 from motion_core.bases import BASES
 from motion_core.shape_world.base import load_shape_world
 from motion_core.types import Clip
@@ -137,7 +138,7 @@ def shown(comfy_base: Path, name: str) -> dict[str, Any]:
     return run_registry().run(run.name)
 
 
-def tensors_of(motion: Motion) -> dict[str, torch.Tensor]:
+def tensors_of(motion: LoadedAdapter) -> dict[str, torch.Tensor]:
     return {
         f"{name}/{key}": tensor
         for name, adapter in motion.adapters.items()
@@ -145,7 +146,7 @@ def tensors_of(motion: Motion) -> dict[str, torch.Tensor]:
     }
 
 
-def assert_equal_motions(one: Motion, other: Motion) -> None:
+def assert_equal_motions(one: LoadedAdapter, other: LoadedAdapter) -> None:
     ours, theirs = tensors_of(one), tensors_of(other)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(tensor, theirs[key]) for key, tensor in ours.items())

@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 KEY = "motion_adapters"
 
-# From the MODEL's network, its `diffusion_model`, to what is played there.
+# From the MODEL's network, its `diffusion_model`, to what is applied there.
 Prepare = Callable[[nn.Module], Sequence[AdapterHooks]]
 
 
-def play_adapters(model: ModelPatcher, prepare: Prepare, end_percent: float = 1.0) -> None:
-    """Lets `model`, a clone of the caller's, play adapters whenever it samples.
+def apply_while_sampling(model: ModelPatcher, prepare: Prepare, end_percent: float = 1.0) -> None:
+    """Lets `model`, a clone of the caller's, apply adapters whenever it samples.
 
     Several calls add up. end_percent: more than 0 to 1, the share of the noise schedule's way in
     which they take part (`adapter_end` of the core's SampleSettings). Raises AdapterError, from
     `prepare`, if an adapter does not fit, SettingsError for a share out of range.
     """
     require(0.0 < end_percent <= 1.0, "end_percent", end_percent, "more than 0, at most 1")
-    playing = _Playing(prepare, model.model.diffusion_model, end_percent)
-    if not playing.is_empty:
-        model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, playing.sample)
-        model.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, playing.predict)
+    applied = _Applied(prepare, model.model.diffusion_model, end_percent)
+    if not applied.is_empty:
+        model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, applied.sample)
+        model.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, applied.predict)
 
 
-class _Playing:
+class _Applied:
     """The wrappers, and the adapters that are ready for the network that was sampled last."""
 
     def __init__(self, prepare: Prepare, network: nn.Module, end_percent: float) -> None:

@@ -1,0 +1,75 @@
+"""Full fine-tuning: copies of a network's parameters that are trained beside the base's own.
+
+In: a network and full names of parameters in it, weights and biases of any layer. Out: parameters
+to train and, from them, a `WeightsAdapter`. Used by MotionCrafter (v2, Sec. 3.1 and 3.2.3); plain
+fine-tuning is its training at strength 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ...backbones.base import Family
+from ..base import Scope
+from .adapter import Place, WeightsAdapter, find_places, swapped_in
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainableWeights:
+    """Copies of a network's parameters that are trained in their place.
+
+    Outside of `active` the model is the base, bit for bit: this is the only copy of what is
+    trained, and the frozen branch of a method is the same network without it.
+    """
+
+    copies: Mapping[str, _Copy]
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Float32, in the order of the names given."""
+        return [copy.trained for copy in self.copies.values()]
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """The trained copies take part in the forward pass, in the base's dtype.
+
+        Backward belongs inside the context too: a checkpointed block is recomputed there.
+        """
+        # For a base in half precision the cast is part of the graph: gradients reach the float32
+        # copies. In float32 it is the copy itself.
+        swaps = [(c.place, c.trained.to(c.original.dtype)) for c in self.copies.values()]
+        with swapped_in(swaps):
+            yield
+
+    def export(self, scope: Scope, family: Family) -> WeightsAdapter:
+        """What has been learned so far, as differences to the base on the CPU."""
+        deltas = {
+            name: (copy.trained.detach() - copy.original.detach().float()).cpu()
+            for name, copy in self.copies.items()
+        }
+        return WeightsAdapter(scope=scope, family=family, deltas=deltas)
+
+
+def trainable_weights(network: nn.Module, names: Sequence[str]) -> TrainableWeights:
+    """Float32 copies of these parameters, to be trained; the model is left as it is until they are
+    made `active`.
+
+    Raises AdapterError if a parameter is missing, or no name is given.
+    """
+    copies = {}
+    for name, place in find_places(network, names).items():
+        trained = nn.Parameter(place.tensor.detach().to(torch.float32, copy=True))
+        copies[name] = _Copy(place, place.tensor, trained)
+    return TrainableWeights(copies=copies)
+
+
+class _Copy(NamedTuple):
+    place: Place
+    original: Tensor
+    trained: nn.Parameter
