@@ -4,6 +4,7 @@ into a heap.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,6 +34,8 @@ CORE = (
 )
 # Before the nodes, which are files by topic that may import from each other.
 BELOW_NODES = ("host", "comfy_models", "sockets")
+# web/lib's folders.
+WEB = ("page", "text", "runs", "chart", "graph", "panel")
 
 # Modules that import each other in a circle. The list may only get shorter.
 STILL_IN_A_CIRCLE = {
@@ -51,6 +54,27 @@ def climbs(modules: Imports, floor: Mapping[str, int]) -> set[tuple[str, str]]:
         for module, other in pairs
         if room(module) and room(other) and floor[room(module)] < floor[room(other)]
     }
+
+
+def script_imports(folder: Path) -> Imports:
+    """What the ES modules of a folder import of each other; names as in Python: lib.runs.store."""
+    files = {file.resolve(): _dotted(file, folder) for file in folder.rglob("*.js")}
+    return {
+        name: [
+            files[(file.parent / path).resolve()]
+            for path in re.findall(r"(?:from|import)\s*\(?'(\.[^']+)'", _code(file))
+        ]
+        for file, name in files.items()
+    }
+
+
+def _dotted(file: Path, folder: Path) -> str:
+    return ".".join(file.relative_to(folder.parent).with_suffix("").parts)
+
+
+def _code(file: Path) -> str:
+    """Without comments in blocks, in which types are named."""
+    return re.sub(r"/\*.*?\*/", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def rooms(modules: Imports) -> set[str]:
@@ -75,6 +99,27 @@ def test_imports_of_the_nodes_run_down() -> None:
     floor = {name: place for place, name in enumerate(BELOW_NODES)}
     floor |= dict.fromkeys(nodes, len(BELOW_NODES)) | {"extension": len(BELOW_NODES) + 1}
     assert climbs(modules, floor) == set()
+
+
+def test_imports_of_scripts_are_found(tmp_path: Path) -> None:
+    """In one line, over several, for its effects alone, lazily; comments don't count."""
+    (tmp_path / "low").mkdir()
+    (tmp_path / "low" / "b.js").write_text("")
+    (tmp_path / "a.js").write_text(
+        "/** @typedef {import('./no.js').T} T */\n"
+        "import { x } from './low/b.js'\nimport {\n  y,\n} from './low/b.js'\n"
+        "import './low/b.js'\nconst z = await import('./low/b.js')\n"
+    )
+    top = tmp_path.name
+    assert script_imports(tmp_path) == {f"{top}.a": [f"{top}.low.b"] * 4, f"{top}.low.b": []}
+
+
+def test_imports_of_the_page_run_down() -> None:
+    modules = script_imports(ROOT / "web" / "lib")
+    assert rooms(modules) == set(WEB)
+    assert climbs(modules, {name: place for place, name in enumerate(WEB)}) == set()
+    pairs = [(module, other) for module, some in modules.items() for other in some]
+    assert in_circles(modules, pairs) == set()
 
 
 def test_modules_form_no_circles() -> None:

@@ -5,14 +5,14 @@
 import { app } from '../../scripts/app.js'
 import { api } from '../../scripts/api.js'
 
-import { RunClient } from './lib/client.js'
-import { addStyles, element } from './lib/elements.js'
-import { keepUpToDate } from './lib/page.js'
-import { hasGraph } from './lib/prompts.js'
-import { RunActions } from './lib/run_actions.js'
-import { RunViews } from './lib/run_views.js'
-import { RunStore } from './lib/store.js'
-import { translator } from './lib/texts.js'
+import { hasGraph } from './lib/graph/prompts.js'
+import { addStyles, element } from './lib/page/elements.js'
+import { RunActions } from './lib/panel/run_actions.js'
+import { RunViews } from './lib/panel/run_views.js'
+import { RunClient } from './lib/runs/client.js'
+import { keepUpToDate } from './lib/runs/polling.js'
+import { RunStore } from './lib/runs/store.js'
+import { translator } from './lib/text/texts.js'
 
 const NODE = 'TrainMotionAdapter'
 const EVENT = 'motion_adapters.run'
@@ -27,7 +27,7 @@ let store
 /** @type {RunViews} */
 let views
 
-/** @type {import('./lib/page.js').Page} */
+/** @type {import('./lib/panel/run_actions.js').Page} */
 const page = {
   graph: () => app.rootGraph ?? app.graph,
   placeOf: (node) => places.get(node),

@@ -6,9 +6,9 @@
 import { app } from '../../scripts/app.js'
 import { api } from '../../scripts/api.js'
 
-import { addStyles, element } from './lib/elements.js'
-import { placedNodes } from './lib/node_ids.js'
-import { locatorId, saidIn, saidHeight } from './lib/node_texts.js'
+import { placedNodes } from './lib/graph/node_ids.js'
+import { locatorId, saidIn, saidHeight } from './lib/graph/node_texts.js'
+import { addStyles, element } from './lib/page/elements.js'
 
 const NODES = [
   'AnimateDiffBaseFromModel',

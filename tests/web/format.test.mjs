@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { bytes, clock, figure, flattened, moment, NONE, whole } from '../../web/lib/format.js'
-import { memory, statRows } from '../../web/lib/stats.js'
+import { bytes, clock, figure, flattened, moment, NONE, whole } from '../../web/lib/text/format.js'
+import { memory, statRows } from '../../web/lib/panel/stats.js'
 
 test('times', () => {
   assert.deepEqual([0, 59.6, 125, 3600].map(clock), ['0:00', '1:00', '2:05', '1:00:00'])

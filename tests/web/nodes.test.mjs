@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { CHAIN, freeRow, slotOf } from '../../web/lib/apply_nodes.js'
-import { movedIndex, staysInPanel } from '../../web/lib/keyboard.js'
-import { news } from '../../web/lib/news.js'
-import { locatorId, saidHeight, saidIn } from '../../web/lib/node_texts.js'
-import { placedNodes, runOfNode } from '../../web/lib/node_ids.js'
-import { hasGraph, promptToGoOn } from '../../web/lib/prompts.js'
-import { sampleShown } from '../../web/lib/sample_choice.js'
-import { marksNear, readings } from '../../web/lib/chart_values.js'
-import { reasonOf } from '../../web/lib/reasons.js'
+import { CHAIN, freeRow, slotOf } from '../../web/lib/graph/apply_nodes.js'
+import { movedIndex, staysInPanel } from '../../web/lib/page/keyboard.js'
+import { announcement } from '../../web/lib/panel/announcement.js'
+import { locatorId, saidHeight, saidIn } from '../../web/lib/graph/node_texts.js'
+import { placedNodes, runOfNode } from '../../web/lib/graph/node_ids.js'
+import { hasGraph, promptToResume } from '../../web/lib/graph/prompts.js'
+import { sampleShown } from '../../web/lib/panel/sample_choice.js'
+import { marksNear, readings } from '../../web/lib/chart/chart_values.js'
+import { reasonOf } from '../../web/lib/runs/error_text.js'
 
 const inner = { nodes: [{ id: 3 }] }
 const middle = { nodes: [{ id: 8, subgraph: inner }] }
@@ -66,7 +66,7 @@ test('what is queued to go on names its run and does not begin anew', () => {
   for (const resume of ['new', 'continue', 'reuse']) {
     const inputs = { resume, steps: 5 }
     const prompt = { output: { '12:3': { class_type: 'T', inputs }, 9: { inputs: {} } }, workflow: {} }
-    const next = promptToGoOn(prompt, '12:3', 'zigzag-1')
+    const next = promptToResume(prompt, '12:3', 'zigzag-1')
     assert.deepEqual(next.output['12:3'].inputs, { resume: 'continue', steps: 5, resume_run: 'zigzag-1' })
     assert.deepEqual(next.output[9], { inputs: {} })
     assert.deepEqual(inputs, { resume, steps: 5 })
@@ -74,7 +74,7 @@ test('what is queued to go on names its run and does not begin anew', () => {
 })
 
 test('a prompt without the node of its run cannot go on', () => {
-  assert.throws(() => promptToGoOn({ output: {}, workflow: {} }, '1', 'a'), /node 1/)
+  assert.throws(() => promptToResume({ output: {}, workflow: {} }, '1', 'a'), /node 1/)
 })
 
 test('a prompt from a script has no graph', () => {
@@ -108,18 +108,18 @@ const t = (key, values = {}) => [key, ...Object.values(values)].join(' ')
 const at = (step, change = {}) => ({ id: 'a', state: 'running', step, total: 100, saved_as: [], samples: [], ...change })
 
 test('a screen reader hears of tenths, not of every step', () => {
-  assert.equal(news(t, 'en', at(10), at(19)), '')
-  assert.equal(news(t, 'en', at(19), at(20)), 'panel.progressSaid 20 100')
+  assert.equal(announcement(t, 'en', at(10), at(19)), '')
+  assert.equal(announcement(t, 'en', at(19), at(20)), 'panel.progressSaid 20 100')
 })
 
-test('the saved adapter is bigger news than the end', () => {
+test('the saved adapter is announced before the end', () => {
   const end = at(100, { state: 'finished', saved_as: ['zigzag.safetensors'] })
-  assert.equal(news(t, 'en', at(99), end), 'panel.savedAs zigzag.safetensors')
+  assert.equal(announcement(t, 'en', at(99), end), 'panel.savedAs zigzag.safetensors')
 })
 
-test('another run on the panel is no news', () => {
-  assert.equal(news(t, 'en', { ...at(1), id: 'b' }, at(50)), '')
-  assert.equal(news(t, 'en', null, at(50)), '')
+test('another run on the panel is not announced', () => {
+  assert.equal(announcement(t, 'en', { ...at(1), id: 'b' }, at(50)), '')
+  assert.equal(announcement(t, 'en', null, at(50)), '')
 })
 
 test('what the chart says of a step: value and average of every curve', () => {

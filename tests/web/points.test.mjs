@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { appended, bounded, joined, nearest, newestStep, smoothed } from '../../web/lib/points.js'
+import { appended, bounded, joined, nearest, newestStep, smoothed } from '../../web/lib/runs/points.js'
 
 const line = (count, value = (step) => step) =>
   Array.from({ length: count }, (_, i) => [i + 1, value(i + 1)])

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { stateKey, withAnswer, withMessage } from '../../web/lib/run_state.js'
+import { stateKey, withAnswer, withMessage } from '../../web/lib/runs/run_state.js'
 
 const RUN = Object.freeze({
   id: 'a',

@@ -12,7 +12,7 @@ import {
   stepTicks,
   ticks,
   valueAt
-} from '../../web/lib/scales.js'
+} from '../../web/lib/chart/scales.js'
 
 const LINEAR = { domain: [0, 10], range: [100, 200], log: false }
 const LOG = { domain: [0.01, 1], range: [100, 0], log: true }

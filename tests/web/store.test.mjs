@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { RunClient } from '../../web/lib/client.js'
-import { RunStore } from '../../web/lib/store.js'
+import { RunClient } from '../../web/lib/runs/client.js'
+import { RunStore } from '../../web/lib/runs/store.js'
 
 /** A server with one run whose loss at every step is the step. */
 class Server {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
-import { settingName, termName, translator } from '../../web/lib/texts.js'
+import { settingName, termName, translator } from '../../web/lib/text/texts.js'
 
 const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const locales = Object.fromEntries(
@@ -45,7 +45,9 @@ test('both languages have the same texts with the same blanks', () => {
 })
 
 test('every text that the code asks for is there, and none is left over', () => {
-  const files = ['web/extension.js', ...readdirSync(new URL('../../web/lib', import.meta.url)).map((name) => `web/lib/${name}`)]
+  const files = ['web/extension.js', ...readdirSync(new URL('../../web/lib', import.meta.url), { recursive: true })
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => `web/lib/${name}`)]
   const code = files.map(read).join('\n')
   const asked = [...code.matchAll(/(?:translate|\bt)\(\s*'([\w.]+)'/g)].map((match) => match[1])
   for (const key of asked) assert.ok(Object.hasOwn(english, key), key)

@@ -1,14 +1,14 @@
 /**
  * What the chart says of one step.
  *
- * @typedef {import('./run_state.js').Run} Run
- * @typedef {import('./texts.js').Translate} Translate
+ * @typedef {import('../runs/run_state.js').Run} Run
+ * @typedef {import('../text/texts.js').Translate} Translate
  * @typedef {{name: string, value: number, average: number}} Reading
  * @typedef {['checkpoint' | 'resumed', number]} Mark
  */
-import { figure } from './format.js'
-import { covering, smoothed } from './points.js'
-import { termName } from './texts.js'
+import { covering, smoothed } from '../runs/points.js'
+import { figure } from '../text/format.js'
+import { termName } from '../text/texts.js'
 
 /**
  * Value and moving average, at a step, of every curve that has one there.

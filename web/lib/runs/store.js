@@ -12,10 +12,10 @@
  *   run: (id: string, since: number) => Promise<Run>
  * }} Client
  */
-import { timed } from './pace.js'
+import { reasonOf } from './error_text.js'
 import { newestStep } from './points.js'
-import { reasonOf } from './reasons.js'
 import { isActive, withAnswer, withMessage } from './run_state.js'
+import { timed } from './run_times.js'
 
 /** What a summary leaves out. */
 const HISTORY = new Set(

@@ -1,17 +1,17 @@
 /** What a screen reader says of a change: states, tenths of the way, samples, saved adapters. */
-import { whole } from './format.js'
-import { stateKey } from './run_state.js'
+import { stateKey } from '../runs/run_state.js'
+import { whole } from '../text/format.js'
 
 /**
- * The most important news between two states of a panel; empty if there is none worth a sentence.
+ * What to announce between two states of a panel; empty if there is none worth a sentence.
  *
- * @param {import('./texts.js').Translate} translate
+ * @param {import('../text/texts.js').Translate} translate
  * @param {string} locale
- * @param {import('./run_state.js').Run | null} before
- * @param {import('./run_state.js').Run | null} now
+ * @param {import('../runs/run_state.js').Run | null} before
+ * @param {import('../runs/run_state.js').Run | null} now
  * @returns {string}
  */
-export function news(translate, locale, before, now) {
+export function announcement(translate, locale, before, now) {
   if (now === null || before === null || before.id !== now.id) return ''
   if (now.saved_as.length > before.saved_as.length) {
     return translate('panel.savedAs', { names: now.saved_as.join(', ') })

@@ -2,7 +2,7 @@
  * Which sample is shown: the chosen step's, or the latest. A chosen step that is gone (a resumed run
  * makes it again) lets go.
  *
- * @param {import('./run_state.js').Sample[]} samples by step
+ * @param {import('../runs/run_state.js').Sample[]} samples by step
  * @param {number | null} chosen
  * @returns {{index: number, step: number, file: string} | null}
  */

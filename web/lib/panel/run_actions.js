@@ -1,19 +1,31 @@
 /**
  * What a person can do with a run. What cannot be done is said, with its reason.
  *
- * @typedef {import('./run_state.js').Run} Run
+ * @typedef {import('../runs/run_state.js').Run} Run
  * @typedef {import('./panel.js').Command} Command
+ * @typedef {{
+ *   graph: () => (import('../graph/node_ids.js').Graph & {id?: string}) | null | undefined,
+ *   placeOf: (node: any) => HTMLElement | undefined,
+ *   queue: (prompt: import('../graph/prompts.js').Prompt) => Promise<void>,
+ *   load: (prompt: import('../graph/prompts.js').Prompt, name: string) => Promise<void>,
+ *   createNode: import('../graph/apply_graph.js').CreateNode,
+ *   nodesChanged: () => void,
+ *   refreshLists: () => Promise<void>,
+ *   confirm: (title: string, message: string) => Promise<boolean>,
+ *   say: (severity: 'info' | 'error', summary: string, detail: string) => void
+ * }} Page graph: the outermost. placeOf: where a training node's panel goes; undefined for others.
+ *   queue: at the back. refreshLists: what nodes offer to choose from.
  */
-import { addApplyNodes } from './apply_graph.js'
-import { promptToGoOn } from './prompts.js'
-import { reasonOf } from './reasons.js'
+import { addApplyNodes } from '../graph/apply_graph.js'
+import { promptToResume } from '../graph/prompts.js'
+import { reasonOf } from '../runs/error_text.js'
 
 export class RunActions {
   /**
-   * @param {import('./client.js').RunClient} client
-   * @param {import('./store.js').RunStore} store
-   * @param {import('./page.js').Page} page
-   * @param {import('./texts.js').Translate} translate
+   * @param {import('../runs/client.js').RunClient} client
+   * @param {import('../runs/store.js').RunStore} store
+   * @param {Page} page
+   * @param {import('../text/texts.js').Translate} translate
    */
   constructor(client, store, page, translate) {
     this.client = client
@@ -66,7 +78,7 @@ export class RunActions {
    * @param {Run} run
    */
   async goOn(run) {
-    const prompt = promptToGoOn(await this.client.prompt(run.id), run.node_id, run.id)
+    const prompt = promptToResume(await this.client.prompt(run.id), run.node_id, run.id)
     await this.page.queue(prompt)
     const detail = this.translate('panel.queued', { run: run.title || run.id })
     this.page.say('info', this.translate('panel.title'), detail)

@@ -1,11 +1,11 @@
 /** The figures under the chart, as names and values. */
-import { bytes, figure, NONE, whole } from './format.js'
-import { termName } from './texts.js'
+import { bytes, figure, NONE, whole } from '../text/format.js'
+import { termName } from '../text/texts.js'
 
 /**
- * @param {import('./texts.js').Translate} translate
+ * @param {import('../text/texts.js').Translate} translate
  * @param {string} locale
- * @param {import('./run_state.js').Run} run
+ * @param {import('../runs/run_state.js').Run} run
  * @returns {[string, string][]}
  */
 export function statRows(translate, locale, run) {
@@ -26,7 +26,7 @@ export function statRows(translate, locale, run) {
 /**
  * Now, peak and total: "3.1 / 3.4 / 12.0 GiB" with each its unit.
  *
- * @param {import('./run_state.js').Run} run
+ * @param {import('../runs/run_state.js').Run} run
  */
 export function memory(run) {
   const parts = [run.memory, run.memory_peak, run.memory_total].map(bytes)

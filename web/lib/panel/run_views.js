@@ -6,24 +6,24 @@
  * come and go: those are not made for every node that goes (one in a subgraph of a graph that is
  * left), and some nodes never come (one that is copied).
  *
- * @typedef {import('./run_state.js').Run} Run
- * @typedef {import('./run_state.js').Summary} Summary
+ * @typedef {import('../runs/run_state.js').Run} Run
+ * @typedef {import('../runs/run_state.js').Summary} Summary
  * @typedef {{panel: TrainingPanel, other: string}} NodeView other: the run that is laid over
  * @typedef {{tab: RunsTab, chosen: string, other: string}} Sidebar
  */
-import { placedNodes, runOfNode } from './node_ids.js'
+import { placedNodes, runOfNode } from '../graph/node_ids.js'
+import { isActive } from '../runs/run_state.js'
 import { TrainingPanel } from './panel.js'
-import { isActive } from './run_state.js'
 import { RunsTab } from './runs_tab.js'
 
 const TICK_MS = 1000
 
 export class RunViews {
   /**
-   * @param {import('./store.js').RunStore} store
+   * @param {import('../runs/store.js').RunStore} store
    * @param {import('./run_actions.js').RunActions} actions
-   * @param {import('./page.js').Page} page
-   * @param {import('./texts.js').Translate} translate
+   * @param {import('./run_actions.js').Page} page
+   * @param {import('../text/texts.js').Translate} translate
    * @param {string} locale
    */
   constructor(store, actions, page, translate, locale) {

@@ -2,19 +2,19 @@
  * The Runs tab of the sidebar: every run, and of the chosen one all that its node's panel shows,
  * with its settings and what can be done with it.
  *
- * @typedef {import('./run_state.js').Run} Run
- * @typedef {import('./run_state.js').Summary} Summary
- * @typedef {import('./texts.js').Translate} Translate
+ * @typedef {import('../runs/run_state.js').Run} Run
+ * @typedef {import('../runs/run_state.js').Summary} Summary
+ * @typedef {import('../text/texts.js').Translate} Translate
  * @typedef {import('./panel.js').Shown} Shown
  * @typedef {{choose: (id: string) => void, load: (run: Run) => void,
  *   delete: (run: Run) => void, refresh: () => void}} TabActions
  */
-import { button, element, setAttribute, setText } from './elements.js'
-import { bytes, flattened, moment, whole } from './format.js'
-import { keptInPanel, movedIndex } from './keyboard.js'
+import { button, element, setAttribute, setText } from '../page/elements.js'
+import { keptInPanel, movedIndex } from '../page/keyboard.js'
+import { isActive, stateKey } from '../runs/run_state.js'
+import { bytes, flattened, moment, whole } from '../text/format.js'
+import { settingName } from '../text/texts.js'
 import { TrainingPanel } from './panel.js'
-import { isActive, stateKey } from './run_state.js'
-import { settingName } from './texts.js'
 
 export class RunsTab {
   /**

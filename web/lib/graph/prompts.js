@@ -1,5 +1,5 @@
 /**
- * What is queued to go on with a run.
+ * What is queued to resume a run.
  *
  * @typedef {{output: Record<string, {class_type: string, inputs: Record<string, any>}>,
  *   workflow: any}} Prompt
@@ -15,7 +15,7 @@
  * @param {string} runId
  * @returns {Prompt}
  */
-export function promptToGoOn(prompt, nodeId, runId) {
+export function promptToResume(prompt, nodeId, runId) {
   const node = prompt.output[nodeId]
   if (!node) throw new Error(`The saved workflow of run ${runId} has no node ${nodeId}.`)
   const inputs = { ...node.inputs, resume: 'continue', resume_run: runId }

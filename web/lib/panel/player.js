@@ -2,11 +2,11 @@
  * The reference clip beside a sample, looping in step, and a scrubber over all samples. Videos, or
  * pictures where a sample is one.
  *
- * @typedef {import('./run_state.js').Run} Run
- * @typedef {import('./texts.js').Translate} Translate
+ * @typedef {import('../runs/run_state.js').Run} Run
+ * @typedef {import('../text/texts.js').Translate} Translate
  */
-import { element, setAttribute, setText } from './elements.js'
-import { whole } from './format.js'
+import { element, setAttribute, setText } from '../page/elements.js'
+import { whole } from '../text/format.js'
 import { sampleShown } from './sample_choice.js'
 
 /** Seconds by which two videos may be apart before one is set right. */
@@ -88,7 +88,7 @@ export class SamplePlayer {
   }
 
   /**
-   * @param {import('./run_state.js').Sample[]} samples
+   * @param {import('../runs/run_state.js').Sample[]} samples
    * @param {{index: number, step: number, file: string} | null} shown
    */
   showSample(samples, shown) {

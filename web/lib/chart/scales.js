@@ -1,10 +1,10 @@
 /**
  * From steps and losses to places on the chart: domains, scales, ticks, path data.
  *
- * @typedef {import('./points.js').Point} Point
+ * @typedef {import('../runs/points.js').Point} Point
  * @typedef {{domain: [number, number], range: [number, number], log: boolean}} Scale
  */
-import { highOf, lowOf } from './points.js'
+import { highOf, lowOf } from '../runs/points.js'
 
 /**
  * Where a value lies, in pixels. On a log scale what is not positive lies at the end of the range.

@@ -3,16 +3,17 @@
  * checkpoints and resumptions; another run's averages dashed; values and marks under the pointer
  * or, with the arrow keys, under the cursor.
  *
- * @typedef {import('./points.js').Point} Point
- * @typedef {import('./run_state.js').Run} Run
- * @typedef {import('./texts.js').Translate} Translate
+ * @typedef {import('../runs/points.js').Point} Point
+ * @typedef {import('../runs/run_state.js').Run} Run
+ * @typedef {import('../text/texts.js').Translate} Translate
  * @typedef {{log: boolean, fixed: boolean, decay: number}} View
  */
+import { element, setAttribute, svgElement } from '../page/elements.js'
+import { movedIndex } from '../page/keyboard.js'
+import { nearest, smoothed } from '../runs/points.js'
+import { figure, whole } from '../text/format.js'
+import { termName } from '../text/texts.js'
 import { marksNear, readings, readingsText } from './chart_values.js'
-import { element, setAttribute, svgElement } from './elements.js'
-import { figure, whole } from './format.js'
-import { movedIndex } from './keyboard.js'
-import { nearest, smoothed } from './points.js'
 import {
   linePath,
   lossDomain,
@@ -24,7 +25,6 @@ import {
   ticks,
   valueAt
 } from './scales.js'
-import { termName } from './texts.js'
 
 const MARGIN = { left: 46, right: 10, top: 8, bottom: 18 }
 const COLOURS = 6

@@ -1,9 +1,9 @@
 /**
  * The live training panel of one node: header, buttons, end, chart, figures, samples.
  *
- * @typedef {import('./run_state.js').Run} Run
- * @typedef {import('./run_state.js').Summary} Summary
- * @typedef {import('./texts.js').Translate} Translate
+ * @typedef {import('../runs/run_state.js').Run} Run
+ * @typedef {import('../runs/run_state.js').Summary} Summary
+ * @typedef {import('../text/texts.js').Translate} Translate
  * @typedef {'stop' | 'save' | 'sample' | 'pause'} Command
  * @typedef {{
  *   ask: (run: Run, command: Command) => void, resume: (run: Run) => void,
@@ -13,13 +13,13 @@
  *   error: string | null, starting?: boolean}} Shown now: on the page's clock. error: a text.
  *   starting: its node works, on no run yet
  */
-import { LossChart, START_VIEW } from './chart.js'
-import { button, element, setAttribute, setText } from './elements.js'
+import { LossChart, START_VIEW } from '../chart/chart.js'
+import { button, element, setAttribute, setText } from '../page/elements.js'
+import { keptInPanel } from '../page/keyboard.js'
+import { ASKABLE, isActive, stateKey } from '../runs/run_state.js'
+import { announcement } from './announcement.js'
 import { RunHeader } from './header.js'
-import { keptInPanel } from './keyboard.js'
-import { news } from './news.js'
 import { SamplePlayer } from './player.js'
-import { ASKABLE, isActive, stateKey } from './run_state.js'
 import { statRows } from './stats.js'
 
 /** @type {[Command, string][]} */
@@ -143,7 +143,7 @@ export class TrainingPanel {
     return this.end
   }
 
-  /** @param {Partial<import('./chart.js').View>} change */
+  /** @param {Partial<import('../chart/chart.js').View>} change */
   look(change) {
     this.view = { ...this.view, ...change }
     this.chart.update(this.shown.run, this.shown.other, this.view)
@@ -157,7 +157,7 @@ export class TrainingPanel {
 
   /** @param {Shown} shown */
   update(shown) {
-    const said = news(this.translate, this.locale, this.shown.run, shown.run)
+    const said = announcement(this.translate, this.locale, this.shown.run, shown.run)
     if (said) setText(this.announced, said)
     this.shown = shown
     const { run } = shown

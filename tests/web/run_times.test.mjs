@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { timed, timesOf } from '../../web/lib/pace.js'
+import { timed, timesOf } from '../../web/lib/runs/run_times.js'
 
 const RUN = Object.freeze({
   id: 'a', state: 'running', part: 1, step: 1, total: 101, elapsed: 50, seconds_per_step: 1

@@ -16,9 +16,9 @@
  * @typedef {Summary & {
  *   curves: Record<string, Point[]>, samples: Sample[], checkpoints: number[], resumes: number[],
  *   settings: object, reference: string | null, has_prompt: boolean, can_resume: boolean,
- *   since: number, told?: number, start?: import('./pace.js').Reached | null,
- *   last?: import('./pace.js').Reached
- * }} Run told, start, last: see pace.js
+ *   since: number, told?: number, start?: import('./run_times.js').Reached | null,
+ *   last?: import('./run_times.js').Reached
+ * }} Run told, start, last: see run_times.js
  * @typedef {Partial<Summary> & {
  *   id: string, state: string, since?: number, points?: Record<string, Point[]>,
  *   counts?: {samples: number, checkpoints: number, resumes: number}

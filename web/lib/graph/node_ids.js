@@ -7,7 +7,7 @@
  * @typedef {{id: string | number, subgraph?: Graph}} GraphNode
  * @typedef {{nodes: GraphNode[]}} Graph
  */
-import { isActive } from './run_state.js'
+import { isActive } from '../runs/run_state.js'
 
 /**
  * Every node that can be reached from `root`, with its ids. What was copied to a clipboard, or was

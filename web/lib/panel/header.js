@@ -2,13 +2,13 @@
  * The head of a panel: what the run does, how far it is, how long it took and takes, and why it
  * failed.
  *
- * @typedef {import('./run_state.js').Run} Run
- * @typedef {import('./texts.js').Translate} Translate
+ * @typedef {import('../runs/run_state.js').Run} Run
+ * @typedef {import('../text/texts.js').Translate} Translate
  */
-import { element, setText } from './elements.js'
-import { clock, figure, NONE, whole } from './format.js'
-import { timesOf } from './pace.js'
-import { stateKey } from './run_state.js'
+import { element, setText } from '../page/elements.js'
+import { stateKey } from '../runs/run_state.js'
+import { timesOf } from '../runs/run_times.js'
+import { clock, figure, NONE, whole } from '../text/format.js'
 
 export class RunHeader {
   /**
