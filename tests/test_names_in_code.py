@@ -1,5 +1,6 @@
-"""Who may know whom by name: a method's name stands in motion_core/methods alone, and a family's in
-motion_core/backbones and bases.py. Read from the code's names and keys. What is written for people
+"""Who may know whom by name: a method's name stands in motion_core/methods alone, a family's in
+motion_core/backbones and bases.py, and the class of a kind of adapter in motion_core/adapters and
+the readers of files. Read from the code's names and keys. What is written for people
 doesn't count, comments, docstrings and texts with a space in them: help may give an example, and a
 score the paper that it comes from.
 """
@@ -14,6 +15,7 @@ from typing import get_args
 
 import pytest
 
+from motion_core.adapters import ADAPTERS
 from motion_core.adapters.base import Scope
 from motion_core.bases import BASES
 from motion_core.methods import METHODS
@@ -40,6 +42,12 @@ MAY_NAME_A_FAMILY = (
     "nodes/extension.py",
     "nodes/host/folders.py",
     "nodes/comfy_models/",  # models that ComfyUI has built: it has a class a family
+)
+
+MAY_NAME_AN_ADAPTER = (
+    "motion_core/adapters/",
+    "motion_core/adapter_files/",
+    "motion_core/methods/motrans/",  # its own parts become adapters of their own kinds
 )
 
 # These still ask for a name. The lists may only get shorter.
@@ -146,3 +154,15 @@ def test_who_knows_whom_by_name(
     assert sorted(name for name in found if not name.startswith((*may, *still))) == []
     stopped = [name for name in (*may, *still) if not any(one.startswith(name) for one in found)]
     assert stopped == []
+
+
+def test_who_knows_the_classes_of_adapters() -> None:
+    """All others ask the protocol, or a table by kind that refuses what is not in it."""
+    classes = {adapter.__name__ for adapter in ADAPTERS.values()}
+    files = [file for folder in ("motion_core", "nodes") for file in (ROOT / folder).rglob("*.py")]
+    found = {
+        file.relative_to(ROOT).as_posix()
+        for file in files
+        if classes & set(texts(ast.parse(file.read_text(encoding="utf-8"))))
+    }
+    assert sorted(name for name in found if not name.startswith(MAY_NAME_AN_ADAPTER)) == []

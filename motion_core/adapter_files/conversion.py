@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..adapters import check_kinds
 from ..adapters.base import Adapter
 from ..adapters.lora.adapter import LoraAdapter
 from ..adapters.weights.adapter import WeightsAdapter
@@ -43,8 +44,10 @@ class AsLoras:
 def weights_as_loras(info: AdapterInfo, adapters: Mapping[str, Adapter], rank: int) -> AsLoras:
     """All full weights as LoRAs of this rank; adapters of other kinds stay as they are.
 
-    Raises SettingsError for a rank below 1, AdapterError if a LoRA can hold no layer of one.
+    Raises SettingsError for a rank below 1, AdapterError if a LoRA can hold no layer of one or a
+    kind is unknown.
     """
+    check_kinds(adapters.values())
     conversions = {
         name: weights_to_lora(adapter, rank)
         for name, adapter in adapters.items()

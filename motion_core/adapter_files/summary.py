@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..adapters import check_kinds
 from ..adapters.base import Adapter
 
 
 def adapter_rank(adapters: Mapping[str, Adapter]) -> int | None:
     """The largest rank of the LoRAs; None without one."""
+    check_kinds(adapters.values())
     ranks = (adapter.rank for adapter in adapters.values())
     return max((rank for rank in ranks if rank is not None), default=None)
 
@@ -17,6 +19,7 @@ def adapter_sites(adapters: Mapping[str, Adapter]) -> tuple[str, ...]:
     """ "temporal.attn1" and the like: the scope, and the part of a transformer block, else the
     layer's name; "temporal.temp_convs" is all of the temporal convolutions.
     """
+    check_kinds(adapters.values())
     sites = {
         f"{adapter.scope}.{_part(layer)}"
         for adapter in adapters.values()

@@ -16,7 +16,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -138,6 +138,11 @@ class InjectorAdapter:
         if self.image_embeds is None:
             return nullcontext()
         return injected(network, self.weights, self.image_embeds, self.injection)
+
+
+def is_injector(adapter: Adapter) -> TypeGuard[InjectorAdapter]:
+    """Whether it takes an image, see `InjectorAdapter.with_image`."""
+    return isinstance(adapter, InjectorAdapter)
 
 
 def injector_sites(network: nn.Module) -> dict[str, int]:

@@ -127,31 +127,6 @@ def test_a_lora_and_full_weights_on_the_same_layers(make: Callable[[], Backbone]
 
 
 @pytest.mark.parametrize("make", BACKBONES)
-def test_two_embeddings_by_weight(make: Callable[[], Backbone]) -> None:
-    """0.7 · m + 0.3 · m' is what is added to the inputs; taking differences (Eq. 5 of Motion
-    Inversion) is linear.
-    """
-    backbone = make()
-    one, other = an_embedding(backbone, 1), an_embedding(backbone, 2)
-    blended = EmbeddingAdapter(
-        family=backbone.family,
-        blocks={
-            name: BlockEmbedding(
-                *(0.7 * a + 0.3 * b for a, b in zip(block, other.blocks[name], strict=True))
-            )
-            for name, block in one.blocks.items()
-        },
-    )
-    base = predict(backbone)
-    with apply_adapters(backbone, [(blended, 1.0)]):
-        expected = predict(backbone)
-    assert not torch.allclose(expected, base, rtol=1e-2)
-    with apply_adapters(backbone, [(one, 0.7), (other, 0.3)]):
-        torch.testing.assert_close(predict(backbone), expected, rtol=1e-4, atol=1e-5)
-    assert torch.equal(predict(backbone), base)
-
-
-@pytest.mark.parametrize("make", BACKBONES)
 def test_every_kind_together(make: Callable[[], Backbone]) -> None:
     """An embedding on a base whose weights were added by hand is the embedding beside the adapters
     of weights, in each of the 24 orders.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ...adapters.base import Adapter
-from ...adapters.injector import InjectorAdapter
+from ...adapters.injector import is_injector
 from ...backbones.base import Backbone
 from ...diffusion.encoding import working_device
 from ...errors import AdapterError
@@ -31,13 +31,13 @@ def with_image(
     messages call the image. Raises AdapterError without an injector or with another encoder than in
     training, and as `image_encoder_for` does.
     """
-    if not any(isinstance(adapter, InjectorAdapter) for adapter, _ in applied):
+    if not any(is_injector(adapter) for adapter, _ in applied):
         raise AdapterError(
             f"No adapter can inject {source}; only MoTrans's have an injector. Leave the image "
             "out, or give such an adapter."
         )
     embeds = image_encoder_for(backbone, image_encoder, working_device(backbone)).embed(image)
     return [
-        (adapter.with_image(embeds) if isinstance(adapter, InjectorAdapter) else adapter, strength)
+        (adapter.with_image(embeds) if is_injector(adapter) else adapter, strength)
         for adapter, strength in applied
     ]

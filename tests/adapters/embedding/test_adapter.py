@@ -6,13 +6,11 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from motion_core.adapter_files.own import load_adapter, save_adapter
 from motion_core.adapters.embedding.adapter import (
     BlockEmbedding,
     Debias,
@@ -25,7 +23,6 @@ from motion_core.adapters.embedding.sites import embedding_sites
 from motion_core.adapters.lora.training import trainable_lora
 from motion_core.backbones.base import Backbone
 from motion_core.errors import AdapterError, FormatError, SettingsError
-from tests.adapter_files.test_own import an_info
 from tests.tiny import tiny_animatediff, tiny_zeroscope
 
 BACKBONES = [tiny_animatediff, tiny_zeroscope]
@@ -218,20 +215,6 @@ def test_debias_changes_on_a_loaded_adapter() -> None:
         dataclasses.replace(adapter, debias="twice")
 
 
-@pytest.mark.parametrize("make", BACKBONES)
-def test_several_embeddings_add_up(make: Callable[[], Backbone]) -> None:
-    backbone = make()
-    first, second = an_embedding(backbone, seed=1), an_embedding(backbone, seed=2)
-    blocks = {
-        name: BlockEmbedding(*(0.25 * a + b for a, b in zip(one, second.blocks[name], strict=True)))
-        for name, one in first.blocks.items()
-    }
-    with first.applied(backbone, 0.25), second.applied(backbone, 1.0):
-        together = predict(backbone)
-    with dataclasses.replace(first, blocks=blocks).applied(backbone, 1.0):
-        torch.testing.assert_close(together, predict(backbone), rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("lora_first", [True, False])
 def test_a_lora_sees_what_its_layer_sees(lora_first: bool) -> None:
     """Whichever comes first: A of the LoRA around to_q gets F + m_QK."""
@@ -325,20 +308,6 @@ def test_other_bases_are_refused_untouched() -> None:
         with pytest.raises(AdapterError, match=message), some.applied(backbone, 1.0):
             pass
         assert torch.equal(predict(backbone), base)
-
-
-def test_file_round_trip(tmp_path: Path) -> None:
-    adapter = an_embedding(tiny_animatediff(), debias="normalise")
-    save_adapter(tmp_path / "a.safetensors", {"temporal": adapter}, an_info())
-    _, loaded = load_adapter(tmp_path / "a.safetensors")
-    again = loaded["temporal"]
-    assert isinstance(again, EmbeddingAdapter)
-    assert (again.scope, again.family, again.kind) == ("temporal", "animatediff", "embedding")
-    assert again.debias == "normalise"
-    assert again.blocks.keys() == adapter.blocks.keys()
-    for name, block in adapter.blocks.items():
-        for one, other in zip(block, again.blocks[name], strict=True):
-            assert torch.equal(one, other)
 
 
 GOOD = {

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from motion_core.adapter_files.own import load_adapter, save_adapter
 from motion_core.adapters.lora.training import trainable_lora
 from motion_core.adapters.weights.adapter import WeightsAdapter
 from motion_core.adapters.weights.training import trainable_weights
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.depth import temporal_parameter_names
 from motion_core.errors import AdapterError, FormatError
-from tests.adapter_files.test_own import an_info
 from tests.tiny import tiny_animatediff, tiny_zeroscope
 
 
@@ -132,16 +129,6 @@ def test_applied_at_a_strength_and_taken_off(make: Callable[[], Backbone]) -> No
     assert torch.equal(predict(backbone), base)
 
 
-def test_several_add_up() -> None:
-    """Strengths 0.25 and 0.75 of one adapter are that adapter at 1, but for rounding."""
-    backbone = tiny_zeroscope()
-    adapter = random_adapter(backbone)
-    with adapter.applied(backbone, 1.0):
-        whole = predict(backbone)
-    with adapter.applied(backbone, 0.25), adapter.applied(backbone, 0.75):
-        torch.testing.assert_close(predict(backbone), whole, rtol=1e-4, atol=1e-4)
-
-
 def test_applied_below_an_injected_lora() -> None:
     """The LoRA has B = 0, so what is left is the adapter's effect."""
     backbone = tiny_animatediff()
@@ -172,17 +159,6 @@ def test_another_base_is_refused_before_it_is_touched() -> None:
         with pytest.raises(AdapterError, match=message), changed.applied(base, 1.0):
             pass
     assert all(p is before[name] for name, p in backbone.network.named_parameters())
-
-
-@pytest.mark.parametrize("make", [tiny_animatediff, tiny_zeroscope])
-def test_file_round_trip(make: Callable[[], Backbone], tmp_path: Path) -> None:
-    adapter = random_adapter(make())
-    save_adapter(tmp_path / "a.safetensors", {"temporal": adapter}, an_info(adapter.family))
-    loaded = load_adapter(tmp_path / "a.safetensors")[1]["temporal"]
-    assert isinstance(loaded, WeightsAdapter)
-    assert (loaded.scope, loaded.family) == ("temporal", adapter.family)
-    assert loaded.deltas.keys() == adapter.deltas.keys()
-    assert all(torch.equal(loaded.deltas[name], d) for name, d in adapter.deltas.items())
 
 
 def test_tensors_and_options_that_are_no_weights() -> None:
