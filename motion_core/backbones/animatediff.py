@@ -44,13 +44,14 @@ from .files.loading import Section, build_empty, fill, using_configuration
 from .files.motion_modules import NOT_MOTION, OpenedMotion, motion_file_keys, open_motion
 from .files.tensors import TensorFile, open_tensors
 from .frame_norms import normalise_as_version
+from .frames import FrameRule, check_frames
 from .temporal import (
-    check_frames,
     skip_single_frames,
     spatial_linear_names,
     temporal_linear_names,
 )
 from .text import TextEncoder
+from .video_encoder import FrameByFrame
 
 SD15_LICENCE = "CreativeML Open RAIL-M"
 
@@ -74,8 +75,8 @@ class AnimateDiff:
     """A Backbone on diffusers' UNetMotionModel. It takes its parts over: all are set to eval mode
     and frozen.
 
-    version: "animatediff-sd15-v1", "-v2", "-v3" or "shape-world-…". max_frames: the motion modules'
-    positional encoding holds that many (24 in v1, 32 in v2 and v3).
+    version: "animatediff-sd15-v1", "-v2", "-v3" or "shape-world-…". It takes as many frames as the
+    motion modules' positional encoding holds (24 in v1, 32 in v2 and v3).
     """
 
     network: UNetMotionModel
@@ -84,8 +85,7 @@ class AnimateDiff:
     scheduler: DDIMScheduler
     version: str
     licence: str
-    min_frames: int = 2
-    max_frames: int | None = field(init=False)
+    frame_rule: FrameRule = field(init=False)
     family: Family = field(default="animatediff", init=False)
 
     def __post_init__(self) -> None:
@@ -93,7 +93,11 @@ class AnimateDiff:
             part.eval().requires_grad_(False)
         skip_single_frames(self.network)
         normalise_as_version(self.network, self.version)
-        self.max_frames = int(self.network.config["motion_max_seq_length"])
+        self.frame_rule = FrameRule(most=int(self.network.config["motion_max_seq_length"]))
+
+    @property
+    def video_encoder(self) -> FrameByFrame:
+        return FrameByFrame(self.vae)
 
     def spatial_linears(self) -> list[str]:
         """Names in `unet` of attn1 and ff of the spatial transformers."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from diffusers import AutoencoderKL, DDIMScheduler
+from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
+from .frames import FrameRule
 from .text import TextEncoder
+from .video_encoder import VideoEncoder
 
 Family = Literal["animatediff", "zeroscope"]
 
@@ -18,8 +20,7 @@ class Backbone(Protocol):
 
     family, version: which adapters fit ("animatediff" and "animatediff-sd15-v3", say).
     scheduler: the noise schedule and prediction type; a DDIMScheduler that is never stepped, only
-    read or copied. min_frames, max_frames: what the temporal modules take; max_frames None means
-    any number. licence: of the weights, for the adapter's metadata.
+    read or copied. licence: of the weights, for the adapter's metadata.
     """
 
     @property
@@ -32,7 +33,7 @@ class Backbone(Protocol):
     def network(self) -> nn.Module: ...
 
     @property
-    def vae(self) -> AutoencoderKL: ...
+    def video_encoder(self) -> VideoEncoder: ...
 
     @property
     def text(self) -> TextEncoder: ...
@@ -41,10 +42,7 @@ class Backbone(Protocol):
     def scheduler(self) -> DDIMScheduler: ...
 
     @property
-    def min_frames(self) -> int: ...
-
-    @property
-    def max_frames(self) -> int | None: ...
+    def frame_rule(self) -> FrameRule: ...
 
     @property
     def licence(self) -> str: ...
@@ -69,3 +67,19 @@ class Backbone(Protocol):
         Returns (B, C, F, h, w).
         """
         ...
+
+
+def latent_shape(
+    backbone: Backbone, frames: int, height: int, width: int
+) -> tuple[int, int, int, int, int]:
+    """(1, C, F', h, w) of a video of so many frames and pixels."""
+    encoder = backbone.video_encoder
+    height, width = (size // encoder.pixels_per_latent for size in (height, width))
+    return 1, encoder.channels, backbone.frame_rule.latent_frames(frames), height, width
+
+
+def pixel_shape(backbone: Backbone, latents: Tensor) -> tuple[int, int, int]:
+    """(frames, height, width) of the video that latents (B, C, F', h, w) are."""
+    _, _, frames, height, width = latents.shape
+    pixels = backbone.video_encoder.pixels_per_latent
+    return backbone.frame_rule.pixel_frames(frames), height * pixels, width * pixels

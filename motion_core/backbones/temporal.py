@@ -21,9 +21,6 @@ from diffusers.models.transformers.transformer_temporal import (
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import Tensor, nn
 
-from ..errors import SettingsError
-from .base import Backbone
-
 TEMPORAL_TRANSFORMERS = (AnimateDiffTransformer3D, TransformerTemporalModel)
 
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -172,21 +169,3 @@ def _linear_names(
                     f"{name}.transformer_blocks.{index}.{layer}"
                     for layer in (*layers, *_FEED_FORWARD)
                 )
-
-
-def check_frames(backbone: Backbone, frames: int) -> None:
-    """Raises SettingsError if `frames` is more or fewer than the backbone takes. One frame (an
-    image) always fits.
-    """
-    if frames == 1:
-        return
-    if frames < backbone.min_frames:
-        raise SettingsError(
-            f"{frames} frames are too few for {backbone.version}, which takes at least "
-            f"{backbone.min_frames}. Ask for more frames."
-        )
-    if backbone.max_frames is not None and frames > backbone.max_frames:
-        raise SettingsError(
-            f"{frames} frames are too many for {backbone.version}, whose positional encoding holds "
-            f"{backbone.max_frames}. Use at most {backbone.max_frames} frames."
-        )

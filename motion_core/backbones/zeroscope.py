@@ -35,8 +35,10 @@ from .files.keys import KeyMap, same_keys, unet_keys, with_prefix
 from .files.kinds import LDM_UNET, LDM_VAE, Role, require_role
 from .files.loading import Section, build_empty, fill
 from .files.tensors import TensorFile, open_tensors
-from .temporal import check_frames, skip_single_frames, spatial_linear_names, temporal_linear_names
+from .frames import FrameRule, check_frames
+from .temporal import skip_single_frames, spatial_linear_names, temporal_linear_names
 from .text import TextEncoder
+from .video_encoder import FrameByFrame
 
 ZEROSCOPE_LICENCE = "CC-BY-NC-4.0"
 
@@ -61,14 +63,17 @@ class ZeroScope:
     scheduler: DDIMScheduler
     version: str
     licence: str
-    min_frames: int = 2
-    max_frames: int | None = None
+    frame_rule: FrameRule = field(default_factory=FrameRule)
     family: Family = field(default="zeroscope", init=False)
 
     def __post_init__(self) -> None:
         for part in (self.network, self.vae, self.text.model):
             part.eval().requires_grad_(False)
         skip_single_frames(self.network)
+
+    @property
+    def video_encoder(self) -> FrameByFrame:
+        return FrameByFrame(self.vae)
 
     def spatial_linears(self) -> list[str]:
         """Names in `unet` of attn1 and ff of the spatial transformers."""

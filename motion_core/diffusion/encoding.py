@@ -25,15 +25,12 @@ from torch import Tensor, nn
 
 from ..backbones.base import Backbone
 from ..backbones.files.tensors import open_tensors, write_tensors
-from ..backbones.temporal import check_frames
+from ..backbones.frames import check_frames
 from ..errors import FormatError, MotionError
 from ..types import Clip, LatentClip
 
 logger = logging.getLogger(__name__)
 
-# Pixels that pass through the VAE at once: two frames of 512x512, about 2 GB of activations in
-# float32.
-SLICE_PIXELS = 2 * 512 * 512
 CACHE_FORMAT = "1"
 # What a configuration says about where it comes from, not about what is computed.
 _NOT_COMPUTED = ("transformers_version", "dtype", "torch_dtype", "architectures")
@@ -77,24 +74,16 @@ def decode_latents(backbone: Backbone, latents: Tensor) -> Tensor:
         raise MotionError(
             f"latents have shape {tuple(latents.shape)}; expected one clip's, (1, C, F, h, w)."
         )
-    vae, device = backbone.vae, working_device(backbone)
-    frames = latents[0].transpose(0, 1) / vae.config["scaling_factor"]
-    pixels = frames.shape[2] * frames.shape[3] * _pixels_per_latent(backbone)
-    with _on_device([vae], device):
-        decoded = [
-            vae.decode(part.to(device, vae.dtype), return_dict=False)[0]
-            .to("cpu", torch.float32)
-            .clamp(-1, 1)
-            for part in frames.split(_frames_at_once(pixels))
-        ]
-    return torch.cat(decoded)
+    encoder = backbone.video_encoder
+    with _on_device([encoder.model], working_device(backbone)):
+        return encoder.decode(latents)
 
 
 def release_encoders(backbone: Backbone) -> None:
     """Moves the VAE and the text encoder to main memory for good, where they leave room for
     training.
     """
-    _move([backbone.vae, backbone.text.model], torch.device("cpu"))
+    _move(_encoders(backbone), torch.device("cpu"))
 
 
 @contextmanager
@@ -104,7 +93,7 @@ def encoders_on(backbone: Backbone, device: torch.device | str) -> Iterator[None
     For many encodings and decodings in a row, which would otherwise each bring the encoder and send
     it away.
     """
-    with _on_device([backbone.vae, backbone.text.model], torch.device(device)):
+    with _on_device(_encoders(backbone), torch.device(device)):
         yield
 
 
@@ -112,8 +101,7 @@ def working_device(backbone: Backbone) -> torch.device:
     """Where encoding takes place: the UNet's accelerator, else one that an encoder is on, else the
     CPU.
     """
-    parts: tuple[nn.Module, ...] = (backbone.network, backbone.vae, backbone.text.model)
-    devices = [_device(part) for part in parts]
+    devices = [_device(part) for part in (backbone.network, *_encoders(backbone))]
     return next((device for device in devices if device.type != "cpu"), devices[0])
 
 
@@ -133,12 +121,12 @@ def encoders_digest(backbone: Backbone) -> str:
     """
     text = backbone.text
     settings = [
-        _settings(backbone.vae.config),
+        _settings(backbone.video_encoder.model.config),
         _settings(text.model.config.to_dict()),
         text.pad_token,
     ]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for part in (backbone.vae, text.model):
+    for part in _encoders(backbone):
         for name, tensor in part.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(_bytes(tensor))
@@ -170,25 +158,9 @@ def _encode(backbone: Backbone, clip: Clip, cache: Path | None, encoders: str) -
 
 
 def _encode_frames(backbone: Backbone, frames: Tensor) -> Tensor:
-    """(F, 3, H, W) pixels → (1, C, F, h, w) scaled latents, float32 on the CPU."""
-    vae, device = backbone.vae, working_device(backbone)
-    with _on_device([vae], device):
-        parts = [
-            vae.encode(part.to(device, vae.dtype), return_dict=False)[0]
-            .mode()
-            .to("cpu", torch.float32)
-            for part in frames.split(_frames_at_once(frames.shape[2] * frames.shape[3]))
-        ]
-    latents = torch.cat(parts) * vae.config["scaling_factor"]
-    return latents.transpose(0, 1)[None].contiguous()
-
-
-def _frames_at_once(pixels: int) -> int:
-    return max(1, SLICE_PIXELS // pixels)
-
-
-def _pixels_per_latent(backbone: Backbone) -> int:
-    return 4 ** (len(backbone.vae.config["block_out_channels"]) - 1)
+    encoder = backbone.video_encoder
+    with _on_device([encoder.model], working_device(backbone)):
+        return encoder.encode(frames)
 
 
 def _read_cache(path: Path, key: str) -> dict[str, Tensor] | None:
@@ -222,6 +194,10 @@ def _settings(config: Mapping[str, object]) -> dict[str, object]:
 
 def _bytes(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def _encoders(backbone: Backbone) -> tuple[nn.Module, nn.Module]:
+    return backbone.video_encoder.model, backbone.text.model
 
 
 @contextmanager

@@ -14,15 +14,13 @@ import torch
 from torch import Tensor
 
 from ..adapters.base import Adapter
-from ..backbones.base import Backbone
-from ..backbones.temporal import check_frames
+from ..backbones.base import Backbone, latent_shape
+from ..backbones.frames import check_frames
 from ..errors import MotionError
 from ..types import LatentClip
 from .ddim import OnStep, SampleSettings, ddim_invert, ddim_sample
 from .encoding import decode_latents, encode_prompts
 from .noise import blend_noise_prior, draw_noise
-
-PIXELS_PER_LATENT = 8
 
 
 @contextmanager
@@ -99,14 +97,13 @@ def taking_off(applied: ExitStack, end: float, on_step: OnStep | None = None) ->
 def starting_noise(
     backbone: Backbone, settings: SampleSettings, inverted: Tensor | None = None
 ) -> Tensor:
-    """z_T (1, C, F, H/8, W/8), float32 on the CPU: fresh noise, or the noise prior's blend.
+    """z_T (1, C, F', h, w), float32 on the CPU: fresh noise, or the noise prior's blend.
 
     Raises MotionError where the prior wants inverted latents that are missing or do not fit.
     """
-    channels = int(backbone.vae.config["latent_channels"])
-    height, width = settings.height // PIXELS_PER_LATENT, settings.width // PIXELS_PER_LATENT
     rng = torch.Generator().manual_seed(settings.seed)
-    noise = draw_noise((1, channels, settings.frames, height, width), rng, "cpu")
+    shape = latent_shape(backbone, settings.frames, settings.height, settings.width)
+    noise = draw_noise(shape, rng, "cpu")
     if inverted is not None:
         return blend_noise_prior(inverted, noise, settings.noise_prior)
     if settings.noise_prior > 0.0:
@@ -125,5 +122,5 @@ def invert_clip(
     steps: 50 in MotionDirector. Raises SettingsError on fewer than 2, or on a number of frames that
     the base does not take.
     """
-    check_frames(backbone, clip.latents.shape[2])
+    check_frames(backbone, backbone.frame_rule.pixel_frames(clip.latents.shape[2]))
     return ddim_invert(backbone, clip.latents, encode_prompts(backbone, [""]), steps, on_step)

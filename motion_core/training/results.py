@@ -22,9 +22,9 @@ from ..adapter_files.noise_file import NoiseInfo, noise_path, save_noise
 from ..adapter_files.own import AdapterInfo, preview_jpeg, save_adapter
 from ..adapter_files.summary import adapter_parametrisation, adapter_rank, adapter_sites
 from ..adapters.base import Adapter
-from ..backbones.base import Backbone
+from ..backbones.base import Backbone, pixel_shape
 from ..diffusion.ddim import OnStep, SampleSettings
-from ..diffusion.generate import PIXELS_PER_LATENT, generate, invert_clip
+from ..diffusion.generate import generate, invert_clip
 from ..methods.base import Method, applied_adapters, applied_names
 from ..settings import to_mapping
 from ..types import Clip, LatentClip
@@ -110,7 +110,7 @@ def adapter_info(
     are those of the first video, or of the first image.
     """
     first = next((clip for clip in clips if not clip.is_image), clips[0])
-    _, _, frames, height, width = first.latents.shape
+    frames, height, width = pixel_shape(backbone, first.latents)
     return AdapterInfo(
         method=method.name,
         settings={
@@ -123,8 +123,8 @@ def adapter_info(
         rank=adapter_rank(adapters),
         sites=adapter_sites(adapters),
         frames=frames,
-        width=width * PIXELS_PER_LATENT,
-        height=height * PIXELS_PER_LATENT,
+        width=width,
+        height=height,
         fps=first.fps,
         prompts=tuple(clip.prompt for clip in clips),
         steps=steps,

@@ -132,14 +132,9 @@ def _check_clips(backbone: Backbone, clips: Sequence[LatentClip]) -> None:
     if not clips:
         raise ClipError("There is no clip to train on. Give at least one clip or image.")
     for clip in clips:
-        frames = clip.latents.shape[2]
-        if not clip.is_image and frames < backbone.min_frames:
+        frames = backbone.frame_rule.pixel_frames(clip.latents.shape[2])
+        if misfit := backbone.frame_rule.misfit(frames):
             raise ClipError(
-                f"{clip.source} has {frames} frames; {backbone.version} needs at least "
-                f"{backbone.min_frames}. Lower stride, or take a longer clip."
-            )
-        if backbone.max_frames is not None and frames > backbone.max_frames:
-            raise ClipError(
-                f"{clip.source} has {frames} frames; {backbone.version} takes at most "
-                f"{backbone.max_frames}. Take fewer frames."
+                f"{clip.source} has {frames} frames; {backbone.version} takes {misfit[1]}. "
+                "Change frames or stride, or take another clip."
             )

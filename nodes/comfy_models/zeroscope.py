@@ -56,7 +56,7 @@ class ZeroScopeModel(BaseModel):
         self.latent_format.scale_factor = float(backbone.vae.config["scaling_factor"])
         self.family = backbone.family
         self.version = backbone.version
-        self.min_frames = backbone.min_frames
+        self.min_frames = backbone.frame_rule.least
 
     def extra_conds(self, **given: Any) -> dict[str, Any]:
         """ComfyUI asks this of every prompt before the first step; raises MotionError if the latent

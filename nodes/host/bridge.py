@@ -182,7 +182,7 @@ def on_accelerator(
     stayed where they were, are back in place, bit for bit, and the memory is free again.
     """
     device = management.get_torch_device()
-    for part in (backbone.network, backbone.vae, backbone.text.model):
+    for part in (backbone.network, backbone.video_encoder.model, backbone.text.model):
         fit_for_training(part)
     tensors = [*backbone.network.parameters(), *backbone.network.buffers()]
     if device.type != "cpu":

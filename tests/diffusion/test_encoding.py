@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from motion_core.backbones import video_encoder
 from motion_core.backbones.base import Backbone
-from motion_core.diffusion import encoding
 from motion_core.diffusion.encoding import (
     clip_digest,
     decode_latents,
@@ -87,14 +87,14 @@ def test_slices_bound_what_passes_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     backbone, clip = tiny_animatediff(), shape_clip(7)
     whole = encode_clip(backbone, clip)
     frames = decode_latents(backbone, whole.latents)
-    monkeypatch.setattr(encoding, "SLICE_PIXELS", 3 * 64 * 64)
+    monkeypatch.setattr(video_encoder, "SLICE_PIXELS", 3 * 64 * 64)
     with calls(backbone.vae.encoder) as encoded, calls(backbone.vae.decoder) as decoded:
         sliced = encode_clip(backbone, clip)
         again = decode_latents(backbone, whole.latents)
     assert (encoded, decoded) == ([3, 3, 1], [3, 3, 1])
     assert_same(sliced.latents, whole.latents)
     assert_same(again, frames)
-    monkeypatch.setattr(encoding, "SLICE_PIXELS", 1)
+    monkeypatch.setattr(video_encoder, "SLICE_PIXELS", 1)
     assert_same(decode_latents(backbone, whole.latents), frames)
 
 

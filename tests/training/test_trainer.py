@@ -22,6 +22,7 @@ from torch import Tensor
 
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.base import Backbone
+from motion_core.backbones.frames import FrameRule
 from motion_core.errors import ClipError, SettingsError, TrainingError
 from motion_core.events import (
     Cancelled,
@@ -713,7 +714,7 @@ def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
         train(backbone, [], LeastSquares(), SHORT, tmp_path)
     with pytest.raises(ClipError, match=r"17 frames.*at most 16"):
         train(backbone, [latent_clip(17)], LeastSquares(), SHORT, tmp_path)
-    backbone.min_frames = 8
+    backbone.frame_rule = FrameRule(least=8, most=16)
     with pytest.raises(ClipError, match=r"7 frames.*at least 8"):
         train(backbone, [latent_clip(7)], LeastSquares(), SHORT, tmp_path)
     with pytest.raises(SettingsError, match="fp16"):
