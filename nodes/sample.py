@@ -156,7 +156,7 @@ def _settings(
             "negative_prompt": negative_prompt,
         },
     )
-    total = int(base.backbone.scheduler.config["num_train_timesteps"])
+    total = base.backbone.schedule.total
     require(settings.steps <= total, "steps", settings.steps, f"at most {total}")
     return settings
 

@@ -45,6 +45,7 @@ from .files.motion_modules import NOT_MOTION, OpenedMotion, motion_file_keys, op
 from .files.tensors import TensorFile, open_tensors
 from .frame_norms import normalise_as_version
 from .frames import FrameRule, check_frames
+from .schedules.ddim import DdimSchedule
 from .temporal import (
     skip_single_frames,
     spatial_linear_names,
@@ -98,6 +99,10 @@ class AnimateDiff:
     @property
     def video_encoder(self) -> FrameByFrame:
         return FrameByFrame(self.vae)
+
+    @property
+    def schedule(self) -> DdimSchedule:
+        return DdimSchedule(self.scheduler)
 
     def spatial_linears(self) -> list[str]:
         """Names in `unet` of attn1 and ff of the spatial transformers."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
 from .frames import FrameRule
+from .schedules.base import Schedule
 from .text import TextEncoder
 from .video_encoder import VideoEncoder
 
@@ -19,8 +19,7 @@ class Backbone(Protocol):
     pipeline.
 
     family, version: which adapters fit ("animatediff" and "animatediff-sd15-v3", say).
-    scheduler: the noise schedule and prediction type; a DDIMScheduler that is never stepped, only
-    read or copied. licence: of the weights, for the adapter's metadata.
+    licence: of the weights, for the adapter's metadata.
     """
 
     @property
@@ -39,7 +38,7 @@ class Backbone(Protocol):
     def text(self) -> TextEncoder: ...
 
     @property
-    def scheduler(self) -> DDIMScheduler: ...
+    def schedule(self) -> Schedule: ...
 
     @property
     def frame_rule(self) -> FrameRule: ...
@@ -60,11 +59,11 @@ class Backbone(Protocol):
         ...
 
     def predict(self, latents: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
-        """The network's output, of the scheduler's prediction type.
+        """The network's output, which `schedule` says how to read.
 
-        latents: (B, C, F, h, w). timesteps: (B,) int64. prompt_embeds: (B, L, D). With F = 1 every
-        temporal module is skipped, also when a checkpointed block is recomputed in backward.
-        Returns (B, C, F, h, w).
+        latents: (B, C, F, h, w). timesteps: (B,), of the schedule. prompt_embeds: (B, L, D). With
+        F = 1 temporal modules are skipped, also when a checkpointed block is recomputed in
+        backward. Returns (B, C, F, h, w).
         """
         ...
 

@@ -36,6 +36,7 @@ from .files.kinds import LDM_UNET, LDM_VAE, Role, require_role
 from .files.loading import Section, build_empty, fill
 from .files.tensors import TensorFile, open_tensors
 from .frames import FrameRule, check_frames
+from .schedules.ddim import DdimSchedule
 from .temporal import skip_single_frames, spatial_linear_names, temporal_linear_names
 from .text import TextEncoder
 from .video_encoder import FrameByFrame
@@ -74,6 +75,10 @@ class ZeroScope:
     @property
     def video_encoder(self) -> FrameByFrame:
         return FrameByFrame(self.vae)
+
+    @property
+    def schedule(self) -> DdimSchedule:
+        return DdimSchedule(self.scheduler)
 
     def spatial_linears(self) -> list[str]:
         """Names in `unet` of attn1 and ff of the spatial transformers."""

@@ -151,7 +151,7 @@ def _sample_settings(request: TrainRequest, clips: list[Clip]) -> SampleSettings
 
 def _check_sampling(request: TrainRequest, backbone: Backbone) -> None:
     """What would else only come up after the training."""
-    total = int(backbone.scheduler.config["num_train_timesteps"])
+    total = backbone.schedule.total
     for name in ("sample_steps", "inversion_steps"):
         steps = getattr(request.run, name)
         require(steps <= total, name, steps, f"at most {total}, the schedule's timesteps")

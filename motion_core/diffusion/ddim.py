@@ -1,22 +1,8 @@
-"""DDIM sampling and its inversion, for ε- and v-prediction, also with zero terminal SNR.
+"""The sampling loop and its inversion, with guidance, on a base's own schedule.
 
 Input: starting noise or a clip's latents (B, C, F, h, w), and prompt embeddings (B, L, D). Output:
-latents of that shape, float32, on the UNet's device. The formulas are DDIM's (arXiv 2010.02502,
-Eq. 12, η = 0). Sampling steps through diffusers' DDIMScheduler, a fresh one each time: the
-backbone's own keeps its state.
-
-Write the noisy latents as z_t = cos φ_t·z_0 + sin φ_t·ε with cos² φ_t = ᾱ_t. A sampling step leads
-from t to s = t − T//N, with the network's output at (z_t, t). Inversion solves the same step for
-z_t, with the network's output at (z_s, t):
-
-    ε-prediction:  z_t = (z_s − sin φ_s·ε̂)·cos φ_t / cos φ_s + sin φ_t·ε̂
-    v-prediction:  z_t = (z_s + sin(φ_t − φ_s)·v̂) / cos(φ_t − φ_s)
-
-It undoes the sampler but for the network's seeing z_s where the sampler shows it z_t, an error that
-vanishes as N grows. The first line is the official MotionDirector's (showlab/MotionDirector
-0146a50, utils/ddim_utils.py, next_step).
-Deviation: the second line is not diffusers' DDIMInverseScheduler, which decomposes v̂ at the angle
-of z_s although the network was asked at t, and which does not know the "linspace" spacing.
+latents of that shape, float32, on the network's device. What a step is, and what undoes it, is the
+schedule's.
 """
 
 from __future__ import annotations
@@ -26,16 +12,12 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor, nn
 
 from ..backbones.base import Backbone
-from ..errors import FormatError
 from ..settings import require
-from .noise import prediction_type
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +74,7 @@ class SampleSettings:
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def ddim_sample(
+def sample_latents(
     backbone: Backbone,
     noise: Tensor,
     prompt_embeds: Tensor,
@@ -106,13 +88,13 @@ def ddim_sample(
     guidance_rescale count here. Raises SettingsError on more steps than the schedule has,
     FormatError on a prediction type that the schedule cannot carry.
     """
-    scheduler = _fresh_scheduler(backbone, settings.steps)
+    sampler = backbone.schedule.sampler(settings.steps)
     guided = _GuidedPrediction(backbone, prompt_embeds, negative_embeds, settings)
-    latents = noise.to(_device(backbone), torch.float32) * scheduler.init_noise_sigma
+    latents = noise.to(_device(backbone), torch.float32)
     with _evaluating(backbone.network):
-        for step, timestep in enumerate(scheduler.timesteps.tolist(), start=1):
+        for step, timestep in enumerate(sampler.timesteps, start=1):
             model_pred = guided(latents, timestep)
-            latents = scheduler.step(model_pred, timestep, latents, return_dict=False)[0]
+            latents = sampler.step(model_pred, timestep, latents)
             if on_step is not None:
                 on_step(step, settings.steps)
     return latents
@@ -120,7 +102,7 @@ def ddim_sample(
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def ddim_invert(
+def invert_latents(
     backbone: Backbone,
     latents: Tensor,
     prompt_embeds: Tensor,
@@ -131,42 +113,18 @@ def ddim_invert(
 
     latents: (B, C, F, h, w), scaled. prompt_embeds: (B, L, D), the empty prompt's in the papers.
     steps: at least 2, as a single step from zero terminal SNR forgets its noise and has no inverse.
-    Raises as `ddim_sample` does.
+    Raises as `sample_latents` does.
     """
     require(steps >= 2, "steps", steps, "2 or more for an inversion")
-    scheduler = _fresh_scheduler(backbone, steps)
+    sampler = backbone.schedule.sampler(steps)
     latents = latents.to(_device(backbone), torch.float32)
     with _evaluating(backbone.network):
-        for step, timestep in enumerate(reversed(scheduler.timesteps.tolist()), start=1):
+        for step, timestep in enumerate(reversed(sampler.timesteps), start=1):
             model_pred = _predict(backbone, latents, timestep, prompt_embeds)
-            latents = inverse_step(scheduler, model_pred, timestep, latents)
+            latents = sampler.inverse_step(model_pred, timestep, latents)
             if on_step is not None:
                 on_step(step, steps)
     return latents
-
-
-def inverse_step(
-    scheduler: DDIMScheduler, model_pred: Tensor, timestep: int, latents: Tensor
-) -> Tensor:
-    """The z_t from which the scheduler's step with `model_pred` at `timestep` leads to `latents`.
-
-    The scheduler must have its number of steps set. See the module's docstring for the formulas.
-    """
-    assert scheduler.num_inference_steps is not None
-    previous = timestep - scheduler.config["num_train_timesteps"] // scheduler.num_inference_steps
-    cos_t, sin_t = _cos_and_sin(scheduler, timestep)
-    cos_s, sin_s = _cos_and_sin(scheduler, previous)
-    if prediction_type(scheduler) == "epsilon":
-        return (latents - sin_s * model_pred) * (cos_t / cos_s) + sin_t * model_pred
-    cos_turn, sin_turn = cos_t * cos_s + sin_t * sin_s, sin_t * cos_s - cos_t * sin_s
-    return (latents + sin_turn * model_pred) / cos_turn
-
-
-def _cos_and_sin(scheduler: DDIMScheduler, timestep: int) -> tuple[float, float]:
-    """cos φ and sin φ; before the first timestep ᾱ is the schedule's final one, as in sampling."""
-    past_end = timestep < 0
-    alpha = float(scheduler.final_alpha_cumprod if past_end else scheduler.alphas_cumprod[timestep])
-    return alpha**0.5, (1.0 - alpha) ** 0.5
 
 
 class _GuidedPrediction:
@@ -186,7 +144,7 @@ class _GuidedPrediction:
         self.rescale = settings.guidance_rescale
         self.together = True
 
-    def __call__(self, latents: Tensor, timestep: int) -> Tensor:
+    def __call__(self, latents: Tensor, timestep: float) -> Tensor:
         if self.scale == 1.0:
             return _predict(self.backbone, latents, timestep, self.prompt_embeds)
         negative, positive = self._branches(latents, timestep)
@@ -214,28 +172,14 @@ def _rescaled(guided: Tensor, positive: Tensor, share: float) -> Tensor:
     return guided * (share * ratio + (1.0 - share))
 
 
-def _predict(backbone: Backbone, latents: Tensor, timestep: int, embeds: Tensor) -> Tensor:
+def _predict(backbone: Backbone, latents: Tensor, timestep: float, embeds: Tensor) -> Tensor:
     """The network's output in float32, whatever dtype it computes in."""
-    timesteps = torch.full((latents.shape[0],), timestep, dtype=torch.int64, device=latents.device)
+    timesteps = torch.full((latents.shape[0],), timestep, device=latents.device)
     return backbone.predict(latents, timesteps, embeds.to(latents.device)).float()
 
 
 def _device(backbone: Backbone) -> torch.device:
     return next(backbone.network.parameters()).device
-
-
-def _fresh_scheduler(backbone: Backbone, steps: int) -> DDIMScheduler:
-    scheduler = cast(DDIMScheduler, DDIMScheduler.from_config(backbone.scheduler.config))
-    total = int(scheduler.config["num_train_timesteps"])
-    require(1 <= steps <= total, "steps", steps, f"1 to {total}, the schedule's timesteps")
-    scheduler.set_timesteps(steps)
-    starts_in_pure_noise = float(scheduler.alphas_cumprod[scheduler.timesteps[0]]) == 0.0
-    if prediction_type(scheduler) == "epsilon" and starts_in_pure_noise:
-        raise FormatError(
-            "The base predicts 'epsilon' on a schedule with zero terminal SNR, where ε says "
-            "nothing of the clip; expected 'v_prediction'. Correct the scheduler's configuration."
-        )
-    return scheduler
 
 
 @contextmanager

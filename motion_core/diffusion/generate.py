@@ -18,7 +18,7 @@ from ..backbones.base import Backbone, latent_shape
 from ..backbones.frames import check_frames
 from ..errors import MotionError
 from ..types import LatentClip
-from .ddim import OnStep, SampleSettings, ddim_invert, ddim_sample
+from .ddim import OnStep, SampleSettings, invert_latents, sample_latents
 from .encoding import decode_latents, encode_prompts
 from .noise import blend_noise_prior, draw_noise
 
@@ -76,7 +76,7 @@ def generate(
         # Inside, because an adapter may change how a prompt is encoded.
         prompt_embeds = encode_prompts(backbone, [prompt])
         on_step = taking_off(applied, settings.adapter_end, on_step)
-        latents = ddim_sample(backbone, noise, prompt_embeds, negative_embeds, settings, on_step)
+        latents = sample_latents(backbone, noise, prompt_embeds, negative_embeds, settings, on_step)
     return decode_latents(backbone, latents)
 
 
@@ -123,4 +123,4 @@ def invert_clip(
     the base does not take.
     """
     check_frames(backbone, backbone.frame_rule.pixel_frames(clip.latents.shape[2]))
-    return ddim_invert(backbone, clip.latents, encode_prompts(backbone, [""]), steps, on_step)
+    return invert_latents(backbone, clip.latents, encode_prompts(backbone, [""]), steps, on_step)

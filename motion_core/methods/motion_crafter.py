@@ -188,7 +188,7 @@ class AttachedMotionCrafter:
         weights swapped out.
         """
         settings, predict = self._settings, self._backbone.predict
-        total = int(self._backbone.scheduler.config["num_train_timesteps"])
+        total = self._backbone.schedule.total
         span = range(batch.min_timestep, total)
         timesteps = layered_timesteps(len(batch.latents), span, settings.timestep_bias, rng)
         noisy, timesteps, target = noised(self._backbone, batch.latents, rng, timesteps=timesteps)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ..backbones.base import Backbone
-from ..diffusion.noise import add_noise, draw_noise, prediction_target, sample_timesteps
+from ..diffusion.noise import draw_noise
 
 
 class Noised(NamedTuple):
-    """latents, target: (B, C, F, h, w). timesteps: (B,) int64, one a video."""
+    """latents, target: (B, C, F, h, w). timesteps: (B,), one a video."""
 
     latents: Tensor
     timesteps: Tensor
@@ -33,12 +33,12 @@ def noised(
 ) -> Noised:
     """Draws timesteps, uniformly from min_timestep on unless they are given, and noise.
 
-    latents: (B, C, F, h, w), scaled and clean. timesteps: (B,) int64.
+    latents: (B, C, F, h, w), scaled and clean. timesteps: (B,).
     """
-    scheduler = backbone.scheduler
+    schedule = backbone.schedule
     if timesteps is None:
-        timesteps = sample_timesteps(len(latents), scheduler, rng, min_timestep)
+        timesteps = schedule.draw_timesteps(len(latents), rng, min_timestep)
     timesteps = timesteps.to(latents.device)
     noise = draw_noise(latents.shape, rng, latents.device)
-    noisy = add_noise(scheduler, latents, noise, timesteps)
-    return Noised(noisy, timesteps, prediction_target(scheduler, latents, noise, timesteps))
+    noisy = schedule.noised(latents, noise, timesteps)
+    return Noised(noisy, timesteps, schedule.target(latents, noise, timesteps))

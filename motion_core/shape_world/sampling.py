@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
-from ..diffusion.ddim import SampleSettings, ddim_sample
+from ..diffusion.ddim import SampleSettings, sample_latents
 from ..diffusion.encoding import decode_latents, encode_prompts
 from ..diffusion.generate import apply_adapters, starting_noise, taking_off
 
@@ -42,7 +42,7 @@ def sample_clips(
             prompt_embeds = encode_prompts(backbone, [prompt for prompt, _ in some])
             negative = encode_prompts(backbone, [settings.negative_prompt]).expand_as(prompt_embeds)
             on_step = taking_off(applied, settings.adapter_end)
-            latents = ddim_sample(backbone, noise, prompt_embeds, negative, settings, on_step)
+            latents = sample_latents(backbone, noise, prompt_embeds, negative, settings, on_step)
         clips += [decode_latents(backbone, one) for one in latents.split(1)]
     return clips
 

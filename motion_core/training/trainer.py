@@ -61,7 +61,7 @@ def train(
     device = next(backbone.network.parameters()).device
     dtype = settings.dtype_on(device)
     _check_clips(backbone, clips)
-    total = int(backbone.scheduler.config["num_train_timesteps"])
+    total = backbone.schedule.total
     require(settings.min_timestep < total, "min_timestep", settings.min_timestep, f"below {total}")
     _check_steps(method, settings)
     description = describe(backbone, clips, method, settings, dtype)

@@ -23,7 +23,7 @@ from comfy.model_sampling import EPS, V_PREDICTION, ModelSamplingDiscrete
 
 from ...motion_core.backbones.files.architecture import ANIMATEDIFF_SCHEDULER, Config
 from ...motion_core.backbones.files.components import load_scheduler
-from ...motion_core.diffusion.noise import prediction_type
+from ...motion_core.backbones.schedules.ddim import prediction_type
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

@@ -193,7 +193,7 @@ def _check(request: TrainingRequest) -> None:
     backbone, steps = request.base.backbone, request.inversion_steps
     for clip in request.clips:
         check_frames(backbone, len(clip.frames))
-    total = int(backbone.scheduler.config["num_train_timesteps"])
+    total = backbone.schedule.total
     fits = steps == 0 or 2 <= steps <= total
     require(fits, "inversion_steps", steps, f"2 to {total}, or 0 for no noise file")
     check_method(backbone, request.method)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.zeroscope import ZeroScope
-from motion_core.diffusion.ddim import SampleSettings, ddim_invert, ddim_sample, inverse_step
+from motion_core.diffusion.ddim import SampleSettings, invert_latents, sample_latents
 from motion_core.errors import FormatError, SettingsError
 from motion_core.settings import from_mapping, to_mapping
 
@@ -56,64 +56,6 @@ def inputs(backbone: TinyBackbone, batch: int = 1, seed: int = 5) -> tuple[Tenso
     return noise, prompt, negative
 
 
-# Steps by hand
-
-
-def test_inverse_step_by_hand_epsilon():
-    """T = 4, N = 2, t = 2, s = 0; ᾱ_0 = 0.64 (cos 0.8, sin 0.6), ᾱ_2 = 0.36 (cos 0.6, sin 0.8).
-
-    z_s = 1, ε̂ = 0.5: (1 − 0.6·0.5)·0.6/0.8 + 0.8·0.5 = 0.525 + 0.4 = 0.925.
-    """
-    scheduler = by_hand("epsilon")
-    one, half = torch.ones(1), torch.full((1,), 0.5)
-    torch.testing.assert_close(inverse_step(scheduler, half, 2, one), torch.tensor([0.925]))
-
-
-def test_inverse_step_by_hand_v():
-    """As above; cos(φ_t−φ_s) = 0.6·0.8 + 0.8·0.6 = 0.96, sin(φ_t−φ_s) = 0.8·0.8 − 0.6·0.6 = 0.28.
-
-    z_s = 1, v̂ = 0.5: (1 + 0.28·0.5)/0.96 = 1.1875.
-    """
-    scheduler = by_hand("v_prediction")
-    one, half = torch.ones(1), torch.full((1,), 0.5)
-    torch.testing.assert_close(inverse_step(scheduler, half, 2, one), torch.tensor([1.1875]))
-
-
-def by_hand(prediction_type: str) -> DDIMScheduler:
-    """Alphas (0.64, 0.75, 0.75, 1): ᾱ = (0.64, 0.48, 0.36, 0.36)."""
-    scheduler = DDIMScheduler(
-        num_train_timesteps=4,
-        trained_betas=[0.36, 0.25, 0.25, 0.0],
-        clip_sample=False,
-        prediction_type=prediction_type,
-    )
-    scheduler.set_timesteps(2)
-    return scheduler
-
-
-@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
-@pytest.mark.parametrize("set_alpha_to_one", [True, False])
-def test_inverse_step_undoes_the_scheduler_at_every_timestep(
-    prediction_type: str, spacing: str, set_alpha_to_one: bool
-):
-    """For whatever the network says, not only where it is right: the step is solved exactly."""
-    scheduler = DDIMScheduler(
-        clip_sample=False,
-        prediction_type=prediction_type,
-        timestep_spacing=spacing,
-        steps_offset=1 if spacing == "leading" else 0,
-        set_alpha_to_one=set_alpha_to_one,
-        rescale_betas_zero_snr=prediction_type == "v_prediction",
-    )
-    scheduler.set_timesteps(7)
-    latents, model_pred = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(0))
-    for timestep in scheduler.timesteps.tolist():
-        stepped = scheduler.step(model_pred, timestep, latents).prev_sample
-        back = inverse_step(scheduler, model_pred, timestep, stepped)
-        torch.testing.assert_close(back, latents, rtol=1e-3, atol=1e-3)
-
-
 # Round trips
 
 
@@ -140,9 +82,9 @@ def test_round_trip_error_falls_with_the_steps_epsilon(build: Callable[..., Tiny
 def round_trip_error(backbone: TinyBackbone, steps: int) -> float:
     """Relative error of: a clip's latents, inverted, sampled again without guidance."""
     clip, prompt, negative = inputs(backbone, seed=9)
-    inverted = ddim_invert(backbone, clip, prompt, steps)
+    inverted = invert_latents(backbone, clip, prompt, steps)
     settings = SampleSettings(steps=steps, guidance_scale=1.0)
-    again = ddim_sample(backbone, inverted, prompt, negative, settings)
+    again = sample_latents(backbone, inverted, prompt, negative, settings)
     return ((again - clip).norm() / clip.norm()).item()
 
 
@@ -197,7 +139,7 @@ def assert_same_latents(backbone: TinyBackbone, pipeline: Any, guidance_scale: f
         output_type="latent",
     ).frames
     settings = SampleSettings(steps=6, guidance_scale=guidance_scale)
-    ours = ddim_sample(backbone, noise, prompt, negative, settings)
+    ours = sample_latents(backbone, noise, prompt, negative, settings)
     assert (ours - noise).abs().max() > 0.1
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
@@ -216,7 +158,7 @@ def test_guidance_rescale_by_hand():
 
     def one_step(scale: float, rescale: float) -> Tensor:
         settings = SampleSettings(steps=1, guidance_scale=scale, guidance_rescale=rescale)
-        return ddim_sample(backbone, noise, prompt, negative, settings)
+        return sample_latents(backbone, noise, prompt, negative, settings)
 
     positive, guided = one_step(1.0, 0.0), one_step(12.0, 0.0)
     assert guided.std() > 1.01 * positive.std()
@@ -232,7 +174,7 @@ def test_guidance_takes_turns_where_memory_is_short(caplog: pytest.LogCaptureFix
     backbone = tiny_zeroscope()
     noise, prompt, negative = inputs(backbone)
     settings = SampleSettings(steps=3, guidance_scale=7.5)
-    expected = ddim_sample(backbone, noise, prompt, negative, settings)
+    expected = sample_latents(backbone, noise, prompt, negative, settings)
     refused = 0
 
     def hold_one(module: torch.nn.Module, args: tuple[Tensor, ...]) -> None:
@@ -242,7 +184,7 @@ def test_guidance_takes_turns_where_memory_is_short(caplog: pytest.LogCaptureFix
             raise torch.cuda.OutOfMemoryError("a clip too many")
 
     with backbone.network.register_forward_pre_hook(hold_one):
-        turns = ddim_sample(backbone, noise, prompt, negative, settings)
+        turns = sample_latents(backbone, noise, prompt, negative, settings)
     torch.testing.assert_close(turns, expected, rtol=1e-4, atol=1e-5)
     assert refused == 1
     assert len(caplog.records) == 1
@@ -254,10 +196,10 @@ def test_a_batch_is_its_clips_one_by_one():
     torch.nn.Module.to(backbone.network, dtype=torch.float64)
     noise, prompt, negative = inputs(backbone, batch=2)
     settings = SampleSettings(steps=3, guidance_scale=7.5, guidance_rescale=0.5)
-    together = ddim_sample(backbone, noise, prompt, negative, settings)
+    together = sample_latents(backbone, noise, prompt, negative, settings)
     for i in range(2):
         one = slice(i, i + 1)
-        alone = ddim_sample(backbone, noise[one], prompt[one], negative[one], settings)
+        alone = sample_latents(backbone, noise[one], prompt[one], negative[one], settings)
         torch.testing.assert_close(together[one], alone, rtol=1e-4, atol=1e-5)
 
 
@@ -281,10 +223,10 @@ def test_on_step_is_told_and_may_cancel_and_the_model_is_as_before():
 
     settings = SampleSettings(steps=5)
     with pytest.raises(KeyboardInterrupt):
-        ddim_sample(backbone, noise, prompt, negative, settings, cancel_at_two)
+        sample_latents(backbone, noise, prompt, negative, settings, cancel_at_two)
     assert told == [(1, 5), (2, 5)]
     with pytest.raises(KeyboardInterrupt):
-        ddim_invert(backbone, noise, prompt, 5, cancel_at_two)
+        invert_latents(backbone, noise, prompt, 5, cancel_at_two)
     assert [part.training for part in backbone.network.modules()] == flags
     assert backbone.network.conv_in.weight.requires_grad
     assert backbone.scheduler.num_inference_steps is None
@@ -300,7 +242,7 @@ def test_dropout_is_off_and_inputs_stay():
     noise, prompt, negative = inputs(backbone)
     before = noise.clone()
     first, second = (
-        ddim_sample(backbone, noise, prompt, negative, SampleSettings(steps=2)) for _ in range(2)
+        sample_latents(backbone, noise, prompt, negative, SampleSettings(steps=2)) for _ in range(2)
     )
     assert torch.equal(first, second)
     assert torch.equal(noise, before)
@@ -313,9 +255,9 @@ def test_results_are_plain_tensors_inside_inference_mode(run: str):
     with torch.inference_mode():
         noise, prompt, negative = inputs(backbone)
         if run == "sample":
-            result = ddim_sample(backbone, noise, prompt, negative, SampleSettings(steps=2))
+            result = sample_latents(backbone, noise, prompt, negative, SampleSettings(steps=2))
         else:
-            result = ddim_invert(backbone, noise, prompt, 2)
+            result = invert_latents(backbone, noise, prompt, 2)
     assert not result.is_inference() and not result.requires_grad
 
 
@@ -328,9 +270,9 @@ def test_a_half_precision_network_keeps_float32_latents():
     backbone = v_zero_snr_trailing(tiny_zeroscope)
     noise, prompt, negative = inputs(backbone)
     settings = SampleSettings(steps=1, guidance_scale=2.5)
-    exact = ddim_sample(backbone, noise, prompt, negative, settings)
+    exact = sample_latents(backbone, noise, prompt, negative, settings)
     backbone.network.to(torch.bfloat16)
-    rounded = ddim_sample(backbone, noise, prompt, negative, settings)
+    rounded = sample_latents(backbone, noise, prompt, negative, settings)
     assert rounded.dtype == torch.float32
     assert 0.0 < (rounded - exact).norm() / exact.norm() < 0.05
     assert not torch.equal(rounded, rounded.to(torch.bfloat16).float())
@@ -368,9 +310,9 @@ def test_more_steps_than_the_schedule_has_are_refused():
     backbone = tiny_zeroscope()
     noise, prompt, negative = inputs(backbone)
     with pytest.raises(SettingsError, match="1001"):
-        ddim_sample(backbone, noise, prompt, negative, SampleSettings(steps=1001))
+        sample_latents(backbone, noise, prompt, negative, SampleSettings(steps=1001))
     with pytest.raises(SettingsError, match="inversion"):
-        ddim_invert(backbone, noise, prompt, 1)
+        invert_latents(backbone, noise, prompt, 1)
 
 
 def test_epsilon_from_pure_noise_is_refused():
@@ -380,4 +322,4 @@ def test_epsilon_from_pure_noise_is_refused():
     )
     noise, prompt, negative = inputs(backbone)
     with pytest.raises(FormatError, match="zero terminal SNR"):
-        ddim_sample(backbone, noise, prompt, negative, SampleSettings(steps=2))
+        sample_latents(backbone, noise, prompt, negative, SampleSettings(steps=2))

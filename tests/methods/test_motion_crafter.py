@@ -19,7 +19,7 @@ from motion_core.backbones.checkpointing import gradient_checkpointing
 from motion_core.backbones.depth import in_blocks, temporal_parameter_names
 from motion_core.backbones.frozen import frozen_base
 from motion_core.diffusion.encoding import encode_prompts
-from motion_core.diffusion.noise import add_noise, draw_noise, prediction_target
+from motion_core.diffusion.noise import draw_noise
 from motion_core.errors import ClipError, SettingsError
 from motion_core.methods import METHODS
 from motion_core.methods.kl import KL_READINGS
@@ -78,9 +78,9 @@ def drawn(backbone: Backbone, clip: LatentClip, seed: int, draws: int) -> Drawn:
     chosen = torch.randint(len(templates), (draws,), generator=generator).tolist()
     texts = [templates[index].replace("{}", clip.prompt) for index in chosen]
     return Drawn(
-        noisy=add_noise(backbone.scheduler, latents, noise, timesteps),
+        noisy=backbone.schedule.noised(latents, noise, timesteps),
         timesteps=timesteps,
-        target=prediction_target(backbone.scheduler, latents, noise, timesteps),
+        target=backbone.schedule.target(latents, noise, timesteps),
         prompts=encode_prompts(backbone, texts),
     )
 

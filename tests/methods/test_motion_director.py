@@ -15,7 +15,7 @@ from torch import Tensor
 from motion_core.adapters.lora.training import LoraAdapter
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.temporal import spatial_linear_names, temporal_linear_names
-from motion_core.diffusion.noise import add_noise, draw_noise, prediction_target, sample_timesteps
+from motion_core.diffusion.noise import draw_noise
 from motion_core.errors import ClipError, SettingsError
 from motion_core.methods import METHODS
 from motion_core.methods.losses import debiased_mse, mse
@@ -88,10 +88,10 @@ def test_losses_of_an_untrained_adapter_are_the_bases(
         losses = loss_values(attached, batch_of(clip, draws=2), seed=3)
     draws, latents = rng(3), clip.latents.repeat(2, 1, 1, 1, 1)
     embeds = clip.prompt_embeds.repeat(2, 1, 1)
-    timesteps = sample_timesteps(2, backbone.scheduler, draws)
+    timesteps = backbone.schedule.draw_timesteps(2, draws)
     noise = draw_noise(latents.shape, draws, "cpu")
-    noisy = add_noise(backbone.scheduler, latents, noise, timesteps)
-    target = prediction_target(backbone.scheduler, latents, noise, timesteps)
+    noisy = backbone.schedule.noised(latents, noise, timesteps)
+    target = backbone.schedule.target(latents, noise, timesteps)
     torch.rand((), generator=draws)
     i, j = torch.randint(3, (2,), generator=draws).tolist()
     frame = torch.stack([noisy[0, :, i : i + 1], noisy[1, :, j : j + 1]])

@@ -17,7 +17,7 @@ from motion_core.adapters.embedding.sites import Position
 from motion_core.adapters.embedding.training import Design, zero_embedding
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.checkpointing import gradient_checkpointing
-from motion_core.diffusion.noise import add_noise, draw_noise, prediction_target, sample_timesteps
+from motion_core.diffusion.noise import draw_noise
 from motion_core.errors import ClipError, SettingsError
 from motion_core.methods import METHODS
 from motion_core.methods.losses import debiased_mse, mse
@@ -97,10 +97,10 @@ def test_losses_of_zeros_are_the_bases(make: Callable[..., Backbone]) -> None:
             losses[settings.loss] = loss_values(attached, batch_of(clip, draws=2), seed=3)
     draws, latents = rng(3), clip.latents.repeat(2, 1, 1, 1, 1)
     embeds = clip.prompt_embeds.repeat(2, 1, 1)
-    timesteps = sample_timesteps(2, backbone.scheduler, draws)
+    timesteps = backbone.schedule.draw_timesteps(2, draws)
     noise = draw_noise(latents.shape, draws, "cpu")
-    noisy = add_noise(backbone.scheduler, latents, noise, timesteps)
-    target = prediction_target(backbone.scheduler, latents, noise, timesteps)
+    noisy = backbone.schedule.noised(latents, noise, timesteps)
+    target = backbone.schedule.target(latents, noise, timesteps)
     after_noise = draws.get_state()
 
     with torch.no_grad():

@@ -18,7 +18,7 @@ import nodes
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.zeroscope import ZeroScope
-from motion_core.diffusion.ddim import SampleSettings, ddim_sample
+from motion_core.diffusion.ddim import SampleSettings, sample_latents
 from motion_core.diffusion.encoding import encode_prompts
 from motion_core.diffusion.generate import apply_adapters, taking_off
 from motion_core.shape_world.base import ANIMATEDIFF, ZEROSCOPE, load_shape_world
@@ -94,7 +94,7 @@ def core_sampled(
     with ExitStack() as stack:
         stack.enter_context(apply_adapters(backbone, adapters))
         negative, positive = prompt_embeds(backbone) if embeds is None else embeds
-        latents = ddim_sample(
+        latents = sample_latents(
             backbone,
             comfy_noise(frames),
             positive[None],

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.diffusion.encoding import decode_latents, encode_clip, encode_prompts
-from motion_core.diffusion.noise import add_noise, prediction_target
 from motion_core.shape_world.base import ANIMATEDIFF, ZEROSCOPE, load_shape_world
 from motion_core.types import Clip
 from tests.comfyui.inside import base_objects
@@ -62,8 +61,8 @@ def test_the_image_model_has_the_bases_schedule(
     sampling = model.get_model_object("model_sampling")
     clean, noise = randn(2, 4, 8, 8), randn(2, 4, 8, 8, seed=1)
     times = torch.tensor([timestep] * 2)
-    z = add_noise(core.scheduler, clean, noise, times)
-    v = prediction_target(core.scheduler, clean, noise, times)
+    z = core.schedule.noised(clean, noise, times)
+    v = core.schedule.target(clean, noise, times)
     sigma = sampling.sigmas[times]
     assert sampling.timestep(sigma).tolist() == [timestep] * 2
     signal = (1.0 - sigma / LARGEST_SIGMA).view(2, 1, 1, 1)

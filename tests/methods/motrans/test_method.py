@@ -16,7 +16,7 @@ from motion_core.adapters.injector import InjectorAdapter, injected
 from motion_core.adapters.verb.adapter import VerbAdapter, residual
 from motion_core.backbones.base import Backbone
 from motion_core.diffusion.encoding import encode_prompts
-from motion_core.diffusion.noise import add_noise, draw_noise, prediction_target, sample_timesteps
+from motion_core.diffusion.noise import draw_noise
 from motion_core.errors import ClipError, SettingsError
 from motion_core.methods import METHODS
 from motion_core.methods.base import LossTerm, applied_names
@@ -107,10 +107,10 @@ def test_the_first_stage_is_equation_1(make: Callable[..., Backbone], prediction
     i, j = torch.randint(3, (2,), generator=draws).tolist()
     frame = torch.cat([clip.latents[:, :, i : i + 1], clip.latents[:, :, j : j + 1]])
     embeds = encode_prompts(backbone, [recaption]).repeat(2, 1, 1)
-    timesteps = sample_timesteps(2, backbone.scheduler, draws)
+    timesteps = backbone.schedule.draw_timesteps(2, draws)
     noise = draw_noise(frame.shape, draws, "cpu")
-    noisy = add_noise(backbone.scheduler, frame, noise, timesteps)
-    target = prediction_target(backbone.scheduler, frame, noise, timesteps)
+    noisy = backbone.schedule.noised(frame, noise, timesteps)
+    target = backbone.schedule.target(frame, noise, timesteps)
     expected = mse(backbone.predict(noisy, timesteps, embeds), target)
     assert loss == pytest.approx(expected.item(), rel=1e-6)
 
@@ -134,10 +134,10 @@ def test_the_second_stage_is_equation_7(
         w1, w2 = (w.detach().clone() for w in attached._enhancer)
         loss = loss_of(attached, batch_of(clip, step=SECOND, draws=2), seed=3)
     draws, latents = rng(3), clip.latents.repeat(2, 1, 1, 1, 1)
-    timesteps = sample_timesteps(2, backbone.scheduler, draws)
+    timesteps = backbone.schedule.draw_timesteps(2, draws)
     noise = draw_noise(latents.shape, draws, "cpu")
-    noisy = add_noise(backbone.scheduler, latents, noise, timesteps)
-    target = prediction_target(backbone.scheduler, latents, noise, timesteps)
+    noisy = backbone.schedule.noised(latents, noise, timesteps)
+    target = backbone.schedule.target(latents, noise, timesteps)
     assert clip.image_embeds is not None
     seen = clip.image_embeds[torch.randint(3, (2,), generator=draws)]
     change = residual(w1, w2, clip.image_embeds.mean(0), clip.prompt_embeds[0, VERB])

@@ -18,8 +18,8 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
+from motion_core.backbones.schedules.ddim import DdimSchedule
 from motion_core.backbones.text import TextEncoder
-from motion_core.diffusion.noise import add_noise, prediction_target
 
 from .latents import Drawn
 from .schedule import one_cycle
@@ -119,12 +119,13 @@ def _losses(
     """The v-prediction loss, weighted, and the auxiliary one."""
     latents, noise = drawn.latents, torch.randn_like(drawn.latents)
     timesteps = torch.randint(0, len(scheduler.alphas_cumprod), (len(latents),))
-    noisy = add_noise(scheduler, latents, noise, timesteps)
-    target = prediction_target(scheduler, latents, noise, timesteps)
+    schedule = DdimSchedule(scheduler)
+    noisy = schedule.noised(latents, noise, timesteps)
+    target = schedule.target(latents, noise, timesteps)
     errors = (predict(noisy, timesteps, prompt_embeds) - target) ** 2
     loss = (drawn.weights * errors).mean() / drawn.weights.mean()
     if auxiliary is None:
         return loss, torch.zeros(())
     if drawn.beside is not None:
-        noisy = add_noise(scheduler, drawn.beside, noise, timesteps)
+        noisy = schedule.noised(drawn.beside, noise, timesteps)
     return loss, auxiliary(noisy, timesteps, prompt_embeds)
