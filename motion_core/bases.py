@@ -6,11 +6,13 @@ command can show its help, and refuse what does not fit, at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .backbones.families import ANIMATEDIFF, ZEROSCOPE
 from .errors import SettingsError
 
 if TYPE_CHECKING:
@@ -24,17 +26,43 @@ PERSONALISED = "shape-world-personalised"
 Part = Literal["checkpoint", "motion_module", "domain_adapter", "vae", "text_encoder"]
 
 
+Load = Callable[["Mapping[str, Path]", "torch.dtype"], "Backbone"]
+"""From a base's files, and the dtype of a network that is large enough for it to matter while it is
+read. Modules are imported in it: diffusers and transformers take seconds."""
+
+
+def _load_animatediff(parts: Mapping[str, Path], dtype: torch.dtype) -> Backbone:
+    from .backbones.animatediff import load_animatediff
+
+    return load_animatediff(**parts)  # type: ignore[arg-type]
+
+
+def _load_zeroscope(parts: Mapping[str, Path], dtype: torch.dtype) -> Backbone:
+    from .backbones.zeroscope import load_zeroscope
+
+    others = {part: path for part, path in parts.items() if part != "checkpoint"}
+    return load_zeroscope(parts["checkpoint"], dtype, **others)  # type: ignore[arg-type]
+
+
+def _load_shape_world(name: str, parts: Mapping[str, Path], dtype: torch.dtype) -> Backbone:
+    from .shape_world.base import load_shape_world
+
+    return load_shape_world(name, parts.get("checkpoint"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class BaseDefaults:
     """What a base is trained and sampled at where nothing else is asked for.
 
-    family: which adapters fit. required, optional: the files to give. width, height: pixels.
+    family: which adapters fit; see `backbones.families`. load: from its files. required, optional:
+    the files to give. width, height: pixels.
     frames, fps: of a clip. sample_steps: DDIM steps. adapter_end: share of them with adapters.
     train, methods: settings of every training, and of each method, that differ from the method's
     own here; method_train: of the training with one method.
     """
 
-    family: Literal["animatediff", "zeroscope"]
+    family: str
+    load: Load
     summary: str
     required: tuple[Part, ...] = ()
     optional: tuple[Part, ...] = ()
@@ -112,7 +140,8 @@ _SMALL_METHOD_TRAIN: Mapping[str, Mapping[str, object]] = {
 
 BASES: dict[str, BaseDefaults] = {
     "shape-world-animatediff": BaseDefaults(
-        family="animatediff",
+        family=ANIMATEDIFF,
+        load=partial(_load_shape_world, "shape-world-animatediff"),
         summary="small, shipped: shapes that move, in AnimateDiff's form",
         optional=("checkpoint",),
         width=64,
@@ -125,7 +154,8 @@ BASES: dict[str, BaseDefaults] = {
         method_train=_SMALL_METHOD_TRAIN,
     ),
     "shape-world-zeroscope": BaseDefaults(
-        family="zeroscope",
+        family=ZEROSCOPE,
+        load=partial(_load_shape_world, "shape-world-zeroscope"),
         summary="small, shipped: shapes that move, in ZeroScope's form",
         width=64,
         height=64,
@@ -152,7 +182,8 @@ BASES: dict[str, BaseDefaults] = {
     ),
     # Sampling as in configs/prompts of guoyww/AnimateDiff: 25 steps, guidance 7.5 to 8.
     "animatediff": BaseDefaults(
-        family="animatediff",
+        family=ANIMATEDIFF,
+        load=_load_animatediff,
         summary="a Stable Diffusion 1.5 checkpoint and an AnimateDiff motion module of yours",
         required=("checkpoint", "motion_module"),
         optional=("domain_adapter", "vae"),
@@ -163,7 +194,8 @@ BASES: dict[str, BaseDefaults] = {
     ),
     # MotionDirector, configs/config_single_video.yaml and MotionDirector_inference.py.
     "zeroscope": BaseDefaults(
-        family="zeroscope",
+        family=ZEROSCOPE,
+        load=_load_zeroscope,
         summary="ZeroScope or ModelScope, a folder or file of yours",
         required=("checkpoint",),
         optional=("vae", "text_encoder"),
@@ -227,24 +259,10 @@ def load_base(
 
     check_parts(name, **parts)
     given = {part: _path(part_path) for part, part_path in parts.items() if part_path is not None}
-    backbone = _load(name, given, dtype or torch.float32)
+    backbone = base_defaults(name).load(given, dtype or torch.float32)
     # diffusers' own `to` warns of layers to be kept in float32, of which these UNets have none.
     torch.nn.Module.to(backbone.network, device=device, dtype=dtype)
     return backbone
-
-
-def _load(name: str, parts: dict[str, Path], dtype: torch.dtype) -> Backbone:
-    """dtype: of the UNet where it is large enough to matter while it is read."""
-    # Imported here: diffusers and transformers take seconds to import.
-    from .backbones.animatediff import load_animatediff
-    from .backbones.zeroscope import load_zeroscope
-    from .shape_world.base import load_shape_world
-
-    if name == "animatediff":
-        return load_animatediff(**parts)  # type: ignore[arg-type]
-    if name == "zeroscope":
-        return load_zeroscope(parts.pop("checkpoint"), dtype, **parts)  # type: ignore[arg-type]
-    return load_shape_world(name, parts.get("checkpoint"))
 
 
 def _path(given: str | Path) -> Path:

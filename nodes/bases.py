@@ -158,9 +158,10 @@ class AnimateDiffBaseFromModel(io.ComfyNode):
             backbone = base_from_model(model, clip, vae, module, adapter, version)
             digest = weights_digest(backbone)
             if motion_module == SAMPLE_MODULE:  # it fits the sample base's MODEL alone
-                from ..motion_core.shape_world.base import LICENCE
+                from ..motion_core.shape_world.base import IMAGE_ENCODER, LICENCE
 
                 backbone.licence = LICENCE
+                backbone.image_encoder = IMAGE_ENCODER
         defaults = BASES.get(backbone.version, BASES["animatediff"])
         name = f"animatediff (MODEL {digest}, {motion_module})"
         base = MotionBase(name=name, backbone=backbone, defaults=defaults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
 CATEGORY = "motion/sample"
 MAX_SEED = 2**63 - 1
-# ComfyUI's estimate of what Stable Diffusion 1.5 takes to predict one latent cell, in bytes for
-# each byte of a number (`memory_required` of its BaseModel), for a first level of 320 channels.
-_BYTES_PER_CELL, _CHANNELS = 10486, 320
 
 
 class MotionNoise(io.ComfyNode):
@@ -190,10 +188,10 @@ def _with_look(
 
 def _needed(base: MotionBase, settings: SampleSettings, dtype: torch.dtype) -> int:
     """Bytes of a step beside the weights: both branches of guidance at once."""
-    cells = 2 * settings.frames * (settings.height // 8) * (settings.width // 8)
-    config = base.backbone.network.config
-    channels = int(config["block_out_channels"][0])  # type: ignore[index]
-    return cells * dtype.itemsize * _BYTES_PER_CELL * channels // _CHANNELS
+    from ..motion_core.backbones.base import latent_shape
+
+    _, _, *cells = latent_shape(base.backbone, settings.frames, settings.height, settings.width)
+    return base.backbone.sampling_bytes(2 * math.prod(cells), dtype)
 
 
 def _video(images: torch.Tensor, fps: float) -> Any:

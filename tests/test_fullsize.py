@@ -112,6 +112,6 @@ def test_two_steps_of_sixteen_frames(build, tmp_path: Path):
     )
     temporal = result.adapters["temporal"].state_dict()
     ups = [tensor for name, tensor in temporal.items() if ".up." in name or "lora_B" in name]
-    assert len(ups) == len(backbone.temporal_linears())
+    assert len(ups) == len(backbone.sites("temporal"))
     assert all(0 < float(up.abs().max()) <= 1.1e-3 for up in ups)
     assert backbone.family == result.adapters["temporal"].family

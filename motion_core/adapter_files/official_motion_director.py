@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ..adapters.base import Scope
 from ..adapters.lora.adapter import LoraAdapter, find_linears
 from ..adapters.lora.keys import LoraPair
+from ..backbones.families import ZEROSCOPE
 from ..backbones.files.kinds import Role, require_role
 from ..backbones.files.tensors import open_tensors
 from ..backbones.temporal import spatial_linear_names, temporal_linear_names
@@ -88,4 +89,4 @@ def _adapter(
         layer: LoraPair(*(matrix.detach().float().clone() for matrix in pair))
         for layer, pair in zip(layers, pairs, strict=True)
     }
-    return LoraAdapter(scope=scope, family="zeroscope", pairs=named)
+    return LoraAdapter(scope=scope, family=ZEROSCOPE, pairs=named)

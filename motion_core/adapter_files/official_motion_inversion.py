@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..adapters.embedding.adapter import BlockEmbedding, Debias, EmbeddingAdapter
 from ..adapters.embedding.sites import place
+from ..backbones.families import ZEROSCOPE
 from ..backbones.files.kinds import Role, require_role
 from ..backbones.files.tensors import TensorFile, open_tensors
 from ..errors import FormatError
@@ -58,7 +59,7 @@ def import_motion_embed(
     if frames == 0:
         raise FormatError(f"{file.name} holds zeros only: nothing has been trained. Train it anew.")
     return EmbeddingAdapter(
-        family="zeroscope",
+        family=ZEROSCOPE,
         blocks={
             name: BlockEmbedding(
                 *(_by_position(file, name, parts[p], frames, width, height) for p in _PARTS)

@@ -24,11 +24,12 @@ from torch import Tensor
 from ..adapters.lora.adapter import LoraAdapter
 from ..adapters.lora.keys import (
     LoraPair,
-    from_animatediff_keys,
-    has_animatediff_names,
-    to_animatediff_keys,
-    to_peft_keys,
+    from_keys,
+    lora_names,
+    to_keys,
 )
+from ..backbones.families import ANIMATEDIFF
+from ..backbones.files.lora_names import ANIMATEDIFF_NAMES, PEFT_NAMES
 from ..backbones.files.tensors import open_tensors
 from ..errors import AdapterError, FormatError
 
@@ -40,12 +41,12 @@ def animatediff_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
 
     Raises AdapterError unless it is a temporal LoRA of AnimateDiff.
     """
-    if not has_animatediff_names(adapter.scope, adapter.family):
+    if lora_names(adapter.scope, adapter.family) != ANIMATEDIFF_NAMES:
         raise AdapterError(
             f"This is a {adapter.scope} LoRA of {adapter.family}; a motion LoRA is a temporal one "
             "of animatediff. Export it in diffusers' or peft's format."
         )
-    return to_animatediff_keys(adapter.pairs)
+    return to_keys(adapter.pairs, ANIMATEDIFF_NAMES)
 
 
 def diffusers_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
@@ -56,7 +57,7 @@ def diffusers_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
     00728eb, comfy/lora.py, model_lora_keys_unet, and 0323d87, comfy/weight_adapter/lora.py).
     Raises AdapterError for a LoRA of ZeroScope, which diffusers cannot load.
     """
-    if adapter.family != "animatediff":
+    if adapter.family != ANIMATEDIFF:
         raise AdapterError(
             f"diffusers loads no LoRA into {adapter.family}'s UNet. Export it in peft's format."
         )
@@ -73,7 +74,7 @@ def peft_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
     Load with `inject_adapter_in_model(config, unet, state_dict=tensors)` and
     `set_peft_model_state_dict(unet, tensors)`.
     """
-    return to_peft_keys(adapter.pairs)
+    return to_keys(adapter.pairs, PEFT_NAMES)
 
 
 def import_animatediff_lora(path: Path) -> LoraAdapter:
@@ -92,9 +93,9 @@ def import_animatediff_lora(path: Path) -> LoraAdapter:
         logger.info("%s: %d tensors left out", path.name, len(file.shapes) - len(names))
     pairs = {
         layer: LoraPair(*(matrix.float().clone() for matrix in pair))
-        for layer, pair in from_animatediff_keys({n: file.read(n) for n in names}).items()
+        for layer, pair in from_keys({n: file.read(n) for n in names}, ANIMATEDIFF_NAMES).items()
     }
-    return LoraAdapter(scope="temporal", family="animatediff", pairs=pairs)
+    return LoraAdapter(scope="temporal", family=ANIMATEDIFF, pairs=pairs)
 
 
 def _diffusers_name(layer: str) -> str:

@@ -24,9 +24,10 @@ from torch import Tensor
 
 from ..adapters import ADAPTERS, check_kinds
 from ..adapters.base import Adapter, Scope, check_family
-from ..adapters.lora.keys import has_animatediff_names
+from ..adapters.lora.keys import lora_names
 from ..backbones.base import Family
 from ..backbones.files.kinds import ADAPTER_METADATA, Role, require_role
+from ..backbones.files.lora_names import PEFT_NAMES
 from ..backbones.files.tensors import TensorFile, open_tensors, write_tensors
 from ..errors import AdapterError, FormatError, SettingsError
 from ..settings import from_mapping, require, to_mapping
@@ -231,7 +232,7 @@ def _checked_info(file: TensorFile) -> AdapterInfo:
 
 
 def _prefix(name: str, adapter: Adapter, family: Family) -> str:
-    plain = adapter.kind == "lora" and has_animatediff_names(adapter.scope, family)
+    plain = adapter.kind == "lora" and lora_names(adapter.scope, family) != PEFT_NAMES
     return "" if plain else f"{name}."
 
 

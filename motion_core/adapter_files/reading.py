@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..adapters.base import Adapter, names_of_scopes
 from ..backbones.base import Family
+from ..backbones.families import ANIMATEDIFF, ZEROSCOPE
 from ..backbones.files.kinds import Role, file_role
 from ..errors import FormatError
 from .loaded import LoadedAdapter
@@ -44,7 +45,7 @@ _PROGRAMS: Mapping[Role, _Program] = {
     # AnimateDiff, configs/training/v1/training.yaml.
     Role.MOTION_LORA: _Program(
         method="animatediff_motion_lora",
-        family="animatediff",
+        family=ANIMATEDIFF,
         width=256,
         height=256,
         frames=16,
@@ -53,7 +54,7 @@ _PROGRAMS: Mapping[Role, _Program] = {
     # MotionDirector, configs/config_single_video.yaml.
     Role.POSITIONAL_LORA: _Program(
         method="motion_director",
-        family="zeroscope",
+        family=ZEROSCOPE,
         width=384,
         height=384,
         frames=16,
@@ -62,7 +63,7 @@ _PROGRAMS: Mapping[Role, _Program] = {
     # Motion Inversion, configs/config.yaml.
     Role.MOTION_EMBEDDING: _Program(
         method="motion_inversion",
-        family="zeroscope",
+        family=ZEROSCOPE,
         width=576,
         height=320,
         frames=24,

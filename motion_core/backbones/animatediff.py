@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNetMotionModel
+from diffusers import UNetMotionModel
 from torch import Tensor, nn
 
 from ..errors import FormatError
 from .base import Family
+from .families import ANIMATEDIFF
 from .files.architecture import (
     ANIMATEDIFF_SCHEDULER,
     Config,
@@ -45,14 +46,7 @@ from .files.motion_modules import NOT_MOTION, OpenedMotion, motion_file_keys, op
 from .files.tensors import TensorFile, open_tensors
 from .frame_norms import normalise_as_version
 from .frames import FrameRule, check_frames
-from .schedules.ddim import DdimSchedule
-from .temporal import (
-    skip_single_frames,
-    spatial_linear_names,
-    temporal_linear_names,
-)
-from .text import TextEncoder
-from .video_encoder import FrameByFrame
+from .video_unet import VideoUNet
 
 SD15_LICENCE = "CreativeML Open RAIL-M"
 
@@ -71,8 +65,11 @@ _IMAGE_ENTRIES = (
 )
 
 
+_CELL_BYTES = {(2, True): 76_000, (2, False): 544_000, (4, True): 113_000, (4, False): 852_000}
+
+
 @dataclass(kw_only=True)
-class AnimateDiff:
+class AnimateDiff(VideoUNet[UNetMotionModel]):
     """A Backbone on diffusers' UNetMotionModel. It takes its parts over: all are set to eval mode
     and frozen.
 
@@ -80,37 +77,14 @@ class AnimateDiff:
     motion modules' positional encoding holds (24 in v1, 32 in v2 and v3).
     """
 
-    network: UNetMotionModel
-    vae: AutoencoderKL
-    text: TextEncoder
-    scheduler: DDIMScheduler
-    version: str
-    licence: str
+    cell_bytes = _CELL_BYTES
     frame_rule: FrameRule = field(init=False)
-    family: Family = field(default="animatediff", init=False)
+    family: Family = field(default=ANIMATEDIFF, init=False)
 
     def __post_init__(self) -> None:
-        for part in (self.network, self.vae, self.text.model):
-            part.eval().requires_grad_(False)
-        skip_single_frames(self.network)
+        super().__post_init__()
         normalise_as_version(self.network, self.version)
         self.frame_rule = FrameRule(most=int(self.network.config["motion_max_seq_length"]))
-
-    @property
-    def video_encoder(self) -> FrameByFrame:
-        return FrameByFrame(self.vae)
-
-    @property
-    def schedule(self) -> DdimSchedule:
-        return DdimSchedule(self.scheduler)
-
-    def spatial_linears(self) -> list[str]:
-        """Names in `unet` of attn1 and ff of the spatial transformers."""
-        return spatial_linear_names(self.network)
-
-    def temporal_linears(self) -> list[str]:
-        """Names in `unet` of attn1, attn2 and ff of the motion modules."""
-        return temporal_linear_names(self.network)
 
     def predict(self, latents: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
         """The network's output; see `Backbone.predict`. Inputs are cast to the UNet's dtype.

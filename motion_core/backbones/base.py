@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from .frames import FrameRule
+from .image_encoder import OwnImageEncoder
 from .schedules.base import Schedule
+from .sites import Blocks
 from .text import TextEncoder
 from .video_encoder import VideoEncoder
 
-Family = Literal["animatediff", "zeroscope"]
+Family = str
+"""The name of a family in `families.FAMILIES`."""
 
 
 class Backbone(Protocol):
@@ -19,7 +25,8 @@ class Backbone(Protocol):
     pipeline.
 
     family, version: which adapters fit ("animatediff" and "animatediff-sd15-v3", say).
-    licence: of the weights, for the adapter's metadata.
+    licence: of the weights, for the
+    adapter's metadata. roles: of `sites`. image_encoder: the base's own; None without one.
     """
 
     @property
@@ -46,16 +53,42 @@ class Backbone(Protocol):
     @property
     def licence(self) -> str: ...
 
-    def spatial_linears(self) -> list[str]:
-        """Names in `network` of the linear layers that a spatial LoRA adapts: attn1 and ff of
-        spatial transformers.
+    @property
+    def image_encoder(self) -> OwnImageEncoder | None: ...
+
+    @property
+    def roles(self) -> Sequence[str]: ...
+
+    def sites(self, role: str) -> list[str]:
+        """Names in `network` of the linear layers of a role, which adapters change; see `sites` for
+        the roles. Raises AdapterError for a role that is not among `roles`.
         """
         ...
 
-    def temporal_linears(self) -> list[str]:
-        """Names in `network` of the linear layers that a temporal LoRA adapts: attn1, attn2 and ff
-        of temporal ones.
+    def parameters(self, role: str) -> list[str]:
+        """Names in `network` of a role's parameters, for methods that train whole weights. Raises
+        AdapterError for a role that has none.
         """
+        ...
+
+    def in_blocks(self, names: Iterable[str], blocks: Blocks) -> list[str]:
+        """Those of the names (of parameters or layers) that lie in the chosen blocks."""
+        ...
+
+    def checkpointing(self) -> AbstractContextManager[None]:
+        """Within the context activations inside the network's layers are computed again in the
+        backward pass, which may run inside or outside. Non-reentrant.
+        """
+        ...
+
+    def training_bytes(self, cells: int, dtype: torch.dtype, checkpointed: bool) -> int:
+        """What a training step keeps for its backward pass, by estimate. cells: of all latents in
+        it. dtype: that the network computes in.
+        """
+        ...
+
+    def sampling_bytes(self, cells: int, dtype: torch.dtype) -> int:
+        """What a forward pass takes, by estimate; see `training_bytes`."""
         ...
 
     def predict(self, latents: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:

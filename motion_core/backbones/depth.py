@@ -9,15 +9,13 @@ In: a UNet of either family. Out: full parameter names, in module order. A UNet 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 from diffusers.models.resnet import TemporalConvLayer
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
 
+from .sites import Blocks
 from .temporal import TEMPORAL_TRANSFORMERS
-
-Blocks = Literal["deep", "all"]
 
 
 def temporal_parameter_names(unet: nn.Module) -> list[str]:
@@ -55,13 +53,6 @@ def in_blocks(names: Iterable[str], blocks: Blocks, unet: nn.Module) -> list[str
         return list(names)
     levels = len(list(unet.get_submodule("down_blocks").children()))
     return [name for name in names if _is_deep(name, levels)]
-
-
-def blocks_of(names: Iterable[str]) -> list[str]:
-    """The blocks that the names lie in, such as "down_blocks.2" and "mid_block", in their order."""
-    parts = (name.split(".") for name in names)
-    blocks = (".".join(p[:2]) if p[0] in ("down_blocks", "up_blocks") else p[0] for p in parts)
-    return list(dict.fromkeys(blocks))
 
 
 def _is_deep(name: str, levels: int) -> bool:

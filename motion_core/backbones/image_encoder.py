@@ -8,6 +8,7 @@ that one learning rate does for every encoder.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -53,3 +54,11 @@ class ImageEncoder:
             )
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.mean, self.std))
         return ((square.clamp(-1, 1) + 1) / 2 - mean) / std
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnImageEncoder:
+    """The image encoder that a base brings along. load: reads it. width: V of its embeddings."""
+
+    load: Callable[[], ImageEncoder]
+    width: int

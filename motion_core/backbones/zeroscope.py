@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet3DConditionModel
+from diffusers import UNet3DConditionModel
 from torch import Tensor
 
 from ..errors import FormatError
 from .base import Family
+from .families import ZEROSCOPE
 from .files.architecture import ZEROSCOPE_SCHEDULER, own_metadata, video_unet_config
 from .files.components import (
     OPEN_CLIP_PAD,
@@ -36,10 +37,7 @@ from .files.kinds import LDM_UNET, LDM_VAE, Role, require_role
 from .files.loading import Section, build_empty, fill
 from .files.tensors import TensorFile, open_tensors
 from .frames import FrameRule, check_frames
-from .schedules.ddim import DdimSchedule
-from .temporal import skip_single_frames, spatial_linear_names, temporal_linear_names
-from .text import TextEncoder
-from .video_encoder import FrameByFrame
+from .video_unet import VideoUNet
 
 ZEROSCOPE_LICENCE = "CC-BY-NC-4.0"
 
@@ -49,8 +47,11 @@ MODELSCOPE_VAE = "VQGAN_autoencoder.pth"
 MODELSCOPE_TEXT = "open_clip_pytorch_model.bin"
 
 
+_CELL_BYTES = {(2, True): 84_000, (2, False): 674_000, (4, True): 128_000, (4, False): 1_080_000}
+
+
 @dataclass(kw_only=True)
-class ZeroScope:
+class ZeroScope(VideoUNet[UNet3DConditionModel]):
     """A Backbone on diffusers' UNet3DConditionModel. It takes its parts over: all are set to eval
     mode and frozen.
 
@@ -58,35 +59,9 @@ class ZeroScope:
     frames runs.
     """
 
-    network: UNet3DConditionModel
-    vae: AutoencoderKL
-    text: TextEncoder
-    scheduler: DDIMScheduler
-    version: str
-    licence: str
+    cell_bytes = _CELL_BYTES
     frame_rule: FrameRule = field(default_factory=FrameRule)
-    family: Family = field(default="zeroscope", init=False)
-
-    def __post_init__(self) -> None:
-        for part in (self.network, self.vae, self.text.model):
-            part.eval().requires_grad_(False)
-        skip_single_frames(self.network)
-
-    @property
-    def video_encoder(self) -> FrameByFrame:
-        return FrameByFrame(self.vae)
-
-    @property
-    def schedule(self) -> DdimSchedule:
-        return DdimSchedule(self.scheduler)
-
-    def spatial_linears(self) -> list[str]:
-        """Names in `unet` of attn1 and ff of the spatial transformers."""
-        return spatial_linear_names(self.network)
-
-    def temporal_linears(self) -> list[str]:
-        """Names in `unet` of attn1, attn2 and ff of `transformer_in` and the `temp_attentions`."""
-        return temporal_linear_names(self.network)
+    family: Family = field(default=ZEROSCOPE, init=False)
 
     def predict(self, latents: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> Tensor:
         """The network's output; see `Backbone.predict`. Inputs are cast to the UNet's dtype."""

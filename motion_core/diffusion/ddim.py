@@ -151,7 +151,7 @@ class _GuidedPrediction:
         guided = negative + self.scale * (positive - negative)
         return _rescaled(guided, positive, self.rescale) if self.rescale > 0.0 else guided
 
-    def _branches(self, latents: Tensor, timestep: int) -> tuple[Tensor, Tensor]:
+    def _branches(self, latents: Tensor, timestep: float) -> tuple[Tensor, Tensor]:
         if self.together:
             try:
                 embeds = torch.cat([self.negative_embeds, self.prompt_embeds])

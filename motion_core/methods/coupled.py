@@ -76,8 +76,8 @@ class Coupled:
                     "Give videos only, or use motion-director."
                 )
         sites: dict[Scope, list[str]] = {
-            "temporal": backbone.temporal_linears(),
-            "spatial": backbone.spatial_linears(),
+            "temporal": backbone.sites("temporal"),
+            "spatial": backbone.sites("spatial"),
         }
         settings = self.settings
         with ExitStack() as stack:

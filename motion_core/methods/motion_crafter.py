@@ -23,11 +23,8 @@ from ..adapters.weights.training import trainable_weights
 from ..backbones.base import Backbone
 from ..backbones.depth import (
     Blocks,
-    blocks_of,
-    in_blocks,
-    spatial_attention_parameter_names,
-    temporal_parameter_names,
 )
+from ..backbones.sites import blocks_of
 from ..diffusion.encoding import encode_prompts
 from ..errors import ClipError
 from ..settings import require
@@ -263,13 +260,12 @@ def _tuned(
 
 def _names(backbone: Backbone, scope: Scope, settings: MotionCrafterSettings) -> list[str]:
     """Parameters, or the linear layers of a LoRA. v1's spatial path is tuned at all depths."""
-    network, full = backbone.network, settings.parametrisation == "full"
+    full = settings.parametrisation == "full"
     if scope == TEMPORAL:
-        names = temporal_parameter_names(network) if full else backbone.temporal_linears()
-        return in_blocks(names, settings.blocks, network)
-    if full:
-        return spatial_attention_parameter_names(network)
-    return [name for name in backbone.spatial_linears() if ".attn1." in name]
+        names = backbone.parameters(scope) if full else backbone.sites(scope)
+        return backbone.in_blocks(names, settings.blocks)
+    role = "spatial_attention"
+    return backbone.parameters(role) if full else backbone.sites(role)
 
 
 def _template_embeds(

@@ -83,9 +83,9 @@ class MotionDirector:
         With images alone there is no temporal LoRA. Raises ClipError without clips.
         """
         spatial_names = spatial_lora_names(clips)
-        sites = {name: backbone.spatial_linears() for name in dict.fromkeys(spatial_names)}
+        sites = {name: backbone.sites("spatial") for name in dict.fromkeys(spatial_names)}
         if not all(clip.is_image for clip in clips):
-            sites[TEMPORAL] = backbone.temporal_linears()
+            sites[TEMPORAL] = backbone.sites("temporal")
         settings = self.settings
         with ExitStack() as stack:
             loras = {

@@ -118,7 +118,7 @@ class MotionInversion:
                     trainable_lora(
                         network,
                         name,
-                        backbone.spatial_linears(),
+                        backbone.sites("spatial"),
                         rank=settings.rank,
                         alpha=settings.rank,
                         dropout=settings.dropout,

@@ -138,14 +138,8 @@ class AttachedVmc:
 
 
 def attention_linears(backbone: Backbone) -> list[str]:
-    """Names of the queries', keys' and values' layers of the temporal attention; as in the official
-    code, those of `transformer_in`, which is at the entry of ZeroScope's UNet, are left out.
-    """
-    return [
-        name
-        for name in backbone.temporal_linears()
-        if name.endswith((".to_q", ".to_k", ".to_v")) and not name.startswith("transformer_in.")
-    ]
+    """Names of the queries', keys' and values' layers of the temporal attention."""
+    return backbone.sites("temporal_projections")
 
 
 def _parameters(network: nn.Module, layers: Sequence[str]) -> list[str]:

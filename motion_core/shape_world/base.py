@@ -19,10 +19,11 @@ from ..backbones.files.keys import motion_keys, with_prefix
 from ..backbones.files.kinds import LDM_UNET, Role, require_role
 from ..backbones.files.loading import Section, build_empty, fill
 from ..backbones.files.tensors import open_tensors
+from ..backbones.image_encoder import OwnImageEncoder
 from ..backbones.text import TextEncoder
 from ..backbones.zeroscope import ZeroScope, modelscope_keys
 from ..errors import FormatError
-from .clip_model import load_clip, text_encoder
+from .clip_model import WIDTH, image_encoder, load_clip, text_encoder
 from .networks import build_motion_unet, build_scheduler, build_unet3d
 from .vocabulary import load_tokenizer
 
@@ -36,6 +37,7 @@ VAE = WEIGHTS / "vae.safetensors"
 ANIMATEDIFF = "shape-world-animatediff"
 ZEROSCOPE = "shape-world-zeroscope"
 LICENCE = "Apache-2.0"
+IMAGE_ENCODER = OwnImageEncoder(load=image_encoder, width=WIDTH)
 
 
 def load_shape_world(
@@ -86,6 +88,7 @@ def _animatediff(checkpoint: Path, dtype: torch.dtype, device: torch.device | st
         scheduler=build_scheduler("linear"),
         version=ANIMATEDIFF,
         licence=LICENCE,
+        image_encoder=IMAGE_ENCODER,
     )
 
 
@@ -104,6 +107,7 @@ def _zeroscope(dtype: torch.dtype, device: torch.device | str) -> ZeroScope:
         scheduler=build_scheduler("scaled_linear"),
         version=ZEROSCOPE,
         licence=LICENCE,
+        image_encoder=IMAGE_ENCODER,
     )
 
 

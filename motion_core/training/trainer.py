@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from ..backbones.base import Backbone
-from ..backbones.checkpointing import gradient_checkpointing
 from ..backbones.frozen import frozen_base
 from ..diffusion.encoding import encoders_digest
 from ..errors import ClipError, SettingsError
@@ -79,7 +78,7 @@ def train(
         stack.enter_context(frozen_base(backbone.network, dtype))
         attached = stack.enter_context(method.attach(backbone, clips, rng))
         if settings.checkpointing:
-            stack.enter_context(gradient_checkpointing(backbone.network))
+            stack.enter_context(backbone.checkpointing())
         run = TrainingRun(
             clips, attached, settings, run_folder, sink, make_sample, description, rng, device
         )

@@ -3,48 +3,24 @@
 In: a base, a method and its settings, the clip's size. Out: bytes, and what to say of them. Weights
 and what is trained are counted and certain. What a step keeps for its backward pass is estimated,
 and an estimate refuses nothing: it warns.
-
-The figures per latent cell are counted by benchmarks/cell_memory.py: the peaks of MotionDirector's
-temporal pass at full size, which grow with the cells alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ...motion_core.backbones.base import Backbone, Family
-from ...motion_core.backbones.depth import (
-    in_blocks,
-    spatial_attention_parameter_names,
-    temporal_parameter_names,
-)
+from ...motion_core.backbones.base import Backbone, latent_shape
 from ...motion_core.errors import MotionError
 from ...motion_core.methods.base import Method
 from ...motion_core.methods.vmc import attention_linears
 from ...motion_core.training.settings import TrainSettings
 
 GIB = 2**30
-# Bytes for each cell of a latent (one eighth of the pixels' width and height, every frame), by the
-# bytes of a number and whether layers are checkpointed.
-CELL_BYTES: Mapping[Family, Mapping[tuple[int, bool], int]] = {
-    "animatediff": {
-        (2, True): 76_000,
-        (2, False): 544_000,
-        (4, True): 113_000,
-        (4, False): 852_000,
-    },
-    "zeroscope": {
-        (2, True): 84_000,
-        (2, False): 674_000,
-        (4, True): 128_000,
-        (4, False): 1_080_000,
-    },
-}
-CHANNELS = 320  # of the first level of the UNets that those figures are for
 # float32: the parameter, its gradient and AdamW's two moments; all but the gradient are saved.
 TRAINED_BYTES, SAVED_BYTES = 16, 12
 KEPT_STATES = 3  # the last two, and the one being written
@@ -81,14 +57,13 @@ def memory_need(
     """
     unet = backbone.network
     frames, _, height, width = shape
-    cells = frames * (height // 8) * (width // 8) * settings.noise_draws
-    channels = int(unet.config["block_out_channels"][0])  # type: ignore[index]
-    per_cell = CELL_BYTES[backbone.family][dtype.itemsize, settings.checkpointing]
+    _, _, *sizes = latent_shape(backbone, frames, height, width)
+    cells = math.prod(sizes) * settings.noise_draws
     trained = trained_parameters(backbone, method)
     return MemoryNeed(
         weights=sum(weight.numel() for weight in unet.parameters()) * dtype.itemsize,
         trained=trained * TRAINED_BYTES,
-        activations=cells * per_cell * channels // CHANNELS,
+        activations=backbone.training_bytes(cells, dtype, settings.checkpointing),
         saved=trained * SAVED_BYTES * KEPT_STATES,
         what=f"{frames} frames of {width}x{height}",
         advice=_advice(method.settings, settings, dtype),
@@ -110,23 +85,20 @@ def _whole_weights(backbone: Backbone, method: Method) -> list[str]:
     if method.name == "vmc":
         layers = tuple(f"{name}." for name in attention_linears(backbone))
         return [name for name, _ in backbone.network.named_parameters() if name.startswith(layers)]
-    looks = spatial_attention_parameter_names(backbone.network) if settings.spatial_path else []
-    return [
-        *in_blocks(temporal_parameter_names(backbone.network), settings.blocks, backbone.network),
-        *looks,
-    ]
+    looks = backbone.parameters("spatial_attention") if settings.spatial_path else []
+    return [*backbone.in_blocks(backbone.parameters("temporal"), settings.blocks), *looks]
 
 
 def _lora_layers(backbone: Backbone, method: Method) -> list[str]:
     """Of one clip; each further one has a LoRA of its own for its looks."""
     settings: Any = method.settings
     if method.name == "motion_inversion":
-        return backbone.spatial_linears() if settings.loss == "debiased_hybrid" else []
+        return backbone.sites("spatial") if settings.loss == "debiased_hybrid" else []
     if method.name == "vmc":
         return attention_linears(backbone)
     if method.name == "motion_crafter":
-        return in_blocks(backbone.temporal_linears(), settings.blocks, backbone.network)
-    return [*backbone.temporal_linears(), *backbone.spatial_linears()]
+        return backbone.in_blocks(backbone.sites("temporal"), settings.blocks)
+    return [*backbone.sites("temporal"), *backbone.sites("spatial")]
 
 
 def check_certain(need: MemoryNeed, total: int) -> None:

@@ -78,7 +78,7 @@ def test_the_adapter_file_is_a_motion_lora_of_animatediff_evolved(tmp_path: Path
     with some["temporal"].applied(backbone, 0.6):
         after = motion_module(backbone.network)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert len(patches) == len(some["temporal"].pairs) == len(backbone.temporal_linears())
+    assert len(patches) == len(some["temporal"].pairs) == len(backbone.sites("temporal"))
     assert changed == patches.keys()
     for part in ("mid_block.", ".ff.net.0.proj.", ".ff.net.2.", ".attention_blocks.1.to_out.0."):
         assert any(part in name for name in patches), part

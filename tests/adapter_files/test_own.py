@@ -66,9 +66,9 @@ def adapters(family: Family = "animatediff") -> dict[str, LoraAdapter]:
         return LoraAdapter(scope=scope, family=family, pairs=pairs)
 
     return {
-        "temporal": lora("temporal", backbone.temporal_linears()),
-        "spatial.0": lora("spatial", backbone.spatial_linears()),
-        "spatial.1": lora("spatial", backbone.spatial_linears()),
+        "temporal": lora("temporal", backbone.sites("temporal")),
+        "spatial.0": lora("spatial", backbone.sites("spatial")),
+        "spatial.1": lora("spatial", backbone.sites("spatial")),
     }
 
 

@@ -29,7 +29,7 @@ FRAMES = 3
 
 
 def linears(backbone: Backbone, scope: Scope) -> list[str]:
-    return backbone.temporal_linears() if scope == "temporal" else backbone.spatial_linears()
+    return backbone.sites("temporal") if scope == "temporal" else backbone.sites("spatial")
 
 
 def a_lora(backbone: Backbone, scope: Scope, seed: int) -> LoraAdapter:
@@ -51,7 +51,7 @@ def full_weights(backbone: Backbone, seed: int) -> WeightsAdapter:
 
 def an_embedding(backbone: Backbone, seed: int) -> EmbeddingAdapter:
     rng, blocks = torch.Generator().manual_seed(seed), {}
-    for name in backbone.temporal_linears():
+    for name in backbone.sites("temporal"):
         block, found, _ = name.partition(".attn1.to_q")
         if found:
             width = backbone.network.get_submodule(name).weight.shape[1]

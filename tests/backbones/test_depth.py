@@ -11,11 +11,11 @@ from torch import nn
 
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.depth import (
-    blocks_of,
     in_blocks,
     spatial_attention_parameter_names,
     temporal_parameter_names,
 )
+from motion_core.backbones.sites import blocks_of
 from tests.tiny import tiny_animatediff, tiny_zeroscope
 
 DEEP_OF_FOUR = ["down_blocks.2", "down_blocks.3", "mid_block", "up_blocks.0", "up_blocks.1"]

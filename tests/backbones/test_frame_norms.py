@@ -153,7 +153,7 @@ def test_a_copy_has_its_own_frames(first: AnimateDiff) -> None:
 
 def test_a_lora_is_put_in_and_taken_out(first: AnimateDiff) -> None:
     options = {"rank": 2, "alpha": 2.0, "dropout": 0.0, "rng": torch.Generator().manual_seed(0)}
-    names = first.spatial_linears() + first.temporal_linears()
+    names = first.sites("spatial") + first.sites("temporal")
     with torch.no_grad():
         before = first.predict(*inputs())
         with trainable_lora(first.network, "motion", names, **options) as lora:

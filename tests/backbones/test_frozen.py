@@ -81,7 +81,7 @@ def test_recomputed_blocks_give_the_same_gradients(make: Callable[[], Backbone])
 def test_recomputed_blocks_keep_less(make: Callable[[], Backbone]) -> None:
     """The bytes that autograd packs for backward, counted by torch's own hook."""
     backbone, clip, sizes = make(), latent_clip(), {}
-    linear = backbone.network.get_submodule(backbone.temporal_linears()[0])
+    linear = backbone.network.get_submodule(backbone.sites("temporal")[0])
     assert isinstance(linear, torch.nn.Linear)
     linear.weight.requires_grad_(True)
     for recomputed in (False, True):

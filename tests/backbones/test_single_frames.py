@@ -143,7 +143,7 @@ def test_linear_names(name: str) -> None:
     modules down, 1 mid, 2 + 2 up = 7; ZeroScope transformer_in and 4 temp_attentions = 5.
     """
     backbone = TINY[name]()
-    spatial, temporal = backbone.spatial_linears(), backbone.temporal_linears()
+    spatial, temporal = backbone.sites("spatial"), backbone.sites("temporal")
     assert len(spatial) == 4 * 6
     assert len(temporal) == {"animatediff": 7, "zeroscope": 5}[name] * 10
     for layer in spatial + temporal:

@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 from motion_core.adapter_files.other_programs import import_animatediff_lora
 from motion_core.adapter_files.own import load_adapter, save_adapter
 from motion_core.adapters.lora.adapter import LoraAdapter
-from motion_core.adapters.lora.keys import from_peft_keys
+from motion_core.adapters.lora.keys import from_keys
 from motion_core.adapters.weights.adapter import WeightsAdapter
 from motion_core.backbones.base import Family
+from motion_core.backbones.files.lora_names import PEFT_NAMES
 from motion_core.cli.main import main
 from tests.adapter_files.test_own import adapters, an_info
 
@@ -91,7 +92,10 @@ def test_other_formats(tmp_path: Path) -> None:
     assert all(name.startswith("unet.") for name in load_file(output))
     flags = ["--to", "peft", "--output", str(output)]
     assert main(["convert", str(loras(tmp_path, "zeroscope")), *flags]) == 0
-    exported, expected = from_peft_keys(load_file(output)), adapters("zeroscope")["temporal"].pairs
+    exported, expected = (
+        from_keys(load_file(output), PEFT_NAMES),
+        adapters("zeroscope")["temporal"].pairs,
+    )
     assert exported.keys() == expected.keys()
 
 

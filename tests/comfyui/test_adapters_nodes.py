@@ -41,7 +41,7 @@ def files(server: Server) -> list[str]:
             torch.randn(2, layer.in_features, generator=rng) * 0.1,
             torch.randn(layer.out_features, 2, generator=rng) * 0.1,
         )
-        for name, layer in find_linears(base.network, base.temporal_linears()).items()
+        for name, layer in find_linears(base.network, base.sites("temporal")).items()
     }
     info = dataclasses.replace(
         an_info("zeroscope"), version=base.version, frames=FRAMES, width=SIZE, height=SIZE

@@ -31,7 +31,7 @@ BUILDERS = pytest.mark.parametrize("build", [tiny_animatediff, tiny_zeroscope])
 def lora(backbone: TinyBackbone, scope: Scope, seed: int = 0) -> LoraAdapter:
     """Rank 2 on every site of the scope, large enough to change what the network says."""
     rng = torch.Generator().manual_seed(seed)
-    sites = backbone.temporal_linears() if scope == "temporal" else backbone.spatial_linears()
+    sites = backbone.sites("temporal") if scope == "temporal" else backbone.sites("spatial")
     pairs = {}
     for name in sites:
         rows, columns = backbone.network.get_submodule(name).weight.shape  # type: ignore[misc]

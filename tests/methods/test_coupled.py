@@ -47,7 +47,7 @@ def test_one_pass_trains_both_halves_and_nothing_else(make: Callable[[], Backbon
         owned = attached.groups[GROUP].parameters
         assert terms == [(GROUP, GROUP)]
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in owned)
-        linears = [*backbone.temporal_linears(), *backbone.spatial_linears()]
+        linears = [*backbone.sites("temporal"), *backbone.sites("spatial")]
         assert len(owned) == 2 * len(linears)
         ids = {id(parameter) for parameter in owned}
         assert all(p.grad is None for p in backbone.network.parameters() if id(p) not in ids)

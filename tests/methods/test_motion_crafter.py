@@ -289,7 +289,7 @@ def test_blocks_that_are_tuned(make: Callable[[], Backbone], blocks: Any) -> Non
     with MotionCrafter(lora).attach(backbone, [clip], rng()) as attached:
         adapter = attached.adapters()["temporal"]
     assert isinstance(adapter, LoraAdapter)
-    assert list(adapter.pairs) == in_blocks(backbone.temporal_linears(), blocks, unet)
+    assert list(adapter.pairs) == in_blocks(backbone.sites("temporal"), blocks, unet)
 
 
 def test_timesteps_come_from_the_likely_half() -> None:

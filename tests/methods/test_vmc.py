@@ -86,7 +86,7 @@ def test_it_adapts_queries_keys_and_values_of_temporal_attention() -> None:
     for make, left_out in ((tiny_animatediff, 0), (tiny_zeroscope, 1)):
         backbone = make()
         names = attention_linears(backbone)
-        blocks = len(backbone.temporal_linears()) // 10
+        blocks = len(backbone.sites("temporal")) // 10
         assert len(names) == 6 * (blocks - left_out)
         assert all("attn" in name and name[-4:] in ("to_q", "to_k", "to_v") for name in names)
         assert not any(name.startswith("transformer_in") for name in names)

@@ -26,7 +26,7 @@ from ..base import (
     check_same_shapes,
     check_shape,
 )
-from .keys import LoraPair, from_file_keys, to_file_keys
+from .keys import LoraPair, from_keys, lora_names, to_keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class LoraAdapter:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Its tensors under the names that the adapter file uses; see `lora_keys`."""
-        return to_file_keys(self.pairs, self.scope, self.family)
+        return to_keys(self.pairs, lora_names(self.scope, self.family))
 
     @property
     def options(self) -> Mapping[str, object]:
@@ -63,7 +63,7 @@ class LoraAdapter:
             raise FormatError(f"A LoRA has no options; got {', '.join(options)}. Save it again.")
         pairs = {
             name: LoraPair(*(matrix.to("cpu", torch.float32) for matrix in pair))
-            for name, pair in from_file_keys(tensors, scope, family).items()
+            for name, pair in from_keys(tensors, lora_names(scope, family)).items()
         }
         return cls(scope=scope, family=family, pairs=pairs)
 

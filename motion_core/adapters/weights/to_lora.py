@@ -17,7 +17,7 @@ from torch import Tensor
 from ...errors import AdapterError, FormatError
 from ...settings import require
 from ..lora.adapter import LoraAdapter
-from ..lora.keys import LoraPair, to_file_keys
+from ..lora.keys import LoraPair, lora_names, to_keys
 from .adapter import WeightsAdapter
 
 
@@ -73,7 +73,7 @@ def _holds(name: str, adapter: WeightsAdapter) -> bool:
         return False
     pairs = {name.removesuffix(".weight"): LoraPair(delta[:1], delta[:, :1])}
     try:
-        to_file_keys(pairs, adapter.scope, adapter.family)
+        to_keys(pairs, lora_names(adapter.scope, adapter.family))
     except FormatError:
         return False
     return True

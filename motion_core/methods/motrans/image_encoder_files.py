@@ -21,7 +21,6 @@ from ...errors import FormatError, SettingsError
 from .image_tower_names import in_open_clips_names
 
 DEFAULT_MODEL = "ViT-H-14"
-_OWN_BASES = "shape-world-"
 _TOWER = "visual."
 
 
@@ -33,10 +32,8 @@ def image_encoder_for(
     """
     if path:
         return load_image_encoder(Path(path), device=device)
-    if backbone.version.startswith(_OWN_BASES):
-        from ...shape_world.clip_model import image_encoder  # not needed for any other base
-
-        return image_encoder()
+    if backbone.image_encoder is not None:
+        return backbone.image_encoder.load()
     raise _none_of_its_own(backbone)
 
 
@@ -44,7 +41,7 @@ def check_image_encoder(backbone: Backbone, path: str | None) -> None:
     """Raises as `image_encoder_for` does, without reading any weight: before work begins."""
     if path:
         _section(Path(path), _empty_tower(DEFAULT_MODEL)[0], DEFAULT_MODEL)
-    elif not backbone.version.startswith(_OWN_BASES):
+    elif backbone.image_encoder is None:
         raise _none_of_its_own(backbone)
 
 

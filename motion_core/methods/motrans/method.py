@@ -122,9 +122,9 @@ class MoTrans:
             verb=settings.verb,
             rng=rng,
         )
-        sites = {name: backbone.spatial_linears() for name in dict.fromkeys(looks)}
+        sites = {name: backbone.sites("spatial") for name in dict.fromkeys(looks)}
         if not all(clip.is_image for clip in clips):
-            sites[TEMPORAL] = backbone.temporal_linears()
+            sites[TEMPORAL] = backbone.sites("temporal")
         with ExitStack() as stack:
             loras = {
                 name: stack.enter_context(

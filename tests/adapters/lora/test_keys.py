@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from motion_core.adapters.lora.keys import (
-    LoraPair,
-    from_animatediff_keys,
-    from_peft_keys,
-    to_animatediff_keys,
-    to_peft_keys,
-)
+from motion_core.adapters.lora.keys import LoraPair, from_keys, to_keys
+from motion_core.backbones.files.lora_names import ANIMATEDIFF_NAMES, PEFT_NAMES
 from motion_core.errors import FormatError
 
 MODULE = "down_blocks.0.motion_modules.1"
@@ -36,22 +31,24 @@ def a_pair(rank: int = 2) -> LoraPair:
 def test_animatediff_names(module: str, layer: str) -> None:
     pairs = {f"{module}.transformer_blocks.0.{layer}": a_pair()}
     stem = f"{module}.temporal_transformer.transformer_blocks.0.{NAMES[layer]}"
-    tensors = to_animatediff_keys(pairs)
+    tensors = to_keys(pairs, ANIMATEDIFF_NAMES)
     assert set(tensors) == {f"{stem}.down.weight", f"{stem}.up.weight"}
     assert tensors[f"{stem}.down.weight"] is next(iter(pairs.values())).down
-    assert from_animatediff_keys(tensors) == pairs
+    assert from_keys(tensors, ANIMATEDIFF_NAMES) == pairs
 
 
 def test_peft_names() -> None:
     pairs = {"transformer_in.transformer_blocks.0.attn1.to_out.0": a_pair()}
     stem = "transformer_in.transformer_blocks.0.attn1.to_out.0"
-    assert set(to_peft_keys(pairs)) == {f"{stem}.lora_A.weight", f"{stem}.lora_B.weight"}
-    assert from_peft_keys(to_peft_keys(pairs)) == pairs
+    assert set(to_keys(pairs, PEFT_NAMES)) == {f"{stem}.lora_A.weight", f"{stem}.lora_B.weight"}
+    assert from_keys(to_keys(pairs, PEFT_NAMES), PEFT_NAMES) == pairs
 
 
 def test_spatial_layers_have_no_animatediff_name() -> None:
     with pytest.raises(FormatError, match="has no name in an AnimateDiff motion LoRA"):
-        to_animatediff_keys({"mid_block.attentions.0.transformer_blocks.0.attn1.to_q": a_pair()})
+        to_keys(
+            {"mid_block.attentions.0.transformer_blocks.0.attn1.to_q": a_pair()}, ANIMATEDIFF_NAMES
+        )
 
 
 STEM = f"{MODULE}.temporal_transformer.transformer_blocks.0.attention_blocks.0.processor.to_q_lora"
@@ -71,4 +68,4 @@ STEM = f"{MODULE}.temporal_transformer.transformer_blocks.0.attention_blocks.0.p
 )
 def test_other_tensors_are_refused(tensors: dict[str, torch.Tensor], message: str) -> None:
     with pytest.raises(FormatError, match=message):
-        from_animatediff_keys(tensors)
+        from_keys(tensors, ANIMATEDIFF_NAMES)

@@ -54,7 +54,7 @@ def test_a_fresh_lora_changes_nothing(make: Maker, dtype: torch.dtype) -> None:
     backbone = make()
     backbone.network.to(dtype)
     base = predict(backbone)
-    with inject(backbone.network, "temporal", backbone.temporal_linears()) as lora:
+    with inject(backbone.network, "temporal", backbone.sites("temporal")) as lora:
         assert torch.equal(predict(backbone), base)
         assert {weight.dtype for weight in lora.parameters} == {torch.float32}
         stir(lora)
@@ -66,10 +66,10 @@ def test_a_fresh_lora_changes_nothing(make: Maker, dtype: torch.dtype) -> None:
 @torch.no_grad()
 def test_only_active_sets_take_part(make: Maker) -> None:
     backbone = make()
-    unet, spatial = backbone.network, backbone.spatial_linears()
+    unet, spatial = backbone.network, backbone.sites("spatial")
     base = predict(backbone)
     with (
-        inject(unet, "temporal", backbone.temporal_linears()) as temporal,
+        inject(unet, "temporal", backbone.sites("temporal")) as temporal,
         inject(unet, "spatial.0", spatial) as first,
         inject(unet, "spatial.1", spatial) as second,
     ):
@@ -156,7 +156,7 @@ def test_checkpointing_gives_the_same_gradients(make: Maker) -> None:
     gradients = []
     for checkpointing in (False, True):
         backbone = make()
-        with inject(backbone.network, "temporal", backbone.temporal_linears(), dropout=0.5) as lora:
+        with inject(backbone.network, "temporal", backbone.sites("temporal"), dropout=0.5) as lora:
             stir(lora)
             torch.manual_seed(3)
             if checkpointing:
@@ -174,13 +174,13 @@ def test_checkpointing_gives_the_same_gradients(make: Maker) -> None:
 def test_dropout_acts_until_eval() -> None:
     """In eval mode p does not matter; before, two passes differ."""
     backbone = tiny_animatediff()
-    with inject(backbone.network, "temporal", backbone.temporal_linears(), dropout=0.5) as lora:
+    with inject(backbone.network, "temporal", backbone.sites("temporal"), dropout=0.5) as lora:
         stir(lora)
         assert not torch.equal(predict(backbone), predict(backbone))
         backbone.network.eval()
         dropless = predict(backbone)
         assert torch.equal(dropless, predict(backbone))
-    with inject(backbone.network, "temporal", backbone.temporal_linears()) as lora:
+    with inject(backbone.network, "temporal", backbone.sites("temporal")) as lora:
         stir(lora)
         assert torch.equal(predict(backbone), dropless)
 
@@ -189,7 +189,7 @@ def test_dropout_acts_until_eval() -> None:
 def test_the_original_layers_come_back(make: Maker) -> None:
     """The very same objects and requires_grad, whether the context ends or fails, also nested."""
     backbone = make()
-    unet, spatial = backbone.network, backbone.spatial_linears()
+    unet, spatial = backbone.network, backbone.sites("spatial")
     weight = unet.get_parameter(f"{spatial[0]}.weight").requires_grad_(True)
     modules, attributes = dict(unet.named_modules()), set(vars(unet))
     with pytest.raises(RuntimeError, match="stop"), inject(unet, "spatial.0", spatial) as first:
@@ -224,7 +224,7 @@ def test_full_names_are_matched_not_endings() -> None:
 @pytest.mark.parametrize("make", BACKBONES)
 def test_exactly_the_given_layers_are_adapted(make: Maker) -> None:
     backbone = make()
-    names = backbone.temporal_linears()
+    names = backbone.sites("temporal")
     with inject(backbone.network, "temporal", names) as lora:
         modules = backbone.network.named_modules()
         found = {name for name, module in modules if isinstance(module, LoraLayer)}
@@ -272,8 +272,8 @@ def test_applied_is_the_trained_lora(make: Maker) -> None:
     backbone = make()
     unet = backbone.network
     with (
-        inject(unet, "temporal", backbone.temporal_linears()) as temporal,
-        inject(unet, "spatial.0", backbone.spatial_linears()) as spatial,
+        inject(unet, "temporal", backbone.sites("temporal")) as temporal,
+        inject(unet, "spatial.0", backbone.sites("spatial")) as spatial,
     ):
         stir(temporal)
         stir(spatial, seed=2)
@@ -295,7 +295,7 @@ def test_applied_merges_in_float32_and_restores(dtype: torch.dtype) -> None:
     """W = W0 + γ · up @ down, rounded once to the base's dtype; then the same tensor object."""
     backbone = tiny_animatediff()
     backbone.network.to(dtype)
-    name = backbone.temporal_linears()[0]
+    name = backbone.sites("temporal")[0]
     layer = backbone.network.get_submodule(name)
     assert isinstance(layer, nn.Linear)
     original, kept = layer.weight, layer.weight.clone()
@@ -317,7 +317,7 @@ def pair(rank: int, inputs: int, outputs: int) -> LoraPair:
 
 def test_an_adapter_that_does_not_fit_is_refused() -> None:
     backbone = tiny_animatediff()
-    first, second = backbone.temporal_linears()[:2]
+    first, second = backbone.sites("temporal")[:2]
     original = backbone.network.get_submodule(first).weight
     bad = {
         "trained on zeroscope": LoraAdapter(

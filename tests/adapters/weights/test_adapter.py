@@ -132,7 +132,7 @@ def test_applied_at_a_strength_and_taken_off(make: Callable[[], Backbone]) -> No
 def test_applied_below_an_injected_lora() -> None:
     """The LoRA has B = 0, so what is left is the adapter's effect."""
     backbone = tiny_animatediff()
-    adapter, names = random_adapter(backbone), backbone.temporal_linears()
+    adapter, names = random_adapter(backbone), backbone.sites("temporal")
     with adapter.applied(backbone, 1.0):
         expected = predict(backbone)
     rng = torch.Generator().manual_seed(0)

@@ -101,7 +101,7 @@ def a_lora(backbone: Backbone, scope: Scope = "temporal", seed: int = 0) -> Lora
     """Small enough that the video is still one: noise in the weights would magnify rounding."""
     size = {"temporal": 0.3, "spatial": 0.1}[scope]
     rng = torch.Generator().manual_seed(seed)
-    names = {"temporal": backbone.temporal_linears, "spatial": backbone.spatial_linears}[scope]()
+    names = backbone.sites(scope)
     pairs = {}
     for name in names:
         rows, columns = backbone.network.get_submodule(name).weight.shape

@@ -376,7 +376,7 @@ def test_memory_of_adapters_is_given_back(image: ModelPatcher, backbone: Animate
     (playing,) = model.get_wrappers(WrappersMP.PREDICT_NOISE, KEY)
     (hooks,) = playing.__self__._hooks
     changes = [on.args[1] for on in hooks._on if len(on.args) == 2]
-    assert len(changes) == len(backbone.temporal_linears())
+    assert len(changes) == len(backbone.sites("temporal"))
     assert all(change.kept is None for change in changes)
 
 

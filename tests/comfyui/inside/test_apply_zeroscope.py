@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from motion_core.adapters.base import Adapter
 from motion_core.adapters.lora.adapter import LoraAdapter
-from motion_core.adapters.lora.keys import LoraPair, to_peft_keys
+from motion_core.adapters.lora.keys import LoraPair, to_keys
 from motion_core.adapters.verb.adapter import VerbAdapter
+from motion_core.backbones.files.lora_names import PEFT_NAMES
 from motion_core.backbones.zeroscope import ZeroScope
 from motion_core.diffusion.encoding import encode_prompts
 from motion_core.errors import AdapterError
@@ -144,7 +145,9 @@ def test_comfyuis_own_loras_go_with_it(model: ModelPatcher, backbone: ZeroScope)
     """Looks from ComfyUI's LoRA loader, in diffusers' names."""
     looks, moves = a_lora(backbone, "spatial"), a_lora(backbone)
     core = core_sampled(backbone, [(looks, 0.7), (moves, 1.0)])
-    lora = {f"diffusion_model.{k}": tensor for k, tensor in to_peft_keys(looks.pairs).items()}
+    lora = {
+        f"diffusion_model.{k}": tensor for k, tensor in to_keys(looks.pairs, PEFT_NAMES).items()
+    }
     with_looks, _ = comfy.sd.load_lora_for_models(model, None, lora, 0.7, 0.0)
     assert len(with_looks.patches) == len(looks.pairs)
     patched, _ = on_zeroscope(with_looks, {"m": moves})

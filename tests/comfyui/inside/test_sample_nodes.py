@@ -58,7 +58,7 @@ def base() -> MotionBase:
 def motion(base: MotionBase) -> LoadedAdapter:
     """A random LoRA on every temporal layer, strong enough to be seen, with noise."""
     rng = torch.Generator().manual_seed(0)
-    linears = find_linears(base.backbone.network, base.backbone.temporal_linears())
+    linears = find_linears(base.backbone.network, base.backbone.sites("temporal"))
     pairs = {
         name: LoraPair(
             torch.randn(2, layer.in_features, generator=rng) * 0.1,

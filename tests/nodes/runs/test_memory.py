@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 from diffusers import UNetMotionModel
+from motion_adapters.motion_core.backbones.animatediff import AnimateDiff
+from motion_adapters.motion_core.backbones.zeroscope import ZeroScope
 from motion_adapters.nodes.runs.memory import (
-    CELL_BYTES,
     GIB,
     MemoryNeed,
     check_certain,
@@ -29,6 +30,8 @@ from motion_core.methods.vmc import Vmc, VmcSettings
 from motion_core.training.settings import TrainSettings
 from motion_core.types import LatentClip
 from tests.tiny import PROMPT_DIM, tiny_animatediff
+
+CELL_BYTES = {"animatediff": AnimateDiff.cell_bytes, "zeroscope": ZeroScope.cell_bytes}
 
 SHAPE = (16, 3, 512, 512)
 NEED = MemoryNeed(
