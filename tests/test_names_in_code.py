@@ -65,13 +65,10 @@ STILL_NAME_A_METHOD = (
 )
 STILL_NAME_A_FAMILY = (
     "motion_core/adapter_files/conversion.py",
-    "motion_core/adapter_files/own.py",
-    "motion_core/adapters/lora/keys.py",
     "motion_core/cli/convert.py",
     "motion_core/cli/demo_run.py",
     "nodes/adapter_forms.py",
     "nodes/host/model_choices.py",
-    "nodes/runs/memory.py",
 )
 
 

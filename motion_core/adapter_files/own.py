@@ -26,6 +26,7 @@ from ..adapters import ADAPTERS, check_kinds
 from ..adapters.base import Adapter, Scope, check_family
 from ..adapters.lora.keys import lora_names
 from ..backbones.base import Family
+from ..backbones.families import FAMILIES
 from ..backbones.files.kinds import ADAPTER_METADATA, Role, require_role
 from ..backbones.files.lora_names import PEFT_NAMES
 from ..backbones.files.tensors import TensorFile, open_tensors, write_tensors
@@ -86,6 +87,8 @@ class AdapterInfo:
     adapters: Mapping[str, AdapterEntry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        known = f"one of {', '.join(FAMILIES)}"
+        require(self.family in FAMILIES, "family", self.family, known)
         for name in ("frames", "width", "height"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.steps >= 0, "steps", self.steps, "at least 0")

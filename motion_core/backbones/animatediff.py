@@ -20,7 +20,7 @@ from diffusers import UNetMotionModel
 from torch import Tensor, nn
 
 from ..errors import FormatError
-from .base import Family
+from .base import Family, check_frames
 from .families import ANIMATEDIFF
 from .files.architecture import (
     ANIMATEDIFF_SCHEDULER,
@@ -45,7 +45,7 @@ from .files.loading import Section, build_empty, fill, using_configuration
 from .files.motion_modules import NOT_MOTION, OpenedMotion, motion_file_keys, open_motion
 from .files.tensors import TensorFile, open_tensors
 from .frame_norms import normalise_as_version
-from .frames import FrameRule, check_frames
+from .frames import FrameRule
 from .video_unet import VideoUNet
 
 SD15_LICENCE = "CreativeML Open RAIL-M"

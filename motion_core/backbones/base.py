@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from ..errors import SettingsError
 from .frames import FrameRule
 from .image_encoder import OwnImageEncoder
 from .schedules.base import Schedule
@@ -99,6 +100,16 @@ class Backbone(Protocol):
         backward. Returns (B, C, F, h, w).
         """
         ...
+
+
+def check_frames(backbone: Backbone, frames: int) -> None:
+    """Raises SettingsError if the backbone does not take a video of so many frames."""
+    if misfit := backbone.frame_rule.misfit(frames):
+        problem, takes = misfit
+        raise SettingsError(
+            f"{frames} frames are {problem} for {backbone.version}, which takes {takes}. "
+            "Ask for another number of frames."
+        )
 
 
 def latent_shape(

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from ..errors import SettingsError
-
-if TYPE_CHECKING:
-    from .base import Backbone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +37,3 @@ class FrameRule:
         if frames != fewer:
             return "an unfit number", f"{fewer} or {fewer + self.per_latent}"
         return None
-
-
-def check_frames(backbone: Backbone, frames: int) -> None:
-    """Raises SettingsError if the backbone does not take a video of so many frames."""
-    if misfit := backbone.frame_rule.misfit(frames):
-        problem, takes = misfit
-        raise SettingsError(
-            f"{frames} frames are {problem} for {backbone.version}, which takes {takes}. "
-            "Ask for another number of frames."
-        )

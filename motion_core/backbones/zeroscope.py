@@ -19,7 +19,7 @@ from diffusers import UNet3DConditionModel
 from torch import Tensor
 
 from ..errors import FormatError
-from .base import Family
+from .base import Family, check_frames
 from .families import ZEROSCOPE
 from .files.architecture import ZEROSCOPE_SCHEDULER, own_metadata, video_unet_config
 from .files.components import (
@@ -36,7 +36,7 @@ from .files.keys import KeyMap, same_keys, unet_keys, with_prefix
 from .files.kinds import LDM_UNET, LDM_VAE, Role, require_role
 from .files.loading import Section, build_empty, fill
 from .files.tensors import TensorFile, open_tensors
-from .frames import FrameRule, check_frames
+from .frames import FrameRule
 from .video_unet import VideoUNet
 
 ZEROSCOPE_LICENCE = "CC-BY-NC-4.0"

@@ -23,9 +23,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..backbones.base import Backbone
+from ..backbones.base import Backbone, check_frames
 from ..backbones.files.tensors import open_tensors, write_tensors
-from ..backbones.frames import check_frames
 from ..errors import FormatError, MotionError
 from ..types import Clip, LatentClip
 

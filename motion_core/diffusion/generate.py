@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from ..adapters.base import Adapter
-from ..backbones.base import Backbone, latent_shape
-from ..backbones.frames import check_frames
+from ..backbones.base import Backbone, check_frames, latent_shape
 from ..errors import MotionError
 from ..types import LatentClip
 from .ddim import OnStep, SampleSettings, invert_latents, sample_latents

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ...motion_core.adapter_files.loaded import LoadedAdapter
 from ...motion_core.adapters.base import Adapter
-from ...motion_core.backbones.frames import check_frames
+from ...motion_core.backbones.base import check_frames
 from ...motion_core.diffusion.encoding import clip_digest, encode_clips, release_encoders
 from ...motion_core.events import Event, Request, SampleMade, Started, StepDone
 from ...motion_core.methods.base import applied_adapters

@@ -10,8 +10,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
+from motion_core.backbones.base import check_frames
 from motion_core.backbones.checkpointing import gradient_checkpointing
-from motion_core.backbones.frames import check_frames
 from motion_core.backbones.temporal import TEMPORAL_TRANSFORMERS
 from motion_core.errors import SettingsError
 from tests.tiny import CHANNELS, MAX_FRAMES, PROMPT_DIM, tiny_animatediff, tiny_zeroscope

@@ -29,11 +29,8 @@ class LoraPair(NamedTuple):
 
 
 def lora_names(scope: Scope, family: Family) -> LoraNames:
-    """How adapter files name the tensors of these LoRAs. A family that is not registered has
-    PEFT's names.
-    """
-    known = FAMILIES.get(family)
-    return known.motion_lora if known and scope == "temporal" else PEFT_NAMES
+    """How adapter files name the tensors of these LoRAs."""
+    return FAMILIES[family].motion_lora if scope == "temporal" else PEFT_NAMES
 
 
 def to_keys(pairs: Mapping[str, LoraPair], names: LoraNames) -> dict[str, Tensor]:
