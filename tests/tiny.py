@@ -49,7 +49,7 @@ def tiny_animatediff(
             use_motion_mid_block=mid_block,
         )
         return AnimateDiff(
-            network=_stirred(unet),
+            network=stirred(unet),
             vae=tiny_vae(),
             text=tiny_text(),
             scheduler=DDIMScheduler(
@@ -81,7 +81,7 @@ def tiny_zeroscope(prediction_type: PredictionType = "epsilon", seed: int = 0) -
             attention_head_dim=4,
         )
         return ZeroScope(
-            network=_stirred(unet),
+            network=stirred(unet),
             vae=tiny_vae(),
             text=tiny_text(pad_token=0),
             scheduler=DDIMScheduler(
@@ -109,7 +109,7 @@ def tiny_vae() -> AutoencoderKL:
         norm_num_groups=2,
         sample_size=64,
     )
-    return _stirred(vae)
+    return stirred(vae)
 
 
 def tiny_text(pad_token: int = 49407) -> TextEncoder:
@@ -132,7 +132,7 @@ def tiny_text(pad_token: int = 49407) -> TextEncoder:
     )
 
 
-def _stirred(model: Model) -> Model:
+def stirred(model: Model) -> Model:
     """Adds a little noise to every parameter of the model, zero-initialised and norm weights
     included.
     """
