@@ -25,9 +25,10 @@ class Backbone(Protocol):
     """A frozen video model and all that belongs to it. It owns components, not a diffusers
     pipeline.
 
-    family, version: which adapters fit ("animatediff" and "animatediff-sd15-v3", say).
-    licence: of the weights, for the
-    adapter's metadata. roles: of `sites`. image_encoder: the base's own; None without one.
+    family: which adapters fit; a name of `families.FAMILIES`. version: which model of the family
+    it is, "animatediff-sd15-v3" say. network: what is trained with adapters on it. licence: of the
+    weights, for the adapter's metadata. image_encoder: the base's own; None without one. roles:
+    that `sites` takes.
     """
 
     @property

@@ -1,13 +1,12 @@
 """Clips and prompts to what the network sees, and latents back to frames.
 
-Input: `Clip`s (F, 3, H, W) in [-1, 1] and prompts. Output: `LatentClip`s on the CPU in float32 (the
-VAE's posterior mode × its scaling factor, so the same clip always gives the same latents; prompt
-embeddings), and frames from latents. Results are ordinary tensors, also where the caller runs under
-inference_mode.
+Input: `Clip`s (F, 3, H, W) in [-1, 1] and prompts. Output: `LatentClip`s on the CPU in float32
+(latents, the same for the same clip, and prompt embeddings), and frames from latents, by the base's
+own encoders. Results are ordinary tensors, also where the caller runs under inference_mode.
 
-Where it is computed: on the accelerator if the UNet or the encoders are on one. Encoders that lie
-elsewhere (after `release_encoders`) come for the call and go back. Everything is encoded once, so
-that a run is: encode, release, train; previews decode without a thought for where the VAE is.
+Where it is computed: on the accelerator if the network or the encoders are on one. Encoders that
+lie elsewhere (after `release_encoders`) come for the call and go back. Everything is encoded once,
+so that a run is: encode, release, train; previews decode without a thought for where the VAE is.
 """
 
 from __future__ import annotations
