@@ -27,7 +27,7 @@ PROMPT = "a cat jumping high"
 def a_lora(backbone: Backbone, rng: torch.Generator) -> Adapter:
     """Of rank 2, on every temporal layer."""
     pairs = {}
-    for name in backbone.temporal_linears():
+    for name in backbone.sites("temporal"):
         rows, columns = backbone.network.get_parameter(f"{name}.weight").shape
         down, up = torch.randn(2, columns, generator=rng), torch.randn(rows, 2, generator=rng)
         pairs[name] = LoraPair(0.3 * down, 0.3 * up)
