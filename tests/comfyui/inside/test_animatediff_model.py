@@ -373,9 +373,10 @@ def test_memory_of_adapters_is_given_back(image: ModelPatcher, backbone: Animate
         image, {"m": a_lora(backbone, "temporal"), "e": an_embedding(backbone)}
     )
     sampled(model, backbone, steps=1)
-    (playing,) = model.get_wrappers(WrappersMP.PREDICT_NOISE, KEY)
-    (hooks,) = playing.__self__._hooks
-    changes = [on.args[1] for on in hooks._on if len(on.args) == 2]
+    (predict,) = model.get_wrappers(WrappersMP.PREDICT_NOISE, KEY)
+    (hooks,) = predict.__self__._hooks
+    parts = [part.release.__self__ for part in hooks._parts]
+    changes = [part for part in parts if hasattr(part, "kept")]
     assert len(changes) == len(backbone.sites("temporal"))
     assert all(change.kept is None for change in changes)
 
