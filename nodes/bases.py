@@ -229,8 +229,10 @@ class LoadZeroScope(io.ComfyNode):
                 text_encoder=optional_file("text_encoders", text_encoder),
                 dtype=computing_dtype(ZEROSCOPE_PARAMETERS),
             )
+            from ..motion_core.backbones.zeroscope import ZeroScope
             from .comfy_models.native import zeroscope_objects
 
+            assert isinstance(backbone, ZeroScope)
             objects = zeroscope_objects(backbone)
         files = [model, vae, text_encoder]
         name = f"zeroscope ({', '.join(f for f in files if f != OWN)})"

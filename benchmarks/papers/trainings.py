@@ -73,7 +73,7 @@ def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Trainin
         TrainSettings, {**defaults.train_with(method.name), **variant.train, **more}
     )
     clip = encode_clip(backbone, reference_clip(row.motion, variant.prompt))
-    decided_by = describe(backbone, [clip], method, settings)
+    decided_by = describe(backbone, [clip.digest], method, settings)
     decided_by["training"]["steps"] = settings.steps
     decided_by["code"] = code_digest([type(method).__module__, train.__module__])
     decided_by["computed_by"] = computed_by(backbone)

@@ -63,7 +63,7 @@ def train(
     total = backbone.schedule.total
     require(settings.min_timestep < total, "min_timestep", settings.min_timestep, f"below {total}")
     _check_steps(method, settings)
-    description = describe(backbone, clips, method, settings, dtype)
+    description = describe(backbone, [clip.digest for clip in clips], method, settings, dtype)
     checkpoint = latest_checkpoint(run_folder)
     if checkpoint is not None:
         check_same_run(checkpoint, description)
@@ -90,7 +90,7 @@ def train(
 
 def describe(
     backbone: Backbone,
-    clips: Sequence[LatentClip],
+    clip_digests: Sequence[str],
     method: Method,
     settings: TrainSettings,
     dtype: torch.dtype | None = None,
@@ -98,6 +98,7 @@ def describe(
     """All that decides what a run learns, as plain values: a checkpoint is resumed only by a run of
     the same.
 
+    clip_digests: as in `LatentClip`, which need not be encoded for this.
     dtype: that the base is trained in, None where its weights are in it already. With a constant
     learning rate the number of steps does not belong to the description: such a run may be made
     longer.
@@ -108,7 +109,7 @@ def describe(
     return {
         "objective": {"name": method.name, "settings": to_mapping(method.settings)},
         "training": training,
-        "clips": {str(index): clip.digest for index, clip in enumerate(clips)},
+        "clips": {str(index): digest for index, digest in enumerate(clip_digests)},
         "base": {
             "family": backbone.family,
             "version": backbone.version,

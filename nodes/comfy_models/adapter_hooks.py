@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -207,7 +207,8 @@ def _whole(
     for leaf, delta in deltas.items():
         own = getattr(layer, leaf, None)
         check_shape(f"{name}.{leaf}", None if own is None else own.shape, delta.shape)
-    weight = deltas["weight"] if "weight" in deltas else 0.0 * layer.weight.detach().float().cpu()
+    own = cast(Tensor, layer.weight)
+    weight = deltas["weight"] if "weight" in deltas else 0.0 * own.detach().float().cpu()
     bias = strength * deltas["bias"] if "bias" in deltas else None
     return _LayerChange(layer=layer, tensors=(strength * weight, bias), change=change)
 

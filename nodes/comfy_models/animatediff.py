@@ -44,6 +44,11 @@ EVOLVED = "ADE"
 class MotionNetwork(nn.Module):
     """Motion modules by the names that they have in a UNetMotionModel, in ComfyUI's layers."""
 
+    # Modules with attributes of their own, which torch has no types for.
+    down_blocks: Any
+    mid_block: Any
+    up_blocks: Any
+
     def __init__(self, modules: MotionAdapter) -> None:
         super().__init__()
         self.down_blocks = modules.down_blocks
@@ -57,6 +62,8 @@ class MotionNetwork(nn.Module):
 
 class _CastingPositions(SinusoidalPositionalEmbedding):
     """A positional encoding that need not be where its input is, and of its dtype."""
+
+    pe: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.pe[:, : x.shape[1]].to(x)
@@ -114,7 +121,9 @@ def with_motion_modules(model: ModelPatcher, motion: MotionModules) -> ModelPatc
 
 def motion_network(model: ModelPatcher) -> MotionNetwork:
     """The motion modules that `with_motion_modules` has put into a MODEL."""
-    return model.get_additional_models_with_key(KEY)[0].model
+    network = model.get_additional_models_with_key(KEY)[0].model
+    assert isinstance(network, MotionNetwork)
+    return network
 
 
 def set_schedule(model: ModelPatcher, scheduler: DDIMScheduler) -> None:
@@ -192,16 +201,14 @@ def _sites(unet: UNetModel, network: MotionNetwork) -> Iterator[_Site]:
     yield from _along(unet.output_blocks, network.up_blocks, layers[::-1], first=0)
 
 
-def _along(
-    blocks: nn.ModuleList, levels: nn.ModuleList, layers: list[int], first: int
-) -> Iterator[_Site]:
+def _along(blocks: Any, levels: Any, layers: list[int], first: int) -> Iterator[_Site]:
     starts = accumulate((count + 1 for count in layers[:-1]), initial=first)
     for start, level in zip(starts, levels, strict=True):
         for index, module in enumerate(level.motion_modules):
             yield _Site(_last_layer(blocks[start + index]), module)
 
 
-def _last_layer(block: nn.Sequential) -> nn.Module:
+def _last_layer(block: Any) -> nn.Module:
     """The block's transformer, else its resnet."""
     of_kind = [part for part in block if isinstance(part, SpatialTransformer)]
     return (of_kind or [part for part in block if isinstance(part, ResBlock)])[-1]

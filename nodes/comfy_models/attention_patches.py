@@ -25,7 +25,7 @@ Options = dict[str, Any]
 def use_patchable_attention(unet: nn.Module) -> None:
     """Gives the attention layers of all spatial transformers a `PatchableAttention`, for good."""
     for attention, kind, index in _attention_layers(unet):
-        attention.set_processor(PatchableAttention(kind, index))
+        attention.set_processor(PatchableAttention(kind, index))  # type: ignore[arg-type]
 
 
 class PatchableAttention:
@@ -39,7 +39,7 @@ class PatchableAttention:
 
     def __call__(
         self,
-        attention: Attention,
+        attention: Any,
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
@@ -95,6 +95,7 @@ def _attention_layers(
 ) -> Iterator[tuple[Attention, Literal["attn1", "attn2"], int]]:
     for module in unet.modules():
         if isinstance(module, Transformer2DModel):
-            for index, block in enumerate(module.transformer_blocks):
+            blocks: Any = module.transformer_blocks
+            for index, block in enumerate(blocks):
                 yield block.attn1, "attn1", index
                 yield block.attn2, "attn2", index

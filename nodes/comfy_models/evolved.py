@@ -43,7 +43,8 @@ def evolved_modules(model: ModelPatcher) -> EvolvedModules:
             "This MODEL has no motion model of AnimateDiff-Evolved. Put this node after its Use "
             "Evolved Sampling, or use Apply Motion to AnimateDiff."
         )
-    return EvolvedModules(f"animatediff-sd15-{motion_models[0].model.mm_info.mm_version}")
+    module: Any = motion_models[0].model
+    return EvolvedModules(f"animatediff-sd15-{module.mm_info.mm_version}")
 
 
 def with_evolved_motions(model: ModelPatcher, adapters: Adapters) -> ModelPatcher:

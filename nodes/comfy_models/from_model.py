@@ -182,7 +182,7 @@ def _vae(vae: comfy.sd.VAE) -> tuple[dict[str, Source], Config | None]:
         levels = len(network.vae.config["block_out_channels"])
         keys = with_prefix(vae_keys(network.vae.state_dict(), levels), LDM_VAE)
         tensors = gather(network.vae, keys)
-        as_it_is = {key: [(tensor, unpacked)] for key, tensor in tensors.items()}
+        as_it_is: dict[str, Source] = {key: [(tensor, unpacked)] for key, tensor in tensors.items()}
         return as_it_is, plain_config(network.vae.config)
     sources = {} if network is None else sources_of(vae.patcher, "", LDM_VAE)
     first, last = (sources.get(f"{LDM_VAE}{mark}") for mark in _VAE_MARKS)

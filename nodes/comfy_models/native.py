@@ -13,6 +13,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 from ...motion_core.backbones.animatediff import AnimateDiff
+from ...motion_core.backbones.base import Backbone
 from ...motion_core.backbones.zeroscope import ZeroScope
 from .clip import clip_from_text
 from .image_model import image_model
@@ -22,7 +23,7 @@ from .zeroscope import zeroscope_model
 Objects = tuple[ModelPatcher, comfy.sd.CLIP, comfy.sd.VAE]
 
 
-def sample_objects(backbone: AnimateDiff | ZeroScope) -> Objects:
+def sample_objects(backbone: Backbone) -> Objects:
     """Shape world's MODEL, CLIP and VAE.
 
     All is float32, on every device: networks so small gain nothing from half precision.
@@ -30,6 +31,7 @@ def sample_objects(backbone: AnimateDiff | ZeroScope) -> Objects:
     if isinstance(backbone, AnimateDiff):
         model, tower = image_model(backbone), "l"
     else:
+        assert isinstance(backbone, ZeroScope)
         model, tower = zeroscope_model(backbone, torch.float32), "h"
     return model, clip_from_text(backbone.text, tower, torch.float32), vae_from_core(backbone.vae)
 

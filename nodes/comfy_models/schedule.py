@@ -48,7 +48,7 @@ def animatediff_schedule(model: ModelPatcher) -> Config:
     on it. Fine-tunings on v-prediction with zero terminal SNR keep both.
     """
     schedule = dict(ANIMATEDIFF_SCHEDULER)
-    sampling = model.get_model_object("model_sampling")
+    sampling: ModelSamplingDiscrete = model.get_model_object("model_sampling")
     if isinstance(sampling, V_PREDICTION):
         schedule["prediction_type"] = "v_prediction"
     if 1.0 / (1.0 + float(sampling.sigmas[-1]) ** 2) < _NO_SIGNAL:

@@ -54,7 +54,7 @@ class PlainVAE(nn.Module):
 
     def decode(self, latents: Tensor, **options: Any) -> Tensor:
         """Pixels (B, 3, H, W) about [-1, 1] of latents (B, 4, h, w) that are not scaled."""
-        return self.vae.decode(latents, return_dict=False)[0]
+        return self.vae.decode(latents, return_dict=False)[0]  # type: ignore[arg-type]
 
 
 def vae_from_core(vae: AutoencoderKL) -> comfy.sd.VAE:

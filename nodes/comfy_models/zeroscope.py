@@ -8,7 +8,7 @@ layers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import comfy.model_management as management
 import torch
@@ -29,6 +29,7 @@ from .windowed_hints import steer_windows
 from .zeroscope_unet import ZeroScopeUNet
 
 if TYPE_CHECKING:
+    from ...motion_core.backbones.base import Family
     from ...motion_core.backbones.zeroscope import ZeroScope
 
 
@@ -54,7 +55,7 @@ class ZeroScopeModel(BaseModel):
         self.diffusion_model = unet
         self.model_sampling = model_sampling(backbone.scheduler)
         self.latent_format.scale_factor = float(backbone.vae.config["scaling_factor"])
-        self.family = backbone.family
+        self.family: Family = backbone.family
         self.version = backbone.version
         self.min_frames = backbone.frame_rule.least
 
@@ -106,7 +107,8 @@ def zeroscope_model(backbone: ZeroScope, weight_dtype: torch.dtype | None = None
     unet = _unet(backbone, dtype)
     use_casting_layers(unet, pick_operations(dtype, config.manual_cast_dtype, load_device))
     offload_device = management.unet_offload_device()
-    model = ZeroScopeModel(backbone, unet.to(offload_device), config, offload_device)
+    nn.Module.to(unet, offload_device)
+    model = ZeroScopeModel(backbone, unet, config, offload_device)
     patcher = ModelPatcher(model, load_device=load_device, offload_device=offload_device)
     steer_windows(patcher)
     return patcher
@@ -115,8 +117,9 @@ def zeroscope_model(backbone: ZeroScope, weight_dtype: torch.dtype | None = None
 def _unet(backbone: ZeroScope, dtype: torch.dtype) -> ZeroScopeUNet:
     """New layers around the backbone's weights."""
     config = dict(backbone.network.config)
-    unet = build_empty(lambda: ZeroScopeUNet.from_config(config), backbone.version)
-    assert isinstance(unet, ZeroScopeUNet)
+    unet = build_empty(
+        lambda: cast(ZeroScopeUNet, ZeroScopeUNet.from_config(config)), backbone.version
+    )
     weights = {
         name: nn.Parameter(tensor.detach().to(dtype), requires_grad=False)
         for name, tensor in backbone.network.state_dict().items()

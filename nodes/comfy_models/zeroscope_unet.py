@@ -17,7 +17,7 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import apply_control
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
 from diffusers import UNet3DConditionModel
-from torch import Tensor, nn
+from torch import Tensor
 
 Options = dict[str, Any]
 
@@ -49,18 +49,18 @@ class _Pass:
         """`hidden` with ControlNet's residual, if there is one for this block."""
         return apply_control(hidden, self.control, place)
 
-    def layer(self, block: nn.Module, index: int, hidden: Tensor) -> Tensor:
+    def layer(self, block: Any, index: int, hidden: Tensor) -> Tensor:
         """One layer of a down or up block: resnet and transformer, each with its temporal part."""
         hidden = self.resnet(block, index, hidden)
         if hasattr(block, "attentions"):
             hidden = self.attention(block, index, hidden)
         return hidden
 
-    def resnet(self, block: nn.Module, index: int, hidden: Tensor) -> Tensor:
+    def resnet(self, block: Any, index: int, hidden: Tensor) -> Tensor:
         hidden = block.resnets[index](hidden, self.embed)
         return block.temp_convs[index](hidden, num_frames=self.frames)
 
-    def attention(self, block: nn.Module, index: int, hidden: Tensor) -> Tensor:
+    def attention(self, block: Any, index: int, hidden: Tensor) -> Tensor:
         self.options["activations_shape"] = list(hidden.shape)
         (hidden,) = block.attentions[index](
             hidden,
@@ -71,12 +71,19 @@ class _Pass:
         self.options["transformer_index"] += 1
         return self.temporal(block.temp_attentions[index], hidden)
 
-    def temporal(self, transformer: nn.Module, hidden: Tensor) -> Tensor:
+    def temporal(self, transformer: Any, hidden: Tensor) -> Tensor:
         return transformer(hidden, num_frames=self.frames, return_dict=False)[0]
 
 
 class ZeroScopeUNet(UNet3DConditionModel):
     """A `diffusion_model` for ComfyUI's BaseModel."""
+
+    # Modules with attributes of their own, which torch has no types for.
+    down_blocks: Any
+    mid_block: Any
+    up_blocks: Any
+    conv_norm_out: Any
+    conv_act: Any
 
     def forward(  # type: ignore[override]
         self,

@@ -82,19 +82,12 @@ def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> Tra
     )
 
 
-@dataclass(frozen=True)
-class _KnownClip:
-    """All that a run's description says of a clip; it need not be encoded for that."""
-
-    digest: str
-
-
 def _chosen(request: TrainingRequest) -> RunChoice:
     """The run, chosen before the clips are encoded, so that the pages see it from the start on."""
     root, steps = runs_folder(), request.settings.steps
     description = describe(
         request.base.backbone,
-        [_KnownClip(clip_digest(clip)) for clip in request.clips],
+        [clip_digest(clip) for clip in request.clips],
         request.method,
         request.settings,
         request.settings.dtype_on(management.get_torch_device()),

@@ -1,0 +1,3 @@
+class IndexListContextWindow:
+    index_list: list[int]
+    dim: int
