@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .backbones.families import ANIMATEDIFF, ZEROSCOPE
+from .diffusion.settings import SampleSettings
 from .errors import SettingsError
 
 if TYPE_CHECKING:
     import torch
 
     from .backbones.base import Backbone
-    from .diffusion.ddim import SampleSettings
 
 PERSONALISED = "shape-world-personalised"
 
@@ -83,8 +83,6 @@ class BaseDefaults:
 
     def usual_settings(self, steps: int | None = None) -> SampleSettings:
         """How it is sampled where nothing else is asked for. steps: None is its own."""
-        from .diffusion.ddim import SampleSettings  # heavy, see the module's docstring
-
         return SampleSettings(
             steps=steps or self.sample_steps,
             guidance_scale=self.guidance_scale,

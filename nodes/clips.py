@@ -12,17 +12,20 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..motion_core.errors import ClipError
+from ..motion_core.settings import fields_by_name, fields_of, from_mapping
 from ..motion_core.video.clips import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
-    ClipSettings,
     cut_clips,
     load_clips,
     media_files,
 )
 from ..motion_core.video.framing import fit_frame
+from ..motion_core.video.settings import ClipSettings
 from .host.bridge import core_run, frame_source, image_from_pixels
 from .sockets import MotionClipsSocket
+from .widget_values import setting_value
+from .widgets import widget
 
 if TYPE_CHECKING:
     from ..motion_core.types import Clip
@@ -32,75 +35,8 @@ CATEGORY = "motion/clips"
 
 def _frame_inputs() -> list[io.Input]:
     """Which frames, at which size; the same for one video and for a folder of them."""
-    return [
-        io.Int.Input(
-            "frames",
-            default=16,
-            min=1,
-            max=128,
-            tooltip="Frames of one clip. More shows a longer motion and takes more memory. "
-            "AnimateDiff v1 takes up to 24, v2 and v3 up to 32; 16 is what it was made with.",
-        ),
-        io.Float.Input(
-            "start_seconds",
-            default=0.0,
-            min=0.0,
-            max=100000.0,
-            step=0.1,
-            tooltip="Seconds from the video's beginning at which the first clip may begin.",
-        ),
-        io.Int.Input(
-            "stride",
-            default=1,
-            min=1,
-            max=64,
-            tooltip="Take every n-th frame: 2 doubles the speed of the motion and the time that a "
-            "clip covers. Used where fps is 0.",
-        ),
-        io.Float.Input(
-            "fps",
-            default=0.0,
-            min=0.0,
-            max=120.0,
-            step=0.5,
-            tooltip="Or resample the video to so many frames a second; 0 keeps its own rate and "
-            "goes by stride. The methods' models were made for 8.",
-        ),
-        io.Int.Input(
-            "width",
-            default=512,
-            min=0,
-            max=2048,
-            step=8,
-            tooltip="Pixels, a multiple of 8; 0 keeps the source's proportions. Smaller takes less "
-            "memory and time. 512 for AnimateDiff, 384 or 576 for ZeroScope, 64 for the sample "
-            "base.",
-        ),
-        io.Int.Input(
-            "height",
-            default=512,
-            min=0,
-            max=2048,
-            step=8,
-            tooltip="Pixels, a multiple of 8; 0 keeps the source's proportions. 512 for "
-            "AnimateDiff, 384 or 320 for ZeroScope, 64 for the sample base.",
-        ),
-        io.Combo.Input(
-            "fit",
-            options=["crop", "pad", "stretch"],
-            default="crop",
-            tooltip="Where the proportions differ: crop keeps the middle, pad adds black bars, "
-            "stretch distorts.",
-        ),
-        io.Int.Input(
-            "windows",
-            default=1,
-            min=1,
-            max=32,
-            tooltip="How many clips to cut from one video, spread evenly from start_seconds to its "
-            "end; they may overlap. More shows more of a long or repeated motion.",
-        ),
-    ]
+    sizes = {"width": 512, "height": 512}
+    return [widget(field, default=sizes.get(field.name)) for field in fields_of(ClipSettings)]
 
 
 def _outputs() -> list[io.Output]:
@@ -262,17 +198,11 @@ class CombineMotionClips(io.ComfyNode):
         return io.NodeOutput((*clips_1, *clips_2, *clips_3, *clips_4))
 
 
-def clip_settings(
-    *, stride: int, fps: float, width: int, height: int, **others: Any
-) -> ClipSettings:
-    """The core's settings from widgets, in which 0 means "not given"."""
-    return ClipSettings(
-        stride=1 if fps else stride,
-        fps=fps or None,
-        width=width or None,
-        height=height or None,
-        **others,
-    )
+def clip_settings(**widgets: Any) -> ClipSettings:
+    """The core's settings from widgets; a rate makes the stride unused."""
+    fields = fields_by_name(ClipSettings)
+    values = {name: setting_value(fields[name], value) for name, value in widgets.items()}
+    return from_mapping(ClipSettings, {**values, **({"stride": 1} if values["fps"] else {})})
 
 
 def _of_an_image(choices: dict[str, Any], frames: int) -> dict[str, Any]:

@@ -26,12 +26,7 @@ NODES: Mapping[str, Sequence[str]] = {
         "LoadZeroScope",
         "SampleMotionBase",
     ),
-    "methods": (
-        "MotionDirectorSettings",
-        "MotionCrafterSettings",
-        "MotionInversionSettings",
-        "MoTransSettings",
-    ),
+    "methods": (),  # one a method, which it makes itself
     "train": ("TrainMotionAdapter",),
     "adapters": ("LoadMotionAdapter", "SaveMotionAdapter", "InspectMotionAdapter"),
     "adapter_forms": ("BlendMotions", "ConvertMotionAdapter"),
@@ -57,7 +52,7 @@ class MotionAdapters(ComfyExtension):
 def _nodes(topic: str, names: Sequence[str]) -> list[type[io.ComfyNode]]:
     try:
         module = importlib.import_module(f".{topic}", __package__)
-        return [getattr(module, name) for name in names]
+        return [*(getattr(module, name) for name in names), *getattr(module, "MADE", ())]
     except Exception:
-        logger.exception("Motion Adapters: %s cannot be loaded", ", ".join(names))
+        logger.exception("Motion Adapters: %s cannot be loaded", ", ".join(names) or topic)
         return []

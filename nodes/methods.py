@@ -2,98 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import folder_paths
 from comfy_api.latest import io
 
-from .method_fields import METHOD_FIELDS, TRAIN_FIELDS, Field
-from .runs.settings import MethodSettings, changed
+from ..motion_core.methods import METHODS
+from ..motion_core.methods.base import Method
+from ..motion_core.settings import Field, fields_of
+from ..motion_core.training.settings import TrainSettings
+from .runs.settings import MethodSettings
+from .widget_values import changed
+from .widgets import widget
 
 MethodSettingsSocket = io.Custom("MOTION_METHOD_SETTINGS")
-
-# Shown beside the menu's names, in the methods' own words.
-SUMMARIES: Mapping[str, str] = {
-    "motion_director": "two LoRAs, one for the motion and one for the clip's looks, which is left "
-    "out when the motion is played",
-    "motion_crafter": "tunes the temporal layers themselves, with the base beside them to hold "
-    "looks",
-    "motion_inversion": "learns an embedding of the motion and leaves all weights as they are",
-    "motrans": "looks first and then motion, with the verb strengthened",
-    "vmc": "tunes temporal attention on how neighbouring frames differ",
-    "coupled": "one LoRA for looks and motion together, the papers' baseline to compare with",
-}
+# What the training node itself asks for is main.
+TRAIN_FIELDS = tuple(field for field in fields_of(TrainSettings) if not field.said.main)
 
 
 def method_input() -> io.DynamicCombo.Input:
     """The menu of methods; each shows its main settings."""
-    lines = [f"{method.replace('_', '-')}: {text}." for method, text in SUMMARIES.items()]
+    lines = [f"{menu_name(method)}: {method.summary}." for method in METHODS.values()]
     return io.DynamicCombo.Input(
         "objective",
         options=[
             io.DynamicCombo.Option(
-                method.replace("_", "-"), [widget(field) for field in fields if field.main]
+                menu_name(method),
+                [widget(field) for field in fields_of(method.Settings) if field.said.main],
             )
-            for method, fields in METHOD_FIELDS.items()
+            for method in METHODS.values()
         ],
         tooltip="How the motion is learned. " + " ".join(lines) + " What is left at a method's own "
         "value is the base's where it has one.",
     )
 
 
-def widget(field: Field) -> io.Input:
-    """A setting as an input."""
-    if field.kind == "bool":
-        return io.Boolean.Input(field.name, default=bool(field.default), tooltip=field.tooltip)
-    files = folder_paths.get_filename_list(field.folder) if field.folder else ()
-    if options := [*field.choices, *([str(field.none), *files] if field.folder else ())]:
-        return io.Combo.Input(
-            field.name,
-            options=options,
-            default=str(field.default),
-            tooltip=field.tooltip,
-        )
-    if field.kind == "int":
-        return io.Int.Input(
-            field.name,
-            default=int(field.default),
-            min=int(field.low),
-            max=int(field.high),
-            tooltip=field.tooltip,
-        )
-    if field.kind == "float":
-        return io.Float.Input(
-            field.name,
-            default=float(field.default),
-            min=field.low,
-            max=field.high,
-            step=field.step,
-            tooltip=field.tooltip,
-        )
-    return io.String.Input(
-        field.name,
-        default=str(field.default),
-        multiline=field.kind == "lines",
-        tooltip=field.tooltip,
-    )
+def menu_name(method: type[Method]) -> str:
+    return method.name.replace("_", "-")
 
 
 class _SettingsNode(io.ComfyNode):
-    """All of one method's switches; the subclasses name the method."""
+    """All of one method's switches."""
 
-    method: ClassVar[str]
-    title: ClassVar[str]
+    method: ClassVar[type[Method]]
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        fields: Sequence[Field] = (*METHOD_FIELDS[cls.method], *TRAIN_FIELDS)
+        fields: Sequence[Field] = (*fields_of(cls.method.Settings), *TRAIN_FIELDS)
         return io.Schema(
             node_id=cls.__name__,
-            display_name=f"{cls.title} Settings",
+            display_name=f"{cls.method.title} Settings",
             category="motion/train",
-            description=f"Every switch of {cls.title}, for the advanced input of Train Motion "
-            f"Adapter: {SUMMARIES[cls.method]}.",
+            description=f"Every switch of {cls.method.title}, for the advanced input of Train "
+            f"Motion Adapter: {cls.method.summary}.",
             inputs=[
                 *(widget(field) for field in fields),
                 io.Boolean.Input(
@@ -107,7 +68,7 @@ class _SettingsNode(io.ComfyNode):
                 MethodSettingsSocket.Output(
                     "settings",
                     display_name="settings",
-                    tooltip=f"For Train Motion Adapter with {cls.method.replace('_', '-')}.",
+                    tooltip=f"For Train Motion Adapter with {menu_name(cls.method)}.",
                 )
             ],
         )
@@ -116,24 +77,17 @@ class _SettingsNode(io.ComfyNode):
     def execute(cls, exactly: bool, **widgets: Any) -> io.NodeOutput:
         return io.NodeOutput(
             MethodSettings(
-                method=cls.method,
-                values=changed(METHOD_FIELDS[cls.method], widgets, exactly),
+                method=cls.method.name,
+                values=changed(fields_of(cls.method.Settings), widgets, exactly),
                 train=changed(TRAIN_FIELDS, widgets, exactly),
             )
         )
 
 
-class MotionDirectorSettings(_SettingsNode):
-    method, title = "motion_director", "MotionDirector"
+def _settings_node(method: type[Method]) -> type[_SettingsNode]:
+    """Its id is the name of the method's settings class, and so never changes."""
+    name = method.Settings.__name__
+    return type(name, (_SettingsNode,), {"method": method, "__module__": __name__})
 
 
-class MotionCrafterSettings(_SettingsNode):
-    method, title = "motion_crafter", "MotionCrafter"
-
-
-class MotionInversionSettings(_SettingsNode):
-    method, title = "motion_inversion", "Motion Inversion"
-
-
-class MoTransSettings(_SettingsNode):
-    method, title = "motrans", "MoTrans"
+MADE = tuple(_settings_node(method) for method in METHODS.values())

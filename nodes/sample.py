@@ -10,7 +10,9 @@ import folder_paths
 import torch
 from comfy_api.latest import InputImpl, Types, io
 
+from ..motion_core.diffusion.settings import SampleSettings
 from ..motion_core.errors import SettingsError
+from ..motion_core.settings import BASES_OWN, fields_by_name, from_mapping, require
 from .host.bridge import (
     computing_dtype,
     core_run,
@@ -20,7 +22,6 @@ from .host.bridge import (
     steps_shown,
 )
 from .host.model_choices import model_file
-from .method_fields import OWN_ENCODER
 from .sockets import (
     MotionAdapterSocket,
     MotionBase,
@@ -28,14 +29,15 @@ from .sockets import (
     MotionStack,
     adapters_to_apply,
 )
+from .widgets import widget
 
 if TYPE_CHECKING:
     from ..motion_core.adapter_files.own import AdapterInfo
     from ..motion_core.adapters.base import Adapter
-    from ..motion_core.diffusion.ddim import SampleSettings
 
 CATEGORY = "motion/sample"
 MAX_SEED = 2**63 - 1
+_FIELDS = fields_by_name(SampleSettings)
 
 
 class MotionNoise(io.ComfyNode):
@@ -55,10 +57,15 @@ class MotionNoise(io.ComfyNode):
                     "motions",
                     tooltip="Where the reference's noise comes from: the first motion that has it.",
                 ),
-                _noise_prior(0.3),
-                _seed(
-                    "Of the fresh part of the noise. For the same seed it is Sample Motion "
-                    "Video's, which is not Random Noise's."
+                widget(_FIELDS["noise_prior"], default=0.3),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=MAX_SEED,
+                    control_after_generate=True,
+                    tooltip="Of the fresh part of the noise. For the same seed it is Sample Motion "
+                    "Video's, which is not Random Noise's.",
                 ),
             ],
             outputs=[
@@ -110,7 +117,7 @@ class SampleMotionVideo(io.ComfyNode):
         prompt: str,
         motions: MotionStack = (),
         look: torch.Tensor | None = None,
-        look_encoder: str = OWN_ENCODER,
+        look_encoder: str = BASES_OWN,
         **sampling: Any,
     ) -> io.NodeOutput:
         with core_run():
@@ -139,8 +146,6 @@ def _settings(
 ) -> SampleSettings:
     """0 stands for the default, except where it says how much of something there is."""
     from ..motion_core.adapter_files.sample_defaults import sample_defaults
-    from ..motion_core.diffusion.ddim import SampleSettings
-    from ..motion_core.settings import from_mapping, require
 
     amounts = {name: given.pop(name) for name in ("noise_prior", "guidance_rescale")}
     said = {name: value for name, value in given.items() if value}
@@ -182,7 +187,7 @@ def _with_look(
         return adapters
     from ..motion_core.methods.motrans.injected_image import with_image
 
-    path = None if encoder == OWN_ENCODER else str(model_file("clip_vision", encoder))
+    path = None if encoder == BASES_OWN else str(model_file("clip_vision", encoder))
     return with_image(adapters, pixels_from_image(look), path, base.backbone, "the look")
 
 
@@ -199,24 +204,6 @@ def _video(images: torch.Tensor, fps: float) -> Any:
     return InputImpl.VideoFromComponents(Types.VideoComponents(images=images, frame_rate=rate))
 
 
-def _seed(tooltip: str) -> io.Input:
-    return io.Int.Input(
-        "seed", default=0, min=0, max=MAX_SEED, control_after_generate=True, tooltip=tooltip
-    )
-
-
-def _noise_prior(default: float) -> io.Input:
-    return io.Float.Input(
-        "noise_prior",
-        default=default,
-        min=0.0,
-        max=1.0,
-        step=0.05,
-        tooltip="Share of the reference's own noise: 0 is fresh noise, more keeps closer to the "
-        "clip's layout and motion, and to its looks. The papers take 0 to 0.5.",
-    )
-
-
 def _prompt_inputs() -> list[io.Input]:
     return [
         MotionBaseSocket.Input("base", tooltip="What samples the video."),
@@ -226,73 +213,31 @@ def _prompt_inputs() -> list[io.Input]:
             multiline=True,
             tooltip="What the video shows: the clip's motion in words, with a new subject.",
         ),
-        io.String.Input(
-            "negative_prompt",
-            default="",
-            multiline=True,
-            tooltip="What guidance steers away from.",
+        widget(_FIELDS["negative_prompt"]),
+        widget(_FIELDS["seed"], control_after_generate=True),
+        widget(
+            _FIELDS["steps"],
+            unset="is the base's usual number, 25 for AnimateDiff and 30 for ZeroScope",
         ),
-        _seed("Of the noise the video starts from: the same seed, the same video."),
-        io.Int.Input(
-            "steps",
-            default=0,
-            min=0,
-            max=1000,
-            tooltip="Denoising steps, each as long as the others; 0 is the base's usual number, "
-            "25 for AnimateDiff and 30 for ZeroScope.",
+        widget(
+            _FIELDS["guidance_scale"],
+            unset="is the base's usual scale, 7.5 for AnimateDiff and 12 for ZeroScope",
         ),
-        io.Float.Input(
-            "guidance_scale",
-            default=0.0,
-            min=0.0,
-            max=50.0,
-            step=0.5,
-            tooltip="How closely the prompt is followed; 0 is the base's usual scale, 7.5 for "
-            "AnimateDiff and 12 for ZeroScope, 1 is no guidance at half the time.",
-        ),
-        io.Float.Input(
-            "guidance_rescale",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.05,
-            tooltip="Takes over-exposure away that strong guidance brings; 0 is off, 0.7 usual.",
-        ),
+        widget(_FIELDS["guidance_rescale"]),
     ]
 
 
 def _size_inputs() -> list[io.Input]:
-    sizes = [
-        ("frames", 1, 256, "Frames of the video"),
-        ("width", 8, 2048, "Pixels, a multiple of 8"),
-        ("height", 8, 2048, "Pixels, a multiple of 8"),
-    ]
     return [
-        io.Int.Input(
-            name,
-            default=0,
-            min=0,
-            max=largest,
-            step=step,
-            tooltip=f"{what}; 0 is the trained clip's, else the base's usual one. More takes more "
-            "memory and time.",
-        )
-        for name, step, largest, what in sizes
+        widget(_FIELDS[name], unset="is the trained clip's, else the base's usual one")
+        for name in ("frames", "width", "height")
     ]
 
 
 def _motion_inputs() -> list[io.Input]:
     return [
-        _noise_prior(0.0),
-        io.Float.Input(
-            "adapter_end",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.05,
-            tooltip="Share of the steps in which motions play; 0 is the base's usual share. Motion "
-            "is settled in the first steps: a smaller share keeps the base's looks.",
-        ),
+        widget(_FIELDS["noise_prior"]),
+        widget(_FIELDS["adapter_end"], unset="is the base's usual share"),
         MotionAdapterSocket.Input(
             "motions", optional=True, tooltip="What moves; without any, the base alone samples."
         ),
@@ -304,8 +249,8 @@ def _motion_inputs() -> list[io.Input]:
         ),
         io.Combo.Input(
             "look_encoder",
-            options=[OWN_ENCODER, *folder_paths.get_filename_list("clip_vision")],
-            default=OWN_ENCODER,
+            options=[BASES_OWN, *folder_paths.get_filename_list("clip_vision")],
+            default=BASES_OWN,
             optional=True,
             tooltip="What sees the look: the training's image_encoder, a CLIP ViT-H/14 file in "
             "models/clip_vision. Only the sample bases have one of their own.",

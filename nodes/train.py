@@ -11,20 +11,23 @@ from comfy_api.latest import io
 from comfy_execution.utils import get_executing_context
 
 from ..motion_core.errors import ClipError
+from ..motion_core.settings import fields_by_name
+from ..motion_core.training.settings import TrainSettings
 from .host.bridge import core_run, image_from_pixels, steps_shown
 from .host.file_choices import checked_name
-from .method_fields import METHOD_FIELDS
 from .methods import MethodSettingsSocket, method_input
 from .runs.choice import Resume
 from .runs.settings import MethodSettings, build_method, build_training
 from .runs.watch import resumed_run, watched_run
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionClipsSocket
+from .widgets import widget
 
 if TYPE_CHECKING:
     from ..motion_core.types import Clip
     from .runs.request import TrainingRequest
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_FIELDS = fields_by_name(TrainSettings)
+PRECISIONS = ("auto", *_FIELDS["precision"].choices)
 # What each preset says of recomputing blocks in the backward pass.
 MEMORY: Mapping[str, bool | None] = {"auto": None, "fast": False, "low": True}
 
@@ -142,7 +145,6 @@ def _said(
     **others: Any,
 ) -> dict[str, object]:
     """What the widgets ask of `TrainSettings`; 0 and "auto" leave it to the base and the method."""
-    assert method in METHOD_FIELDS, method
     said: dict[str, object] = {
         **others,
         "precision": _usual_precision() if precision == "auto" else precision,
@@ -173,39 +175,15 @@ def _main_inputs() -> list[io.Input]:
             "clips", tooltip="What to learn from: one clip, or several that share a motion."
         ),
         method_input(),
-        io.Int.Input(
-            "steps",
-            default=0,
-            min=0,
-            max=100000,
-            tooltip="Training steps; 0 is the paper's number, or the base's own. More learns the "
-            "motion better at first, and then the clip's looks.",
-        ),
-        io.Float.Input(
-            "learning_rate",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=1e-6,
-            tooltip="How far each step goes; 0 is the paper's rate, or the base's own. Lower it if "
-            "the loss jumps or samples fall apart.",
-        ),
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=2**63 - 1,
-            # Else the page draws another seed after every queueing, and nothing is ever reused.
-            control_after_generate=False,
-            tooltip="Of the noise and the order in training, and of the samples: the same seed, "
-            "the same adapter.",
-        ),
+        widget(_FIELDS["steps"], unset="is the paper's number, or the base's own"),
+        widget(_FIELDS["learning_rate"]),
+        # Else the page draws another seed after every queueing, and nothing is ever reused.
+        widget(_FIELDS["seed"], control_after_generate=False),
         io.Combo.Input(
             "precision",
             options=list(PRECISIONS),
             default="auto",
-            tooltip="Of the frozen weights; what is trained is always fp32. bf16 and fp16 halve "
-            "the memory. auto: bf16 or fp16 on a GPU, fp32 on a CPU.",
+            tooltip=f"{_FIELDS['precision'].help('')} auto: bf16 or fp16 on a GPU, fp32 on a CPU.",
         ),
         io.Combo.Input(
             "memory",
@@ -226,22 +204,8 @@ def _sample_inputs() -> list[io.Input]:
             tooltip="What the samples show: the same motion with another subject. Empty takes the "
             "first clip's prompt.",
         ),
-        io.Int.Input(
-            "sample_every",
-            default=0,
-            min=0,
-            max=100000,
-            tooltip="Steps between sample videos while training; one is made at the end in any "
-            "case. Each takes as long as making a video does.",
-        ),
-        io.Int.Input(
-            "save_every",
-            default=50,
-            min=0,
-            max=100000,
-            tooltip="Steps between states that a run can go on from if ComfyUI is killed; 0 saves "
-            "at the end and on Cancel only. The last two are kept.",
-        ),
+        widget(_FIELDS["sample_every"]),
+        widget(_FIELDS["save_every"]),
         io.Int.Input(
             "inversion_steps",
             default=50,

@@ -26,7 +26,8 @@ from motion_core.shape_world.motions import FRAMES
 from motion_core.shape_world.renderer import reference_scene, render
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import train
-from motion_core.video.clips import ClipSettings, clip_from_frames
+from motion_core.video.clips import clip_from_frames
+from motion_core.video.settings import ClipSettings
 
 pytestmark = [pytest.mark.fullsize, pytest.mark.timeout(1800)]
 

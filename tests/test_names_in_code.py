@@ -28,7 +28,6 @@ MAY_NAME_A_METHOD = (
     "motion_core/adapter_files/official_motion_director.py",
     "motion_core/adapter_files/inspection.py",
     "motion_core/adapter_files/reading.py",
-    "nodes/extension.py",
 )
 MAY_NAME_A_FAMILY = (
     "motion_core/adapter_files/official_motion_director.py",
@@ -54,9 +53,6 @@ MAY_NAME_AN_ADAPTER = (
 STILL_NAME_A_METHOD = (
     "motion_core/bases.py",
     "motion_core/cli/injected_image.py",
-    "motion_core/cli/request.py",
-    "nodes/method_fields.py",
-    "nodes/methods.py",
     "nodes/recaption.py",
     "nodes/recaptions.py",
     "nodes/runs/memory.py",

@@ -61,7 +61,7 @@ def test_whole_numbers_are_numbers() -> None:
     ],
 )
 def test_values_of_other_types_are_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(SettingsError, match=f"Example.{name} is {value!r}; expected"):
+    with pytest.raises(SettingsError, match=f"{name} is {value!r}; expected"):
         from_mapping(Example, {name: value})
 
 

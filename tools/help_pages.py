@@ -1,8 +1,9 @@
-"""Writes the tables of inputs and outputs in `web/docs` anew: `python -m tools.help_pages
---object-info FILE`.
+"""Writes what follows from the nodes and the settings: `python -m tools.help_pages --object-info
+FILE`.
 
-FILE is what GET /object_info answers. Of each page only the sections Inputs and Outputs are
-replaced; everything else in it is written by hand.
+FILE is what GET /object_info answers. Of each page in `web/docs` only the sections Inputs and
+Outputs are replaced; everything else in it is written by hand. In the panel's English texts, the
+labels of the settings are replaced.
 """
 
 from __future__ import annotations
@@ -14,9 +15,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from motion_core.methods import METHODS
+from motion_core.settings import fields_of
+from motion_core.training.settings import TrainSettings
+
 from .workflows.graph import DYNAMIC_COMBO, default_of, kind_of
 
 FOLDER = Path(__file__).parents[1] / "web" / "docs"
+PANEL = FOLDER.parents[1] / "locales" / "en" / "main.json"
 MANY = 8
 
 
@@ -89,6 +95,15 @@ def outputs_table(definition: Mapping[str, Any]) -> str:
     return "| output | type | what it is |\n|---|---|---|\n" + "\n".join(rows)
 
 
+def with_labels(texts: dict[str, Any]) -> dict[str, Any]:
+    """The panel's texts with the labels of all settings that a run records, as declared."""
+    classes = (TrainSettings, *(method.Settings for method in METHODS.values()))
+    labels = {field.name: field.label for cls in classes for field in fields_of(cls)}
+    ours = texts["motionAdapters"]
+    others = {**ours, "settings": {**ours["settings"], **labels}}
+    return {**texts, "motionAdapters": others}
+
+
 def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
@@ -101,6 +116,8 @@ def main() -> None:
     for path in sorted(FOLDER.glob("*.md")):
         page = filled(path.read_text(encoding="utf-8"), definitions[path.stem])
         path.write_text(page, encoding="utf-8")
+    texts = with_labels(json.loads(PANEL.read_text(encoding="utf-8")))
+    PANEL.write_text(json.dumps(texts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from motion_core.adapters.base import Adapter
 from motion_core.backbones.base import Backbone as Network
 from motion_core.backbones.files.tensors import open_tensors, write_tensors
 from motion_core.bases import base_defaults, load_base
-from motion_core.diffusion.ddim import SampleSettings
 from motion_core.diffusion.encoding import encoders_digest
+from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import MotionError, SettingsError
 from motion_core.events import EventSink
 from motion_core.methods.base import applied_adapters

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones.base import Backbone, Family
-from ..backbones.temporal import TEMPORAL_TRANSFORMERS
 from ..errors import AdapterError, FormatError
 from .base import Adapter, Scope, check_family, check_joins, check_shape
 
@@ -149,6 +148,8 @@ def injector_sites(network: nn.Module) -> dict[str, int]:
     """Names of the temporal transformers in the network's blocks, and the channels of what they
     get.
     """
+    from ..backbones.temporal import TEMPORAL_TRANSFORMERS  # heavy
+
     return {
         name: cast(nn.GroupNorm, module.norm).num_channels
         for name, module in network.named_modules()

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from diffusers.models.resnet import TemporalConvLayer
-from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
 
 from .sites import Blocks
-from .temporal import TEMPORAL_TRANSFORMERS
 
 
 def temporal_parameter_names(unet: nn.Module) -> list[str]:
     """All of the temporal transformers (`transformer_in` included) and temporal convolutions: in
     AnimateDiff the motion modules.
     """
+    from diffusers.models.resnet import TemporalConvLayer  # heavy
+
+    from .temporal import TEMPORAL_TRANSFORMERS
+
     modules = (*TEMPORAL_TRANSFORMERS, TemporalConvLayer)
     return [
         f"{path}.{name}"
@@ -33,6 +34,8 @@ def temporal_parameter_names(unet: nn.Module) -> list[str]:
 
 def spatial_attention_parameter_names(unet: nn.Module) -> list[str]:
     """attn1 of the spatial transformers: the attention over width and height."""
+    from diffusers.models.transformers.transformer_2d import Transformer2DModel  # heavy
+
     return [
         f"{path}.{name}"
         for path, module in unet.named_modules()

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
-from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
-from transformers import CLIPTextModel
+
+if TYPE_CHECKING:
+    from open_clip.tokenizer import SimpleTokenizer
+    from transformers import CLIPTextModel
 
 PromptChange = Callable[[Sequence[str], Tensor], Tensor]
 """From prompts and their embeddings (B, L, D) to what is added to these, of the same shape, dtype

@@ -6,12 +6,14 @@ In: frames (F, 3, H, W) in [-1, 1]. Out: latents (1, C, F', h, w), scaled as the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
-from diffusers import AutoencoderKL
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+    from diffusers.models.modeling_utils import ModelMixin
 
 # Pixels that pass through a VAE at once: two frames of 512x512, about 2 GB of activations in
 # float32.

@@ -1,26 +1,19 @@
-"""Every method's settings as flags, made from its settings class alone.
+"""The methods on the command line: their names, and their settings as flags.
 
-The classes import torch, so the flags are made when a method is known, and not for `train --help`:
-`train` hands on what it does not know itself, and `--objective-help NAME` lists a method's. Types,
-choices and defaults are the fields' own; the help is what the class's docstring says, in its
-sentences "field: …" or "field, field: …". A field of a type that no flag can hold is set in a
-configuration file.
+The methods import torch, so their flags are made when a method is known, and not for
+`train --help`: `train` hands on what it does not know itself, and `--objective-help NAME` lists a
+method's.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import re
 from collections.abc import Iterable, Sequence
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SettingsError
 from ..methods import METHODS
-from .flags import Flag, add_flags, given
-from .parsing import Parser
-from .train import add_arguments
+from ..settings import fields_by_name
+from .flags import add_flags, given, spoken
+from .parsing import Parser, refuse_unknown
 
 TRAIN = "python -m motion_core train"
 
@@ -31,48 +24,37 @@ def settings_class(method: str) -> type:
         raise SettingsError(
             f"There is no method {method!r}. Choose one of {', '.join(map(spoken, METHODS))}."
         )
-    return type(METHODS[method]().settings)
+    return METHODS[method].Settings
 
 
-def spoken(method: str) -> str:
-    """A method's or field's name as the command line has it."""
-    return method.replace("_", "-")
-
-
-def method_flags(method: str) -> list[Flag]:
-    """A flag for every setting of the method that a flag can hold."""
-    cls = settings_class(method)
-    hints, texts = get_type_hints(cls), _texts(cls)
-    flags = []
-    for field in dataclasses.fields(cls):
-        flag = _flag(field.name, hints[field.name], field.default, texts.get(field.name, ""))
-        flags += [flag] if flag is not None else []
-    return flags
+def methods_help() -> str:
+    """All methods in a line each."""
+    lines = [f"  {spoken(name):<18} {method.summary}" for name, method in METHODS.items()]
+    return "\n".join(["methods:", *lines, f"{TRAIN} --objective-help NAME lists one's settings.\n"])
 
 
 def method_help(method: str) -> str:
     """The help on a method's settings."""
     parser = Parser(prog=f"{TRAIN} --objective {spoken(method)}", add_help=False)
-    add_flags(parser, f"method {spoken(method)}", "objective", method_flags(method))
+    add_flags(parser, f"method {spoken(method)}", "objective", settings_class(method))
     return parser.format_help()
 
 
-def read_method_flags(arguments: Sequence[str], method: str) -> dict[str, object]:
+def read_method_flags(
+    arguments: Sequence[str], method: str, train_flags: Sequence[str] = ()
+) -> dict[str, object]:
     """The method's settings among arguments that `train` itself does not know.
 
-    Raises SettingsError for an argument that is none of them, naming the methods whose setting it
-    is, or else a flag with a similar name.
+    train_flags: those that it knows. Raises SettingsError for an argument that is none of them,
+    naming the methods whose setting it is, or else a flag with a similar name.
     """
     parser = Parser(prog=TRAIN, add_help=False)
-    add_flags(parser, "method", "objective", method_flags(method))
+    add_flags(parser, "method", "objective", settings_class(method))
     known, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].partition("=")[0]
         check_owners([flag.removeprefix("--").removeprefix("no-").replace("-", "_")], method, flag)
-        add_arguments(parser)
-        near = difflib.get_close_matches(flag, parser._option_string_actions, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise SettingsError(f"Unknown: {unknown[0]}.{hint} See {TRAIN} --help.")
+        refuse_unknown(unknown[0], [*parser.flags, *train_flags], TRAIN)
     return given(known, "objective")
 
 
@@ -81,61 +63,11 @@ def check_owners(names: Iterable[str], method: str, shown: str = "") -> None:
 
     shown: what the user wrote, if it is not the name. Names that no method has are let through.
     """
-    own = {field.name for field in dataclasses.fields(settings_class(method))}
+    fields = {other: fields_by_name(settings_class(other)) for other in METHODS}
     for name in names:
-        owners = [
-            spoken(other)
-            for other in METHODS
-            if name in {field.name for field in dataclasses.fields(settings_class(other))}
-        ]
-        if name not in own and owners:
+        owners = [spoken(other) for other in METHODS if name in fields[other]]
+        if name not in fields[method] and owners:
             raise SettingsError(
                 f"{shown or name} is a setting of {' and '.join(owners)}, not of "
                 f"{spoken(method)}. Leave it out, or choose its method (--objective)."
             )
-
-
-def _flag(name: str, hint: Any, default: object, text: str) -> Flag | None:
-    """None if no flag can hold a value of this type."""
-    optional, many = False, False
-    if get_origin(hint) in (Union, UnionType):
-        members = [member for member in get_args(hint) if member is not NoneType]
-        if len(members) != 1:
-            return None
-        hint, optional = members[0], True
-    if get_origin(hint) is tuple:
-        if get_args(hint)[1:] != (...,):
-            return None
-        hint, many = get_args(hint)[0], True
-    choices = get_args(hint) if get_origin(hint) is Literal else ()
-    kind = type(choices[0]) if choices else hint
-    if kind not in (bool, int, float, str) or any(type(choice) is not kind for choice in choices):
-        return None
-    return Flag(
-        field=name,
-        kind=kind,
-        default=_shown(default),
-        help=text,
-        choices=choices,
-        optional=optional,
-        many=many,
-    )
-
-
-def _shown(default: object) -> str:
-    if default is None or default == ():
-        return "none"
-    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
-
-
-def _texts(cls: type) -> dict[str, str]:
-    """What a settings class's docstring says of its fields."""
-    words = " ".join((cls.__doc__ or "").split())
-    name = "|".join(field.name for field in dataclasses.fields(cls))
-    heads = list(re.finditer(rf"(?:^|(?<=\. ))((?:(?:{name})(?:, | and )?)+): ", words))
-    ends = [head.start() for head in heads[1:]] + [len(words)]
-    return {
-        field: words[head.end() : end].strip().rstrip(".")
-        for head, end in zip(heads, ends, strict=True)
-        for field in re.split(", | and ", head[1])
-    }

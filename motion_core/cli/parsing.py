@@ -27,24 +27,33 @@ class Parser(argparse.ArgumentParser):
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """The arguments; raises SettingsError, also for flags that are not known.
 
-        A command that has a default `more` gets there what is not known, to read it itself.
+        A command that has a default `more` gets there what is not known, to read it itself, and its
+        own flags as `flags`.
         """
         arguments, unknown = self.parse_known_args(argv)
         if "more" in vars(arguments):
-            arguments.more = unknown
+            arguments.more, arguments.flags = unknown, self._command(argv).flags
         elif unknown:
             command = self._command(argv)
-            flag = unknown[0].partition("=")[0]
-            near = difflib.get_close_matches(flag, command._option_string_actions, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise SettingsError(f"Unknown: {unknown[0]}.{hint} See {command.prog} --help.")
+            refuse_unknown(unknown[0], command.flags, command.prog)
         return arguments
 
-    def _command(self, argv: Sequence[str]) -> argparse.ArgumentParser:
+    @property
+    def flags(self) -> list[str]:
+        return list(self._option_string_actions)
+
+    def _command(self, argv: Sequence[str]) -> Parser:
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
                 return next((action.choices[a] for a in argv if a in action.choices), self)
         return self
+
+
+def refuse_unknown(argument: str, flags: Sequence[str], prog: str) -> NoReturn:
+    """Raises SettingsError for an argument that is not known, with the flag that was meant."""
+    near = difflib.get_close_matches(argument.partition("=")[0], flags, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise SettingsError(f"Unknown: {argument}.{hint} See {prog} --help.")
 
 
 def _sentence(message: str) -> str:

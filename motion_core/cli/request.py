@@ -12,17 +12,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..bases import BASES, PERSONALISED, BaseDefaults, base_defaults, check_parts
-from ..diffusion.ddim import SampleSettings
+from ..diffusion.settings import SampleSettings
 from ..errors import SettingsError
 from ..methods import METHODS
 from ..methods.base import Method
 from ..settings import from_mapping, require, to_mapping
 from ..training.settings import TrainSettings
-from ..video.clips import ClipSettings
+from ..video.settings import ClipSettings
 from .method_settings import check_owners, settings_class
+from .run_settings import RunSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,48 +35,7 @@ Layer = Mapping[str, Any]
 PARTS = ("checkpoint", "motion_module", "domain_adapter", "vae", "text_encoder")
 LISTS = ("clips", "images", "prompts")
 TABLES = ("clip", "train", "objective")
-DEFAULT_METHOD = "motion_director"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """What a run is made of, but for the settings of its parts.
-
-    base and its files; clips, images: paths. prompts: one for all of them, one each (clips first),
-    or none for captions beside them. sample_prompt: shown after training, beside the first clip's.
-    sample_steps, sample_guidance: of these samples. inversion_steps: of the clip's noise, 0 for no
-    noise file.
-    """
-
-    base: str
-    checkpoint: str | None = None
-    motion_module: str | None = None
-    domain_adapter: str | None = None
-    vae: str | None = None
-    text_encoder: str | None = None
-    clips: tuple[str, ...] = ()
-    images: tuple[str, ...] = ()
-    prompts: tuple[str, ...] = ()
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    sample_prompt: str | None = None
-    sample_steps: int
-    sample_guidance: float
-    inversion_steps: int = 50  # MotionDirector, utils/ddim_utils.py's callers
-
-    def __post_init__(self) -> None:
-        for name in LISTS:
-            texts = getattr(self, name)
-            require(all(isinstance(text, str) for text in texts), name, texts, "a list of texts")
-        sources, prompts = len(self.clips) + len(self.images), len(self.prompts)
-        if not sources:
-            raise SettingsError("There is nothing to train on. Give --clip FILE or --image FILE.")
-        if prompts not in (0, 1, sources):
-            raise SettingsError(
-                f"There are {prompts} prompts for {sources} clips and images. Give one for all, "
-                "one each in their order, or none to read captions (car.txt beside car.mp4)."
-            )
-        steps = self.inversion_steps
-        require(steps == 0 or steps >= 2, "inversion_steps", steps, "2 or more, or 0 for no file")
+DEFAULT_METHOD = next(iter(METHODS))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
+from ..diffusion.settings import SampleSettings
 from ..errors import SettingsError
+from ..training.settings import Precision
 from .base_flags import add_base_arguments, base_table
-from .flags import SAMPLE_FLAGS, add_flags, given
+from .flags import add_flags, given
 
 SUMMARY = "Make a video of a prompt with trained adapters, or with the base alone."
 
@@ -29,6 +32,10 @@ Inversion's (motion_embed.pt, with the config.yaml of its run beside it or one f
 
 """ + base_table()
 
+_USUAL = {
+    **dict.fromkeys(("steps", "guidance_scale", "adapter_end"), "the base's"),
+    **dict.fromkeys(("frames", "width", "height"), "the adapter's, else the base's"),
+}
 SUFFIXES = (".mp4", ".gif", ".png")
 
 
@@ -60,10 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_base_arguments(parser, "base")
     _add_adapters(parser)
-    add_flags(parser, "sampling", "sample", SAMPLE_FLAGS)
+    add_flags(parser, "sampling", "sample", SampleSettings, usual=_USUAL)
     parser.add_argument(
         "--precision",
-        choices=("fp32", "bf16", "fp16"),
+        choices=get_args(Precision),
         default="fp32",
         help="of the base's weights; the halves save memory (default: fp32)",
     )

@@ -19,8 +19,8 @@ from ..adapter_files.sample_defaults import sample_defaults, sample_fps
 from ..adapters.base import Adapter, check_family
 from ..backbones.base import Backbone
 from ..bases import BASES, BaseDefaults, base_defaults, check_parts, load_base
-from ..diffusion.ddim import SampleSettings
 from ..diffusion.generate import generate
+from ..diffusion.settings import SampleSettings
 from ..errors import AdapterError, MotionError, SettingsError
 from ..settings import from_mapping, require
 from ..training.settings import dtype_on

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..bases import BASES
+from ..training.settings import TrainSettings
+from ..video.settings import ClipSettings
 from .base_flags import add_base_arguments, base_table
-from .flags import CLIP_FLAGS, TRAIN_FLAGS, add_flags, given
+from .flags import add_flags, given
+from .run_settings import RunSettings
 from .terminal import say
 
 SUMMARY = "Learn the motion of a clip (or the looks of images) into an adapter file."
@@ -26,8 +30,9 @@ again), adapter.png (reference, base and adapted, to compare), adapter.noise.saf
 sample --noise-prior), sample.mp4, sample.gif, loss.png and metrics.json.
 Ctrl-C keeps what is learned: python -m motion_core train --resume --output OUTPUT goes on.
 
-The method's own settings are flags too, such as --rank 16 for motion-director:
-  python -m motion_core train --objective-help motion-director
+The method's own settings are flags too, such as --rank 16:
+  python -m motion_core train --objective-help        # lists the methods
+  python -m motion_core train --objective-help NAME   # lists one's settings
 
 A configuration file has the flags' names, with _ for -, in four places:
   base = "shape-world-animatediff"          # and checkpoint, images, sample_prompt …
@@ -44,6 +49,12 @@ A configuration file has the flags' names, with _ for -, in four places:
 """ + base_table()
 
 
+_USUAL = "the base's"
+_CLIP = ("frames", "fps", "width", "height")
+_SOURCES = ("clips", "images", "prompts")
+_SAMPLES = ("sample_prompt", "sample_steps", "sample_guidance", "inversion_steps")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="DIR", type=Path, required=True, help="folder of the run"
@@ -54,9 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_what(parser)
     add_base_arguments(parser, "run")
-    add_flags(parser, "clips", "clip", CLIP_FLAGS)
-    add_flags(parser, "training", "train", TRAIN_FLAGS)
-    _add_samples(parser)
+    add_flags(parser, "clips", "clip", ClipSettings, usual=dict.fromkeys(_CLIP, _USUAL))
+    of_base = {name for base in BASES.values() for name in base.train}
+    add_flags(parser, "training", "train", TrainSettings, usual=dict.fromkeys(of_base, _USUAL))
+    usual: dict[str, str] = dict.fromkeys(("sample_steps", "sample_guidance"), _USUAL)
+    add_flags(parser, "samples after training", "run", RunSettings, names=_SAMPLES, usual=usual)
     parser.set_defaults(more=())  # the method's flags, which are known once the method is
 
 
@@ -73,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     return run_from_flags(
         layer,
         arguments.more,
+        arguments.flags,
         output=arguments.output,
         config=arguments.config,
         resume=arguments.resume,
@@ -80,39 +94,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what to learn")
-    texts = {
-        "clip": ("clips", "FILE", "video, folder of videos, or folder of one clip's frames; "
-                 "several for a motion that they share"),
-        "image": ("images", "FILE", "image or folder of images, for looks; with no --clip only "
-                  "looks are learned"),
-        "prompt": ("prompts", "TEXT", "what is seen: one for all, or one each, clips before "
-                   "images; without it captions are read (car.txt beside car.mp4)"),
-    }  # fmt: skip
-    for flag, (name, metavar, text) in texts.items():
-        group.add_argument(
-            f"--{flag}",
-            dest=f"run.{name}",
-            action="append",
-            metavar=metavar,
-            default=argparse.SUPPRESS,
-            help=f"{text}; may be repeated",
-        )
+    add_flags(parser, "what to learn from", "run", RunSettings, names=_SOURCES)
+    group = parser.add_argument_group("method")
     group.add_argument(
         "--objective",
         dest="objective.name",
         metavar="NAME",
         default=argparse.SUPPRESS,
-        help="the method: motion-director, motion-crafter, motion-inversion, motrans, vmc, or "
-        "coupled, the papers' baseline (default: motion-director); its settings are flags too",
+        help="How the motion is learned; the method's settings are flags too. (default: the first "
+        "of --objective-help)",
     )
     group.add_argument(
-        "--objective-help", action=_MethodHelp, metavar="NAME", help="list a method's settings"
+        "--objective-help",
+        action=_MethodHelp,
+        nargs="?",
+        metavar="NAME",
+        help="List all methods, or one's settings.",
     )
 
 
 class _MethodHelp(argparse.Action):
-    """Prints the settings of the method named, and leaves."""
+    """Prints the settings of the method named, or all methods, and leaves."""
 
     def __call__(
         self,
@@ -122,27 +124,7 @@ class _MethodHelp(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         # Imported here: torch and diffusers take seconds to import.
-        from .method_settings import method_help
+        from .method_settings import method_help, methods_help
 
-        say(method_help(str(values).replace("-", "_")))
+        say(method_help(str(values).replace("-", "_")) if values else methods_help())
         parser.exit()
-
-
-def _add_samples(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("samples after training")
-    texts = {
-        "sample_prompt": (str, "TEXT", "a second prompt to show, beside the clip's own"),
-        "sample_steps": (int, "N", "DDIM steps (default: the base's)"),
-        "sample_guidance": (float, "X", "guidance scale, 1 and up (default: the base's)"),
-        "inversion_steps": (int, "N", "DDIM steps that find the clip's noise; 0 writes no noise "
-                            "file (default: 50)"),
-    }  # fmt: skip
-    for name, (kind, metavar, text) in texts.items():
-        group.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=f"run.{name}",
-            type=kind,
-            metavar=metavar,
-            default=argparse.SUPPRESS,
-            help=text,
-        )

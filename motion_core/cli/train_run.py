@@ -12,9 +12,9 @@ from pathlib import Path
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
 from ..bases import base_defaults, load_base
-from ..diffusion.ddim import SampleSettings
 from ..diffusion.encoding import encode_clips, release_encoders
 from ..diffusion.generate import generate
+from ..diffusion.settings import SampleSettings
 from ..errors import MotionError
 from ..events import Event, SampleMade, Started
 from ..methods.base import applied_adapters
@@ -46,6 +46,7 @@ INTERRUPTED = 130
 def run_from_flags(
     flags: Layer,
     method_flags: Sequence[str],
+    train_flags: Sequence[str],
     *,
     output: Path,
     config: Path | None,
@@ -53,7 +54,7 @@ def run_from_flags(
 ) -> int:
     """Trains what the flags, the configuration file and, on resuming, the run itself say.
 
-    method_flags: arguments that only the method may know.
+    method_flags: arguments that only the method may know. train_flags: the command's own.
     """
     layers = [read_layer(config)] if config else []
     layers.append(absolute_paths(flags, Path.cwd()))
@@ -62,7 +63,7 @@ def run_from_flags(
             if resume:
                 layers.insert(0, _settings_of(output))
             method_name = chosen_method(layers)
-            layers.append({"objective": read_method_flags(method_flags, method_name)})
+            layers.append({"objective": read_method_flags(method_flags, method_name, train_flags)})
             run_training(build_request(layers), output, resume=resume, terminal=terminal)
     except KeyboardInterrupt:
         sys.stderr.write(_how_to_go_on(output))

@@ -8,68 +8,20 @@ schedule's.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ..backbones.base import Backbone
 from ..settings import require
+from .settings import SampleSettings
 
 logger = logging.getLogger(__name__)
 
 OnStep = Callable[[int, int], None]
 """Called with (steps done, steps in all) after each step; what it raises stops the run."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleSettings:
-    """How to sample. Defaults: MotionDirector's and Motion Inversion's on ZeroScope.
-
-    steps: DDIM steps, 1 to the schedule's T. guidance_scale: 1 (off) and up; AnimateDiff wants
-    about 7.5. frames: of the video. height, width: pixels, multiples of 8. seed: 0 to 2^63 − 1, the
-    same noise on every device. negative_prompt: what guidance steers away from. noise_prior: p in
-    [0, 1], the share of the reference's inverted noise. guidance_rescale: 0 (off) to 1, pulls the
-    guided prediction back to the unguided one's standard deviation (arXiv 2305.08891, Sec. 3.4);
-    0.7 is the paper's value for v-prediction with zero terminal SNR, which else over-exposes.
-    temporal_scale, spatial_scale: multiply the strengths of the adapters of that scope; finite.
-    adapter_end: more than 0 to 1, the share of the steps that adapters take part in. Motion is
-    settled in the first ones; the rest is the base's alone, and so are the looks.
-    """
-
-    steps: int = 30
-    guidance_scale: float = 12.0
-    frames: int = 16
-    height: int = 384
-    width: int = 384
-    seed: int = 0
-    negative_prompt: str = ""
-    noise_prior: float = 0.0
-    guidance_rescale: float = 0.0
-    temporal_scale: float = 1.0
-    spatial_scale: float = 1.0
-    adapter_end: float = 1.0
-
-    def __post_init__(self) -> None:
-        require(self.steps >= 1, "steps", self.steps, "1 or more")
-        guidance = self.guidance_scale
-        require(1.0 <= guidance < math.inf, "guidance_scale", guidance, "1 or more")
-        require(self.frames >= 1, "frames", self.frames, "1 or more")
-        end = self.adapter_end
-        require(0.0 < end <= 1.0, "adapter_end", end, "more than 0, at most 1")
-        for name in ("height", "width"):
-            size = getattr(self, name)
-            require(size >= 8 and size % 8 == 0, name, size, "a positive multiple of 8")
-        require(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
-        for name in ("noise_prior", "guidance_rescale"):
-            share = getattr(self, name)
-            require(0.0 <= share <= 1.0, name, share, "0 to 1")
-        for name in ("temporal_scale", "spatial_scale"):
-            scale = getattr(self, name)
-            require(math.isfinite(scale), name, scale, "a finite number")
 
 
 @torch.inference_mode(False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from .base import Method
 from .coupled import Coupled
@@ -12,12 +12,8 @@ from .motion_inversion import MotionInversion
 from .motrans.method import MoTrans
 from .vmc import Vmc
 
-# In the order of their papers; the baseline last. Each takes its settings, or none for its own.
-METHODS: dict[str, Callable[..., Method]] = {
-    MotionDirector.name: MotionDirector,
-    Vmc.name: Vmc,
-    MotionCrafter.name: MotionCrafter,
-    MotionInversion.name: MotionInversion,
-    MoTrans.name: MoTrans,
-    Coupled.name: Coupled,
+# In the order of menus and lists; what serves to compare with comes last.
+METHODS: Mapping[str, type[Method]] = {
+    method.name: method
+    for method in (MotionDirector, MotionCrafter, MotionInversion, MoTrans, Vmc, Coupled)
 }

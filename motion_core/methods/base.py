@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -55,16 +55,24 @@ class Attached(Protocol):
 
 
 class Method(Protocol):
-    """A method, configured. `name` is its registry name, `settings` its frozen settings
-    dataclass. Its samples apply what moves; a method of which they need more says so by an
-    attribute `shows`, see `applied_names`. A method whose training differs from the trainer's
-    defaults has them as `train_defaults`; one with stages has the fewest steps that reach the last
-    one as `least_steps`."""
+    """A method, configured.
+
+    name: in files and the registry. title: the name that people read. summary: a phrase on what it
+    does. Settings: its frozen dataclass, whose defaults are the method's own. Its samples apply
+    what moves; a method of which they need more says so by an attribute `shows`, see
+    `applied_names`. A method whose training differs from the trainer's defaults has them as
+    `train_defaults`; one with stages has the fewest steps that reach the last one as `least_steps`.
+    """
 
     name: str
+    title: str
+    summary: str
+    Settings: type
+
+    def __init__(self, settings: Any = None) -> None: ...
 
     @property
-    def settings(self) -> object: ...
+    def settings(self) -> Any: ...
 
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator

@@ -20,9 +20,10 @@ from ..adapters.base import Adapter, Scope
 from ..adapters.lora.training import TrainableLora, active_loras, trainable_lora
 from ..backbones.base import Backbone
 from ..errors import ClipError
-from ..settings import require
+from ..settings import Settings
 from ..types import Batch, LatentClip
 from .base import LossTerm, ParameterGroup
+from .lora_settings import lora_alpha, lora_dropout, lora_rank
 from .losses import mse
 from .noised import noised
 
@@ -32,27 +33,21 @@ GROUP = "coupled"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CoupledSettings:
-    """Raises SettingsError on a value out of range.
+class CoupledSettings(Settings):
+    """The LoRA, as MotionDirector's."""
 
-    rank, alpha: of the LoRA; its scale is alpha / rank, and alpha None is rank. dropout:
-    probability, while training.
-    """
-
-    rank: int = 32  # MotionDirector's official configs, lora_rank
-    alpha: float | None = None
-    dropout: float = 0.1  # MotionDirector's official configs, lora_unet_dropout
-
-    def __post_init__(self) -> None:
-        require(self.rank >= 1, "rank", self.rank, "at least 1")
-        require(self.alpha is None or self.alpha > 0, "alpha", self.alpha, "more than 0, or None")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to less than 1")
+    rank: int = lora_rank("the LoRA", "MotionDirector's official configs, lora_rank", main=True)
+    alpha: float | None = lora_alpha(main=True)
+    dropout: float = lora_dropout("MotionDirector's official configs, lora_unet_dropout", main=True)
 
 
 class Coupled:
     """The baseline, configured; see `Method`."""
 
     name = "coupled"
+    title = "Coupled"
+    summary = "one LoRA for appearance and motion together, the papers' baseline to compare with"
+    Settings = CoupledSettings
     shows: Sequence[Scope] = ("temporal", "spatial")
 
     def __init__(self, settings: CoupledSettings | None = None) -> None:

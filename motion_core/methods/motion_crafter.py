@@ -27,10 +27,11 @@ from ..backbones.depth import (
 from ..backbones.sites import blocks_of
 from ..diffusion.encoding import encode_prompts
 from ..errors import ClipError
-from ..settings import require
+from ..settings import Settings, require, setting
 from ..types import Batch, LatentClip
 from .base import LossTerm, ParameterGroup
 from .kl import KL_READINGS, KlReading
+from .lora_settings import lora_rank
 from .losses import frames_at, mse
 from .noised import noised
 from .templates import filled_templates, load_templates
@@ -51,52 +52,89 @@ SPATIAL: Scope = "spatial"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotionCrafterSettings:
-    """Raises SettingsError on a value out of range.
+class MotionCrafterSettings(Settings):
+    """Both versions of the paper; the defaults are v2's."""
 
-    beta: weight of the appearance loss; more holds looks closer to the base, and motion too.
-    kl: reading of the divergence between both branches. blocks: whose temporal modules are tuned:
-    deep (the coarser half of the levels and the middle; on ZeroScope down 2 and 3, mid, up 0 and 1)
-    or all. parametrisation: whole weights, or a LoRA on the attention and feed-forward layers among
-    them. rank: of the LoRA. timestep_bias: which half of the timesteps has probability 0.8: early
-    in generation (t of at least T/2), literal (t below T/2), or uniform. templates: "everyday",
-    "shapes", or the path of a text file of prompts, one a line, each with {} for the motion.
-    motion: what is put into the templates, such as "riding a bicycle"; None is the clip's prompt.
-    separate_reference_prompt: the temporal loss is taken under the clip's own prompt, in a forward
-    of its own. spatial_path: v1's spatial attention tuned on single frames.
-    """
-
-    beta: float = 5.0  # v2, Sec. 3.2.1
-    kl: KlReading = "gaussian_mse"  # the papers leave it open
-    blocks: Blocks = "deep"  # v2, Sec. 3.2.3; all in v1, Sec. 3.1
+    beta: float = setting(
+        5.0,
+        low=0,
+        widget_high=100,
+        step=0.5,
+        main=True,
+        source="v2, Sec. 3.2.1",
+        help="Weight of the appearance loss, 0 and up; 5 is the paper's. More keeps the "
+        "appearance closer to the base's, and the motion too (20 blurs); less copies shapes (1 is "
+        "rigid).",
+    )
+    kl: KlReading = setting(
+        "gaussian_mse",
+        label="divergence",
+        help="How the divergence between tuned and frozen network is measured; the paper leaves "
+        "it open.",
+    )
+    # Deep on ZeroScope: down 2 and 3, mid, up 0 and 1.
+    blocks: Blocks = setting(
+        "deep",
+        main=True,
+        source="v2, Sec. 3.2.3; all in v1, Sec. 3.1",
+        help="Whose temporal modules are tuned: the coarse half of the network (v2 of the paper, "
+        "smaller and cheaper) or all (v1).",
+    )
     # Deviation where it is "lora": the papers tune the modules themselves.
-    parametrisation: Parametrisation = "full"  # Sec. 3.1
-    rank: int = 32  # MotionDirector's
-    timestep_bias: TimestepBias = "early"  # v2, Sec. 3.2.3
-    templates: str = "everyday"
-    motion: str | None = None
-    separate_reference_prompt: bool = False  # v2, Fig. 2: both losses under the template
-    spatial_path: bool = False  # v1 alone, Eq. 1
+    parametrisation: Parametrisation = setting(
+        "full",
+        main=True,
+        source="Sec. 3.1",
+        help="full: whole weights, as in the paper, a large file. lora: a small file that other "
+        "programs can load; a deviation from the paper.",
+    )
+    rank: int = lora_rank(
+        "the LoRA; used where parametrisation is lora", "MotionDirector's", main=True
+    )
+    timestep_bias: TimestepBias = setting(
+        "early",
+        source="v2, Sec. 3.2.3",
+        help="Which half of the noise levels is trained in 8 of 10 steps: early in generation "
+        "(much noise, where motion is decided), literal (the paper's wording), or uniform.",
+    )
+    templates: str = setting(
+        "everyday",
+        label="appearance templates",
+        help='Prompts that give the motion another appearance: "everyday", "shapes" (for the '
+        "sample base), or the path of a text file with one a line, {} standing for the motion.",
+    )
+    motion: str | None = setting(
+        None,
+        main=True,
+        widget_none="",
+        none="takes the clip's whole prompt",
+        help="The motion alone, for the templates, such as 'riding a bicycle'.",
+    )
+    separate_reference_prompt: bool = setting(
+        False,
+        source="v2, Fig. 2: both losses under the template",
+        help="Takes the motion's loss under the clip's own prompt, in a pass of its own: half more "
+        "time a step.",
+    )
+    spatial_path: bool = setting(
+        False,
+        source="v1 alone has it, Eq. 1",
+        help="v1 of the paper: tunes the spatial attention on single frames too, which learns "
+        "appearance.",
+    )
 
     def __post_init__(self) -> None:
-        require(self.beta >= 0, "beta", self.beta, "at least 0")
-        require(self.rank >= 1, "rank", self.rank, "at least 1")
+        super().__post_init__()
         require(self.templates != "", "templates", "", "a list's name or a text file's path")
-        choices = {
-            "kl": tuple(KL_READINGS),
-            "blocks": ("deep", "all"),
-            "parametrisation": ("full", "lora"),
-            "timestep_bias": ("early", "literal", "uniform"),
-        }
-        for name, known in choices.items():
-            value = getattr(self, name)
-            require(value in known, name, value, " or ".join(map(repr, known)))
 
 
 class MotionCrafter:
     """The method, configured; see `Method`."""
 
     name = "motion_crafter"
+    title = "MotionCrafter"
+    summary = "tunes the temporal layers themselves, with the frozen base to preserve appearance"
+    Settings = MotionCrafterSettings
 
     def __init__(self, settings: MotionCrafterSettings | None = None) -> None:
         self.settings = settings or MotionCrafterSettings()

@@ -22,9 +22,10 @@ from ..adapters.lora.training import TrainableLora, active_loras, trainable_lora
 from ..backbones.base import Backbone
 from ..backbones.frozen import frozen_parameters
 from ..errors import ClipError
-from ..settings import require
+from ..settings import Settings, setting
 from ..types import Batch, LatentClip
 from .base import LossTerm, ParameterGroup
+from .lora_settings import lora_alpha, lora_dropout, lora_rank
 from .losses import Anchor, debiased_mse, draw_anchors, frames_at, mse
 from .noised import noised
 
@@ -35,40 +36,69 @@ TEMPORAL = "temporal"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotionDirectorSettings:
-    """Raises SettingsError on a value out of range.
+class MotionDirectorSettings(Settings):
+    """Eq. 7 with its ablations, and the LoRAs."""
 
-    rank, alpha: of every LoRA; its scale is alpha / rank, and alpha None is rank. dropout:
-    probability, while training. loss: of the temporal pass, Eq. 7 (debiased) or Eq. 1 alone (plain,
-    the paper's ablation). beta: strength of the debiasing. anchor: the frame that debiasing
-    subtracts. spatial_dropout_p: probability that a step on a video goes without its spatial LoRA,
-    spatial pass included. image_hflip_p: probability that an image is mirrored.
-    """
-
-    rank: int = 32  # official configs, lora_rank; Sec. 4.4's 9 M and 12 M parameters
-    alpha: float | None = None
-    dropout: float = 0.1  # official configs, lora_unet_dropout
-    loss: Literal["debiased", "plain"] = "debiased"  # Eq. 7
-    beta: float = 1.0  # Sec. 3.3
-    anchor: Anchor = "random"  # Sec. 3.3
-    spatial_dropout_p: float = 0.2  # official code; the paper has none
-    image_hflip_p: float = 0.5  # official config_multi_images.yaml, random_hflip_img
-
-    def __post_init__(self) -> None:
-        require(self.rank >= 1, "rank", self.rank, "at least 1")
-        require(self.alpha is None or self.alpha > 0, "alpha", self.alpha, "more than 0, or None")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to less than 1")
-        require(self.loss in ("debiased", "plain"), "loss", self.loss, "'debiased' or 'plain'")
-        require(self.beta >= 0, "beta", self.beta, "at least 0")
-        require(self.anchor in ("random", "first"), "anchor", self.anchor, "'random' or 'first'")
-        for name in ("spatial_dropout_p", "image_hflip_p"):
-            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "from 0 to 1")
+    # 32 makes the 9 M and 12 M parameters of Sec. 4.4.
+    rank: int = lora_rank("the LoRAs", "official configs, lora_rank", main=True)
+    alpha: float | None = lora_alpha()
+    dropout: float = lora_dropout("official configs, lora_unet_dropout")
+    loss: Literal["debiased", "plain"] = setting(
+        "debiased",
+        source="Eq. 7",
+        help="debiased: compares how frames differ from one of them, which removes appearance from "
+        "the motion (the paper's). plain: its ablation.",
+    )
+    beta: float = setting(
+        1.0,
+        low=0,
+        widget_high=10,
+        step=0.1,
+        main=True,
+        source="Sec. 3.3",
+        help="Strength of the debiasing, 0 (off) and up; 1 is the paper's. More weighs how "
+        "frames differ, and less what they show.",
+    )
+    anchor: Anchor = setting(
+        "random",
+        label="anchor frame",
+        source="Sec. 3.3",
+        help="The frame that debiasing subtracts: another one each step (the paper's), or the "
+        "first.",
+    )
+    spatial_dropout_p: float = setting(
+        0.2,
+        low=0,
+        high=1,
+        step=0.05,
+        main=True,
+        label="chance of dropping the spatial LoRA",
+        source="official code; the paper has none",
+        help="Probability, 0 to 1, that a step on a video goes without the LoRA of the clip's "
+        "appearance, and without training it. More trains the motion where the appearance is "
+        "unknown; at 0 (the paper) hard motions may not be learned.",
+    )
+    image_hflip_p: float = setting(
+        0.5,
+        low=0,
+        high=1,
+        step=0.05,
+        label="chance of mirroring an image",
+        source="official config_multi_images.yaml, random_hflip_img",
+        help="Probability, 0 to 1, that an image (not a video) is mirrored in a step.",
+    )
 
 
 class MotionDirector:
     """The method, configured; see `Method`."""
 
     name = "motion_director"
+    title = "MotionDirector"
+    summary = (
+        "two LoRAs, one for the motion and one for the clip's appearance, which is left out when "
+        "the motion is applied"
+    )
+    Settings = MotionDirectorSettings
 
     def __init__(self, settings: MotionDirectorSettings | None = None) -> None:
         self.settings = settings or MotionDirectorSettings()

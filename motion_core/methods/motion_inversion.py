@@ -25,9 +25,10 @@ from ..adapters.lora.training import TrainableLora, active_loras, trainable_lora
 from ..backbones.base import Backbone
 from ..backbones.frozen import frozen_parameters
 from ..errors import ClipError, SettingsError
-from ..settings import require
+from ..settings import Settings, require, setting
 from ..types import Batch, LatentClip
 from .base import LossTerm, ParameterGroup
+from .lora_settings import lora_dropout, lora_rank
 from .losses import debiased_mse, draw_anchors, frames_at, mse
 from .motion_director import spatial_lora_names
 from .noised import Noised, noised
@@ -42,49 +43,80 @@ Loss = Literal["base", "debiased_temporal", "debiased_hybrid"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotionInversionSettings:
-    """Raises SettingsError on a value out of range.
+class MotionInversionSettings(Settings):
+    """Which temporal layers get an embedding, its form, and its losses.
 
-    channels, positions: which temporal transformers get an embedding, by the width of their hidden
-    states and by where they are in the network; no channels means the widest that there are at
-    these positions, 1280 on ZeroScope and AnimateDiff. "in" is ZeroScope's first temporal
-    transformer. All of a network with 64 and 96 channels: channels (64, 96), positions ("down",
-    "up", "mid", "in"). qk, v: whether all positions share m_QK, m_V ("1d") or each has its own
-    ("2d"). loss: Eq. 4 (base); MotionDirector's Eq. 7 (debiased_temporal), for large deformations;
-    or that beside a spatial LoRA that learns how the video looks (debiased_hybrid), for the camera.
-    debias: what is done to m_V when the embedding is applied, see `EmbeddingAdapter`. rank,
-    dropout, spatial_dropout_p: of the hybrid loss's spatial LoRA, as in MotionDirector.
+    All layers of a network with 64 and 96 channels: channels (64, 96), positions ("down", "up",
+    "mid", "in").
     """
 
-    channels: tuple[int, ...] = ()  # configs/config.yaml, combinations: 1280
-    positions: tuple[Position, ...] = ("down", "up")  # configs/config.yaml, combinations
-    qk: Design = "1d"  # Eq. 2
-    v: Design = "2d"  # Eq. 2
-    loss: Loss = "base"  # Eq. 4; configs/config.yaml, loss
-    debias: Debias = "difference"  # Eq. 5
-    rank: int = 32  # utils/func_utils.py, lora_rank
-    dropout: float = 0.1  # utils/func_utils.py, lora_unet_dropout
-    spatial_dropout_p: float = 0.2  # loss/debiased_hybrid_loss.py, mask_spatial_lora
+    channels: tuple[int, ...] = setting(
+        (),
+        low=1,
+        source="configs/config.yaml, combinations: 1280 on ZeroScope and AnimateDiff",
+        help="Widths of the temporal layers that get an embedding, with commas, such as 1280, 640; "
+        "empty takes the widest. More layers hold finer motion.",
+    )
+    positions: tuple[Position, ...] = setting(
+        ("down", "up"),
+        source="configs/config.yaml, combinations",
+        help="Where in the network, with commas: down, up, mid, in (ZeroScope's first temporal "
+        "layer). down, up is the paper's.",
+    )
+    qk: Design = setting(
+        "1d",
+        label="query and key embedding",
+        source="Eq. 2",
+        help="Whether queries and keys share one embedding for all places in the picture (1d, the "
+        "paper's) or have one each (2d, which leaks shapes).",
+    )
+    v: Design = setting(
+        "2d",
+        label="value embedding",
+        source="Eq. 2",
+        help="The same for values: one for each place (2d, the paper's) or one for all (1d).",
+    )
+    loss: Loss = setting(
+        "base",
+        main=True,
+        source="Eq. 4; configs/config.yaml, loss",
+        help="base: the paper's. debiased_temporal: for large deformations. debiased_hybrid: for "
+        "camera motion, with an appearance LoRA next to it, at twice the cost.",
+    )
+    debias: Debias = setting(
+        "difference",
+        main=True,
+        label="debiasing",
+        source="Eq. 5",
+        help="What is applied of the embedding: differences between frames (an object's motion), "
+        "drop_value (a camera's), normalise and none (ablations that leak appearance).",
+    )
+    rank: int = lora_rank("the hybrid loss's appearance LoRA", "utils/func_utils.py, lora_rank")
+    dropout: float = lora_dropout("utils/func_utils.py, lora_unet_dropout")
+    spatial_dropout_p: float = setting(
+        0.2,
+        low=0,
+        high=1,
+        step=0.05,
+        label="chance of dropping the spatial LoRA",
+        source="loss/debiased_hybrid_loss.py, mask_spatial_lora",
+        help="Of the hybrid loss: probability, 0 to 1, that a step goes without the "
+        "appearance LoRA.",
+    )
 
     def __post_init__(self) -> None:
-        widths = all(isinstance(c, int) and c >= 1 for c in self.channels)
-        require(widths, "channels", self.channels, "whole numbers of at least 1")
-        known = get_args(Position)
-        right = bool(self.positions) and set(self.positions) <= set(known)
-        require(right, "positions", self.positions, f"one or more of {', '.join(known)}")
-        for name, kinds in (("qk", Design), ("v", Design), ("loss", Loss), ("debias", Debias)):
-            value, choices = getattr(self, name), get_args(kinds)
-            require(value in choices, name, value, " or ".join(map(repr, choices)))
-        require(self.rank >= 1, "rank", self.rank, "at least 1")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to less than 1")
-        p = self.spatial_dropout_p
-        require(0 <= p <= 1, "spatial_dropout_p", p, "from 0 to 1")
+        super().__post_init__()
+        known = ", ".join(get_args(Position))
+        require(bool(self.positions), "positions", self.positions, f"one or more of {known}")
 
 
 class MotionInversion:
     """The method, configured; see `Method`."""
 
     name = "motion_inversion"
+    title = "Motion Inversion"
+    summary = "learns an embedding of the motion and leaves all weights as they are"
+    Settings = MotionInversionSettings
 
     def __init__(self, settings: MotionInversionSettings | None = None) -> None:
         self.settings = settings or MotionInversionSettings()

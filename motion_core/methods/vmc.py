@@ -27,9 +27,10 @@ from ..adapters.lora.training import TrainableLora, active_loras, trainable_lora
 from ..adapters.weights.training import TrainableWeights, trainable_weights
 from ..backbones.base import Backbone
 from ..errors import ClipError
-from ..settings import require
+from ..settings import Settings, setting
 from ..types import Batch, LatentClip
 from .base import LossTerm, ParameterGroup
+from .lora_settings import lora_rank
 from .losses import mse
 from .noised import noised
 
@@ -43,32 +44,38 @@ Parametrisation = Literal["full", "lora"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class VmcSettings:
-    """Raises SettingsError on a value out of range.
+class VmcSettings(Settings):
+    """The loss of the motion vectors, and what is trained on it."""
 
-    loss: of the motion vectors: Eq. 17's cosine distance frame by frame (cosine), as the official
-    code has it (cosine_abs, of their absolute values along the frames of each latent cell), or the
-    squared distance that the paper's Fig. 7 compares with (mse). parametrisation: the layers' whole
-    weights, or a LoRA of `rank` on them. rank: of the LoRA, at a scale of 1.
-    """
-
-    loss: VmcLoss = "cosine"  # Eq. 17
+    # cosine is frame by frame; cosine_abs is of absolute values along the frames of each latent
+    # cell; mse is what Fig. 7 compares with.
+    loss: VmcLoss = setting(
+        "cosine",
+        main=True,
+        source="Eq. 17",
+        help="How motion vectors are compared: cosine (the paper's), cosine_abs (its code's), mse "
+        "(its ablation).",
+    )
     # Deviation where it is "lora": paper and code tune the weights themselves.
-    parametrisation: Parametrisation = "full"  # train_inference.py
-    rank: int = 32  # MotionDirector's
-
-    def __post_init__(self) -> None:
-        choices = {"loss": ("cosine", "cosine_abs", "mse"), "parametrisation": ("full", "lora")}
-        for name, known in choices.items():
-            value = getattr(self, name)
-            require(value in known, name, value, " or ".join(map(repr, known)))
-        require(self.rank >= 1, "rank", self.rank, "at least 1")
+    parametrisation: Parametrisation = setting(
+        "full",
+        main=True,
+        source="train_inference.py",
+        help="full: whole weights, as in the paper, a large file. lora: a small one; a deviation "
+        "from the paper.",
+    )
+    rank: int = lora_rank(
+        "the LoRA; used where parametrisation is lora", "MotionDirector's", main=True
+    )
 
 
 class Vmc:
     """The method, configured; see `Method`."""
 
     name = "vmc"
+    title = "VMC"
+    summary = "tunes temporal attention on how neighbouring frames differ"
+    Settings = VmcSettings
 
     def __init__(self, settings: VmcSettings | None = None) -> None:
         self.settings = settings or VmcSettings()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
-from ..diffusion.ddim import SampleSettings
+from ..diffusion.settings import SampleSettings
 from .renderer import Scene
 from .sampling import sample_clips
 from .scores import ClipScore, Subject, score_clip, summary

@@ -4,68 +4,133 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
-
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import SettingsError
-from ..settings import require
+from ..settings import Settings, setting
+
+if TYPE_CHECKING:
+    import torch
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
-DTYPES: dict[str, torch.dtype] = {
-    "fp32": torch.float32,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-}
-
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings:
-    """Raises SettingsError on a value out of range.
+class TrainSettings(Settings):
+    """The optimiser's settings, the batches, and what is written while training."""
 
-    steps: optimiser steps. learning_rate: None or 0 is the method's own; weight_decay: None is the
-    method's own. warmup_steps: linear rise from 0. lr_schedule: then constant, or half a cosine
-    down to 0. max_grad_norm: of each parameter group; None does not clip. accumulation: batches a
-    step, each of the next clip. noise_draws: draws of noise and timestep of one clip in a batch.
-    min_timestep: the lowest that is drawn (0, the least noise, to below the schedule's number):
-    motion is decided where there is much noise.
-    seed: 0 to 2^63 − 1.
-    precision: of the frozen weights; trained ones are float32. checkpointing: recompute blocks in
-    backward, less memory for more time. save_every, sample_every: in steps, 0 is never (a run is
-    always saved at its end).
-    """
-
-    steps: int = (
-        150  # MotionDirector, official configs/config_single_video.yaml: 384x384, 16 frames
+    steps: int = setting(
+        150,
+        main=True,
+        low=1,
+        widget_high=100000,
+        source="MotionDirector's configs/config_single_video.yaml, at 384x384 and 16 frames",
+        help="Training steps. More learns the motion better at first, then the clip's appearance.",
     )
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    warmup_steps: int = 0
-    lr_schedule: Literal["constant", "cosine"] = "constant"
-    max_grad_norm: float | None = None
-    accumulation: int = 1
-    noise_draws: int = 1
-    min_timestep: int = 0
-    seed: int = 0
-    precision: Precision = "fp32"
-    checkpointing: bool = True  # as in the official configs
-    save_every: int = 50
-    sample_every: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "accumulation", "noise_draws"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("save_every", "sample_every", "warmup_steps", "min_timestep"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
-        require(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
-        rate, decay, norm = self.learning_rate, self.weight_decay, self.max_grad_norm
-        require(rate is None or 0 <= rate < math.inf, "learning_rate", rate, "0 or more, or None")
-        require(decay is None or 0 <= decay < math.inf, "weight_decay", decay, "0 or more, or None")
-        require(norm is None or norm > 0, "max_grad_norm", norm, "more than 0, or None")
-        known = ("constant", "cosine")
-        require(self.lr_schedule in known, "lr_schedule", self.lr_schedule, " or ".join(known))
-        require(self.precision in DTYPES, "precision", self.precision, " or ".join(DTYPES))
+    learning_rate: float | None = setting(
+        None,
+        main=True,
+        low=0,
+        widget_high=1,
+        step=1e-6,
+        widget_none=0.0,
+        none="takes the method's own, or the base's",
+        help="How far each step goes. Lower it if the loss jumps or samples fall apart.",
+    )
+    weight_decay: float | None = setting(
+        None,
+        low=0,
+        widget_high=1,
+        step=1e-4,
+        widget_none=-1.0,
+        none="takes the method's own",
+        help="Pulls trained weights towards 0 in each step.",
+    )
+    warmup_steps: int = setting(
+        0,
+        low=0,
+        widget_high=10000,
+        label="warm-up steps",
+        help="Steps in which the learning rate rises from 0; steadies high rates.",
+    )
+    lr_schedule: Literal["constant", "cosine"] = setting(
+        "constant",
+        label="learning rate schedule",
+        help="The learning rate after that: constant (the run can be made longer later), or down "
+        "to 0 along half a cosine.",
+    )
+    max_grad_norm: float | None = setting(
+        None,
+        above=0,
+        widget_high=100,
+        step=0.1,
+        widget_none=0.0,
+        none="cuts nothing",
+        label="maximum gradient norm",
+        help="Cuts larger gradients of a parameter group down to this norm, against outliers; 1 is "
+        "common.",
+    )
+    accumulation: int = setting(
+        1,
+        low=1,
+        widget_high=64,
+        label="gradient accumulation",
+        help="Batches a step, each of the next clip: steadier steps that take so many times as "
+        "long, at no more memory.",
+    )
+    noise_draws: int = setting(
+        1,
+        low=1,
+        widget_high=16,
+        label="noise draws per step",
+        help="Draws of noise of one clip in a batch: steadier steps, for so many times the memory "
+        "and time.",
+    )
+    min_timestep: int = setting(
+        0,
+        low=0,
+        widget_high=999,
+        label="lowest timestep",
+        help="The lowest noise level that is trained, 0 (all) to 999: motion is decided where "
+        "there is much noise.",
+    )
+    seed: int = setting(
+        0,
+        main=True,
+        low=0,
+        high=2**63 - 1,
+        help="Of the noise and the order in training, and of the samples: the same seed, the same "
+        "adapter (on a CPU).",
+    )
+    precision: Precision = setting(
+        "fp32",
+        main=True,
+        help="Of the frozen weights; what is trained is always fp32. bf16 and fp16 halve the "
+        "memory. fp16 trains on CUDA only.",
+    )
+    checkpointing: bool = setting(
+        True,
+        main=True,
+        source="the official configs",
+        help="Compute blocks again in the backward pass: much less memory for about a third more "
+        "time.",
+    )
+    save_every: int = setting(
+        50,
+        main=True,
+        low=0,
+        widget_high=100000,
+        help="Steps between checkpoints that a run can be resumed from if it is killed; 0 saves at "
+        "the end and when it is cancelled only. The last two are kept.",
+    )
+    sample_every: int = setting(
+        0,
+        main=True,
+        low=0,
+        widget_high=100000,
+        help="Steps between sample videos while training; 0 makes none before the end. Each takes "
+        "as long as making a video does.",
+    )
 
     def dtype_on(self, device: torch.device) -> torch.dtype:
         """The frozen weights' dtype; raises SettingsError as `dtype_on` does."""
@@ -74,11 +139,13 @@ class TrainSettings:
 
 def dtype_on(precision: str, device: torch.device) -> torch.dtype:
     """A precision's dtype; raises SettingsError where it does not run on the device."""
+    import torch  # heavy, and the command line reads the settings for its help
+
     if precision == "fp16" and device.type != "cuda":
         raise SettingsError(
             f"precision is 'fp16' on {device.type}; it runs on CUDA only. Use fp32 or bf16."
         )
-    return DTYPES[precision]
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
 def learning_rate_factor(settings: TrainSettings, step: int) -> float:

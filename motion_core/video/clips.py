@@ -17,8 +17,8 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from math import ceil, inf
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -27,68 +27,14 @@ from torch import Tensor
 from ..errors import ClipError
 from ..settings import require
 from ..types import Clip
-from .framing import Fit, fit_frame, target_size
+from .framing import fit_frame, target_size
+from .settings import ClipSettings
 from .sources import DEFAULT_FPS, FrameSource, image_source, tensor_source, video_source
 
 logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipSettings:
-    """Which frames of a video make a clip, and at what size.
-
-    frames: of one clip; 1 only where there is no other. start_seconds: where the first window may
-    begin.
-    stride: take every n-th frame at the video's own rate. fps: or else resample to so many frames a
-    second; never more than the video has. An image folder, which has no rate, is taken to run at
-    `fps`, by default 8.
-    width, height: pixels, multiples of 8. None: nearest multiple of 8 of the source, or of its
-    proportions where the other one is given.
-    fit: for another aspect ratio, "crop" the middle, "pad" with black, or "stretch".
-    windows: clips from one video, evenly spread from start_seconds to the end; they may overlap.
-    """
-
-    frames: int = 16
-    start_seconds: float = 0.0
-    stride: int = 1
-    fps: float | None = None
-    width: int | None = None
-    height: int | None = None
-    fit: Fit = "crop"
-    windows: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("frames", "stride", "windows"):
-            value = getattr(self, name)
-            require(_is_whole(value) and value >= 1, f"ClipSettings.{name}", value, "1 or more")
-        start = self.start_seconds
-        require(0 <= start < inf, "ClipSettings.start_seconds", start, "0 or more")
-        for name in ("width", "height"):
-            value = getattr(self, name)
-            fits = value is None or (_is_whole(value) and value >= 8 and value % 8 == 0)
-            require(
-                fits, f"ClipSettings.{name}", value, "a multiple of 8, or nothing for the source's"
-            )
-        number = isinstance(self.fps, (int, float)) and not isinstance(self.fps, bool)
-        require(
-            self.fps is None or (number and 0 < self.fps < inf),
-            "ClipSettings.fps",
-            self.fps,
-            "more than 0",
-        )
-        one = self.fps is None or self.stride == 1
-        require(
-            one, "ClipSettings.stride", self.stride, f"1 where fps is given too (it is {self.fps})"
-        )
-        require(
-            self.fit in ("crop", "pad", "stretch"),
-            "ClipSettings.fit",
-            self.fit,
-            "crop, pad or stretch",
-        )
 
 
 @torch.inference_mode(False)
@@ -156,7 +102,7 @@ def clip_from_frames(
     frames: Tensor, fps: float, prompt: str, settings: ClipSettings, source: str = "frames"
 ) -> Clip:
     """As `clips_from_frames`, for settings that ask for one window."""
-    require(settings.windows == 1, "ClipSettings.windows", settings.windows, "1 for a single clip")
+    require(settings.windows == 1, "windows", settings.windows, "1 for a single clip")
     return clips_from_frames(frames, fps, prompt, settings, source)[0]
 
 
@@ -306,7 +252,3 @@ def _checked_prompt(prompt: str, name: str) -> str:
 def _require_exists(path: Path) -> None:
     if not path.exists():
         raise ClipError(f"There is no {path}. Check the path.")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -7,12 +7,10 @@ antialiased where it shrinks.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 from torch.nn import functional as F
 
-Fit = Literal["crop", "pad", "stretch"]
+from .settings import Fit
 
 
 def target_size(

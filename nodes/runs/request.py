@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ...motion_core.diffusion.ddim import SampleSettings
+from ...motion_core.diffusion.settings import SampleSettings
 from ...motion_core.events import Event, Request
 from ...motion_core.methods.base import Method
 from ...motion_core.settings import to_mapping

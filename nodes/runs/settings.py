@@ -7,15 +7,16 @@ one; the method's advanced settings win over the base's, and must not contradict
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...motion_core.bases import BaseDefaults
 from ...motion_core.errors import SettingsError
-from ...motion_core.settings import from_mapping
+from ...motion_core.methods import METHODS
+from ...motion_core.settings import fields_of, from_mapping
 from ...motion_core.training.settings import TrainSettings
-from ..method_fields import METHOD_FIELDS, Field
+from ..widget_values import changed
 
 if TYPE_CHECKING:
     from ...motion_core.backbones.base import Backbone
@@ -33,17 +34,6 @@ class MethodSettings:
     train: Mapping[str, object] = field(default_factory=dict)
 
 
-def changed(
-    fields: Iterable[Field], widgets: Mapping[str, Any], exactly: bool = False
-) -> dict[str, object]:
-    """What the widgets of these fields say: the values that differ from the defaults, or all."""
-    return {
-        entry.name: entry.value(widgets[entry.name])
-        for entry in fields
-        if entry.name in widgets and (exactly or widgets[entry.name] != entry.default)
-    }
-
-
 def build_method(
     defaults: BaseDefaults,
     method_name: str,
@@ -54,16 +44,13 @@ def build_method(
 
     Raises SettingsError for advanced settings of another method, or that contradict the widgets.
     """
-    # Imported here: it needs diffusers.
-    from ...motion_core.methods import METHODS
-
     _check_method(method_name, advanced)
-    said = changed(METHOD_FIELDS[method_name], widgets)
+    cls = METHODS[method_name].Settings
+    said = changed(fields_of(cls), widgets)
     more = advanced.values if advanced is not None else {}
     _check_agreement(said, more)
-    settings = type(METHODS[method_name]().settings)
     values = {**defaults.methods.get(method_name, {}), **more, **said}
-    return METHODS[method_name](from_mapping(settings, values))
+    return METHODS[method_name](from_mapping(cls, values))
 
 
 def check_method(backbone: Backbone, method: Method) -> None:
@@ -84,8 +71,6 @@ def build_training(
     advanced: MethodSettings | None,
 ) -> TrainSettings:
     """The training's settings. said: what the training node's own widgets ask for."""
-    from ...motion_core.methods import METHODS
-
     of_method: Mapping[str, object] = getattr(METHODS[method_name], "train_defaults", {})
     more = advanced.train if advanced is not None else {}
     values = {**of_method, **defaults.train_with(method_name), **more, **said}

@@ -1,78 +1,74 @@
-"""The flags' tables say what the settings classes say, a method's flags are made from its class,
-and the help needs no torch.
-"""
+"""Flags come from the declarations of the settings, and the help needs no torch."""
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
-from collections.abc import Sequence
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
+from typing import Any, Literal
 
 import pytest
 
 from motion_core.cli import train
-from motion_core.cli.flags import CLIP_FLAGS, SAMPLE_FLAGS, TRAIN_FLAGS, Flag
+from motion_core.cli.flags import add_flags, given, option, spoken
 from motion_core.cli.main import COMMANDS, build_parser, main
-from motion_core.cli.method_settings import method_flags, read_method_flags, spoken
+from motion_core.cli.method_settings import read_method_flags
 from motion_core.cli.parsing import Parser
-from motion_core.diffusion.ddim import SampleSettings
+from motion_core.cli.run_settings import RunSettings
+from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import SettingsError
 from motion_core.methods import METHODS
+from motion_core.settings import Field, fields_of, setting
 from motion_core.training.settings import TrainSettings
-from motion_core.video.clips import ClipSettings
+from motion_core.video.settings import ClipSettings
 
-TABLES = [
-    (CLIP_FLAGS, ClipSettings),
-    (TRAIN_FLAGS, TrainSettings),
-    (SAMPLE_FLAGS, SampleSettings),
-]
+CLASSES = [ClipSettings, TrainSettings, SampleSettings, RunSettings]
+CLASSES += [method.Settings for method in METHODS.values()]
 
 
-@pytest.mark.parametrize(("flags", "settings"), TABLES)
-def test_every_setting_has_its_flag(flags: Sequence[Flag], settings: Any) -> None:
-    """Name, type, choices and default; "the base's" and "the adapter's" replace a default."""
-    hints = get_type_hints(settings)
-    fields = {field.name: field for field in dataclasses.fields(settings)}
-    assert [flag.field for flag in flags if flag.field not in fields] == []
-    assert set(fields) == {flag.field for flag in flags}
-    for flag in flags:
-        hint = hints[flag.field]
-        if get_origin(hint) is Literal:
-            assert (flag.kind, flag.choices) == (str, get_args(hint))
-        else:
-            expected = flag.kind | None if flag.optional else flag.kind
-            assert hint == expected, flag.field
-        if not flag.default.startswith("the "):
-            default = str(fields[flag.field].default)
-            assert flag.default == ("none" if default == "None" else default), flag.field
+def parser_of(cls: type, **usual: str) -> Parser:
+    parser = Parser(add_help=False)
+    add_flags(parser, "title", "table", cls, usual=usual)
+    return parser
+
+
+def build_train_parser() -> Parser:
+    parser = Parser(add_help=False)
+    train.add_arguments(parser)
+    return parser
+
+
+def written(field: Field, value: Any) -> list[str]:
+    """A value as it is given on the command line."""
+    if field.kind is bool:
+        return [option(field) if value else option(field).replace("--", "--no-", 1)]
+    values = value if field.many else ["none" if value is None else value]
+    if field.said.repeated:
+        return [word for item in values for word in (option(field), str(item))]
+    return [option(field), *map(str, values)]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_setting_is_a_flag_that_explains_itself(cls: type) -> None:
+    """Its default, given as a flag, is read as the default again, whatever its type."""
+    for entry in fields_of(cls):
+        assert entry.said.help.endswith("."), entry.name
+        if entry.default not in (MISSING, ()):
+            read = given(parser_of(cls).parse(written(entry, entry.default)), "table")
+            assert entry.checked(read[entry.name]) == entry.default, entry.name
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_setting_of_a_method_is_a_flag_that_explains_itself(method: str) -> None:
-    """Its default, given as a flag, is read as the default again, whatever its type; its help is
-    from the class's docstring; and no flag of `train` itself has its name.
-    """
-    settings = METHODS[method]().settings
-    flags = method_flags(method)
-    assert [flag.field for flag in flags] == [
-        field.name
-        for field in dataclasses.fields(settings)  # type: ignore[arg-type]
-    ]
-    parser = Parser(add_help=False)
-    train.add_arguments(parser)
-    for flag in flags:
-        assert flag.option not in parser._option_string_actions
-        assert flag.help, f"{flag.field} is not in the docstring as 'field: …'"
-        default = getattr(settings, flag.field)
-        argv = [flag.option, flag.default]
-        if flag.many:
-            argv = [flag.option, *map(str, default)]
-        if flag.kind is bool:
-            argv = [flag.option if default else flag.option.replace("--", "--no-", 1)]
-        read = read_method_flags(argv, method)[flag.field]
-        assert (tuple(read) if isinstance(read, list) else read) == default, flag.field
+def test_no_flag_of_train_has_the_name_of_a_methods(method: str) -> None:
+    assert set(build_train_parser().flags) & set(parser_of(METHODS[method].Settings).flags) == set()
+
+
+def test_the_default_is_in_the_help_with_its_source() -> None:
+    said = " ".join(parser_of(TrainSettings, noise_draws="the base's").format_help().split())
+    assert "(default: the base's)" in said
+    assert "(default: 150; MotionDirector's configs/config_single_video.yaml" in said
+    assert "None takes the method's own. (default: none)" in said
 
 
 def test_flags_of_every_type() -> None:
@@ -87,40 +83,27 @@ def test_flags_of_every_type() -> None:
         "anchor": "first",
     }
     assert read_method_flags(["--loss=mse"], "vmc") == {"loss": "mse"}
-    alpha = next(flag for flag in method_flags("motion_director") if flag.field == "alpha")
-    assert (alpha.kind, alpha.optional, alpha.default) == (float, True, "none")
-    assert alpha.help == "of every LoRA; its scale is alpha / rank, and alpha None is rank"
 
 
 def test_tuples_are_several_values() -> None:
-    """Of a class that is made here, beside fields of types that no flag can hold."""
+    """Beside fields of types that no flag can hold."""
 
-    @dataclasses.dataclass(frozen=True)
+    @dataclass(frozen=True)
     class Odd:
-        """blocks: which ones. width, height: pixels, 50% and up."""
-
         blocks: tuple[Literal[1, 2], ...] = (1, 2)
-        names: tuple[str, ...] = ()
-        width: int | None = None
+        names: tuple[str, ...] = setting((), repeated=True)
+        width: int | None = setting(None, help="Pixels, 50% and up.")
         height: int | float = 1
-        table: dict[str, int] = dataclasses.field(default_factory=dict)
+        table: Mapping[str, int] = field(default_factory=dict)
 
-    class Method:
-        name, settings = "odd", Odd()
-
-    try:
-        METHODS["odd"] = Method  # type: ignore[assignment]
-        flags = {flag.field: flag for flag in method_flags("odd")}
-        assert set(flags) == {"blocks", "names", "width"}
-        assert (flags["blocks"].default, flags["names"].default) == ("1 2", "none")
-        assert (flags["blocks"].help, flags["names"].help) == ("which ones", "")
-        argv = "--blocks 2 1 2 --names --width none".split()
-        read = read_method_flags(argv, "odd")
-        assert read == {"blocks": [2, 1, 2], "names": [], "width": None}
-        with pytest.raises(SettingsError, match="invalid choice: 3"):
-            read_method_flags(["--blocks", "3"], "odd")
-    finally:
-        del METHODS["odd"]
+    parser = parser_of(Odd)
+    assert {"--height", "--table"} & set(parser.flags) == set()
+    assert "Pixels, 50% and up." in parser.format_help()
+    argv = "--blocks 2 1 2 --names a --names b --width none".split()
+    read = {"blocks": [2, 1, 2], "names": ["a", "b"], "width": None}
+    assert given(parser.parse(argv), "table") == read
+    with pytest.raises(SettingsError, match="invalid choice: 3"):
+        parser.parse(["--blocks", "3"])
 
 
 def test_flags_that_the_method_does_not_have() -> None:
@@ -133,14 +116,16 @@ def test_flags_that_the_method_does_not_have() -> None:
         (["--rank", "x"], "--rank: invalid int value: 'x'"),
     ):
         with pytest.raises(SettingsError, match=expected):
-            read_method_flags(argv, "coupled")
+            read_method_flags(argv, "coupled", build_train_parser().flags)
 
 
-def test_the_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
-    said = "".join(capsys.readouterr().out.split())  # lines may break behind a hyphen
-    assert all(spoken(method) in said for method in METHODS)
+def test_the_methods_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["train", "--objective-help"])
+    said = capsys.readouterr().out
+    assert left.value.code == 0
+    for name, method in METHODS.items():
+        assert spoken(name) in said and method.summary in said
 
 
 def test_the_help_on_a_method(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +133,8 @@ def test_the_help_on_a_method(capsys: pytest.CaptureFixture[str]) -> None:
         main(["train", "--objective-help", "motion-director"])
     said = " ".join(capsys.readouterr().out.split())
     assert left.value.code == 0
-    assert "--anchor {random,first} the frame that debiasing subtracts (default: random)" in said
+    assert "--anchor {random,first} The frame that debiasing subtracts" in said
+    assert "(default: random; Sec. 3.3)" in said
     assert main(["train", "--objective-help", "magic"]) == 2
     assert "There is no method 'magic'. Choose one of motion-director" in capsys.readouterr().err
 

@@ -18,7 +18,8 @@ from motion_core.backbones.files.tensors import write_tensors
 from motion_core.cli.main import main
 from motion_core.cli.sample_run import chosen_adapters, read_adapter, split_strength
 from motion_core.errors import AdapterError
-from motion_core.video.clips import ClipSettings, load_clips
+from motion_core.video.clips import load_clips
+from motion_core.video.settings import ClipSettings
 from tests.adapter_files.test_own import an_info
 from tests.cli.conftest import FRAMES, SIZE, Material
 

@@ -22,7 +22,8 @@ from motion_core.adapter_files.own import load_adapter, read_previews
 from motion_core.cli.main import main
 from motion_core.diffusion.encoding import encode_clip
 from motion_core.diffusion.generate import invert_clip
-from motion_core.video.clips import ClipSettings, load_clips
+from motion_core.video.clips import load_clips
+from motion_core.video.settings import ClipSettings
 from tests.cli.conftest import FRAMES, PROMPT, SIZE, Material, moving_square
 from tests.tiny import tiny_animatediff
 

@@ -32,6 +32,8 @@ NODES = (
     "MotionCrafterSettings",
     "MotionInversionSettings",
     "MoTransSettings",
+    "VmcSettings",
+    "CoupledSettings",
     "LoadMotionAdapter",
     "SaveMotionAdapter",
     "InspectMotionAdapter",

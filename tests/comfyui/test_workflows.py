@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from motion_core.adapter_files.own import load_adapter
-from motion_core.video.clips import ClipSettings, load_clips
+from motion_core.video.clips import load_clips
+from motion_core.video.settings import ClipSettings
 from tests.comfyui.place import REPOSITORY, ComfyPlace
 from tests.comfyui.placeholders import add_placeholders
 from tests.comfyui.server import Finished, PromptRefusedError, Server, serve

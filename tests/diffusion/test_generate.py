@@ -15,9 +15,9 @@ from motion_core.adapters.lora.keys import LoraPair
 from motion_core.adapters.lora.training import LoraAdapter
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.zeroscope import ZeroScope
-from motion_core.diffusion.ddim import SampleSettings
 from motion_core.diffusion.encoding import decode_latents, encode_prompts
 from motion_core.diffusion.generate import apply_adapters, generate, invert_clip, starting_noise
+from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import AdapterError, MotionError
 from motion_core.events import CancelRun
 from motion_core.types import LatentClip

@@ -26,9 +26,9 @@ from motion_core.backbones.sites import Blocks, named_by_role
 from motion_core.backbones.text import TextEncoder
 from motion_core.bases import BASES, BaseDefaults, load_base
 from motion_core.cli.main import main
-from motion_core.diffusion.ddim import SampleSettings
 from motion_core.diffusion.encoding import decode_latents, encode_clip, encoders_digest
 from motion_core.diffusion.generate import generate, invert_clip
+from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import AdapterError, ClipError, SettingsError
 from motion_core.methods.motion_director import MotionDirector, MotionDirectorSettings
 from motion_core.training.settings import TrainSettings

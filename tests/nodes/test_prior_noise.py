@@ -8,8 +8,8 @@ import pytest
 import torch
 from motion_adapters.nodes.prior_noise import PriorNoise, inverted_of
 
-from motion_core.diffusion.ddim import SampleSettings
 from motion_core.diffusion.generate import starting_noise
+from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import MotionError, SettingsError
 from tests.tiny import tiny_animatediff
 

@@ -17,7 +17,6 @@ from torch import Tensor
 from motion_core.errors import ClipError, SettingsError
 from motion_core.settings import from_mapping
 from motion_core.video.clips import (
-    ClipSettings,
     clip_from_frames,
     clips_from_frames,
     cut_clips,
@@ -28,6 +27,7 @@ from motion_core.video.clips import (
 )
 from motion_core.video.ffmpeg import run_ffmpeg
 from motion_core.video.framing import fit_frame, target_size
+from motion_core.video.settings import ClipSettings
 from motion_core.video.sources import video_source
 
 # Lossless codecs that keep the grey levels apart, one for each container.
@@ -398,13 +398,13 @@ def test_other_wrong_arguments() -> None:
     ("values", "message"),
     [
         ({"width": 100}, "width is 100; expected a multiple of 8"),
-        ({"height": "64"}, "height is '64'; expected a value of type int or none"),
-        ({"frames": 0}, "frames is 0; expected 1 or more"),
+        ({"height": "64"}, "height is '64'; expected a whole number, or none"),
+        ({"frames": 0}, "frames is 0; expected at least 1"),
         ({"stride": 2, "fps": 8}, "stride is 2; expected 1 where fps is given"),
         ({"fps": -1}, "fps is -1.0; expected more than 0"),
-        ({"fps": "8"}, "fps is '8'; expected a value of type float or none"),
-        ({"start_seconds": -1}, "start_seconds is -1.0; expected 0 or more"),
-        ({"start_seconds": float("inf")}, "start_seconds is inf; expected 0 or more"),
+        ({"fps": "8"}, "fps is '8'; expected a number, or none"),
+        ({"start_seconds": -1}, "start_seconds is -1.0; expected at least 0"),
+        ({"start_seconds": float("inf")}, "start_seconds is inf; expected at least 0"),
         ({"fps": float("inf")}, "fps is inf; expected more than 0"),
         ({"fit": "zoom"}, "fit is 'zoom'; expected 'crop' or 'pad' or 'stretch'"),
         ({"framse": 8}, "Did you mean 'frames'"),

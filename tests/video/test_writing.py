@@ -15,9 +15,10 @@ from torch import Tensor
 from motion_core.errors import MotionError
 from motion_core.files import replacing
 from motion_core.shape_world.renderer import reference_scene, render
-from motion_core.video.clips import ClipSettings, load_clips
+from motion_core.video.clips import load_clips
 from motion_core.video.ffmpeg import run_ffmpeg
 from motion_core.video.plots import loss_plot, moving_average
+from motion_core.video.settings import ClipSettings
 from motion_core.video.writing import (
     contact_sheet,
     to_bytes,

@@ -19,7 +19,8 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from motion_core.shape_world.references import DEMO_CLIP
-from motion_core.video.clips import ClipSettings, load_clips
+from motion_core.video.clips import load_clips
+from motion_core.video.settings import ClipSettings
 
 from .__main__ import FOLDER
 

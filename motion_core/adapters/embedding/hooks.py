@@ -16,14 +16,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from diffusers.models.attention import BasicTransformerBlock
-from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from ...errors import AdapterError
+
+if TYPE_CHECKING:
+    from diffusers.models.attention import BasicTransformerBlock
+    from diffusers.models.attention_processor import Attention
 
 
 class Size(NamedTuple):
@@ -71,6 +73,8 @@ def shifted_attention(network: nn.Module, shifts: Mapping[str, BlockShifts]) -> 
 
 def find_block(network: nn.Module, name: str) -> BasicTransformerBlock:
     """The temporal transformer's block of this full name; raises AdapterError if there is none."""
+    from diffusers.models.attention import BasicTransformerBlock  # heavy
+
     try:
         block = network.get_submodule(name)
     except AttributeError:

@@ -10,8 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
-from ...backbones.temporal import TEMPORAL_TRANSFORMERS
-
 Position = Literal["down", "up", "mid", "in"]
 
 
@@ -33,6 +31,8 @@ class EmbeddingSite(NamedTuple):
 
 def embedding_sites(network: nn.Module) -> list[EmbeddingSite]:
     """All blocks of temporal transformers, in module order."""
+    from ...backbones.temporal import TEMPORAL_TRANSFORMERS  # heavy
+
     down_blocks: Any = network.down_blocks
     sites = []
     for name, module in network.named_modules():

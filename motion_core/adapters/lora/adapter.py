@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 
 from ...backbones.base import Backbone, Family
@@ -132,6 +131,8 @@ def find_linears(network: nn.Module, names: Sequence[str]) -> dict[str, nn.Linea
 
     Raises AdapterError if one is missing or is no linear layer, or if no name is given.
     """
+    from peft.tuners.lora import Linear as LoraLinear  # heavy
+
     modules = dict(network.named_modules())
     found: dict[str, nn.Linear] = {}
     for name in names:

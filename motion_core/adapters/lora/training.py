@@ -11,11 +11,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import Linear as LoraLinear
 from torch import nn
 
 from ...backbones.base import Family
@@ -24,6 +22,9 @@ from ...settings import require
 from ..base import Scope
 from .adapter import LoraAdapter, find_linears
 from .keys import LoraPair
+
+if TYPE_CHECKING:
+    from peft.tuners.lora import Linear as LoraLinear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,12 +138,18 @@ def _key(name: str) -> str:
 
 
 def _lora_layers(network: nn.Module) -> list[LoraLinear]:
-    return [module for module in network.modules() if isinstance(module, LoraLinear)]
+    return [module for module in network.modules() if _is_lora(module)]
+
+
+def _is_lora(module: nn.Module) -> TypeGuard[LoraLinear]:
+    from peft.tuners.lora import Linear  # heavy
+
+    return isinstance(module, Linear)
 
 
 def _lora_layer(network: nn.Module, path: str) -> LoraLinear:
     layer = network.get_submodule(path)
-    assert isinstance(layer, LoraLinear), path
+    assert _is_lora(layer), path
     return layer
 
 
@@ -156,6 +163,8 @@ def _inject(
     network: nn.Module, key: str, linears: Sequence[str], rank: int, alpha: float, dropout: float
 ) -> None:
     """Injects empty weights, on the meta device: the global generator is not drawn from."""
+    from peft import LoraConfig, inject_adapter_in_model  # heavy
+
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,  # type: ignore[arg-type]  # any number will do: scale = alpha / r
@@ -204,7 +213,7 @@ def _activate(layer: LoraLinear, keys: list[str]) -> None:
 
 def _remove(network: nn.Module, path: str, key: str) -> None:
     layer = network.get_submodule(path)
-    if not isinstance(layer, LoraLinear) or key not in layer.lora_A:
+    if not _is_lora(layer) or key not in layer.lora_A:
         return
     if len(layer.lora_A) > 1:
         # Switched off first: peft would choose another set to switch on in its place, and warn.

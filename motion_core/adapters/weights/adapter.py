@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 
 from ...backbones.base import Backbone, Family
@@ -155,6 +154,8 @@ def swapped_in(swaps: Sequence[tuple[Place, Tensor]]) -> Iterator[None]:
 
 def find_places(network: nn.Module, names: Sequence[str]) -> dict[str, Place]:
     """The places of these parameters, below any LoRA that is injected there."""
+    from peft.tuners.lora import Linear as LoraLinear  # heavy
+
     modules = dict(network.named_modules())
     found: dict[str, Place] = {}
     for name in names:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from torch import Tensor, nn
 
 from ...errors import FormatError, MotionError
@@ -101,6 +100,8 @@ def fill(
 
     Raises FormatError on a tensor of another shape. The sections cover all names of the model.
     """
+    from diffusers.models.embeddings import SinusoidalPositionalEmbedding  # heavy
+
     wanted = model.state_dict()
     tensors: dict[str, Tensor] = {}
     for section in sections:

@@ -7,9 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
-from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from torch import nn
 
 from ...backbones.base import Backbone
@@ -60,6 +58,8 @@ def load_image_encoder(
 
     model: open_clip's name of its architecture. Raises FormatError for a file of another one.
     """
+    from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD  # heavy
+
     tower, size = _empty_tower(model)
     section = _section(path, tower, model)
     filled = fill(tower, [section], torch.float32, device)
@@ -68,6 +68,8 @@ def load_image_encoder(
 
 def _empty_tower(model: str) -> tuple[nn.Module, int]:
     """The tower of the whole model without memory, of which only it is filled; and its size."""
+    import open_clip  # heavy
+
     config = open_clip.get_model_config(model)
     if config is None:
         raise SettingsError(f"open_clip has no model {model!r}. Name one of its list_models().")

@@ -24,9 +24,10 @@ from ...adapters.lora.training import TrainableLora, active_loras, trainable_lor
 from ...adapters.verb.adapter import VerbAdapter, fresh_enhancer, on_positions, residual
 from ...backbones.base import Backbone
 from ...backbones.frozen import frozen_parameters
-from ...settings import require
+from ...settings import BASES_OWN, Settings, require, setting
 from ...types import Batch, LatentClip
 from ..base import LossTerm, ParameterGroup
+from ..lora_settings import lora_alpha, lora_dropout, lora_rank
 from ..losses import frames_at, mse
 from ..motion_director import spatial_lora_names
 from ..noised import noised
@@ -38,56 +39,91 @@ TEMPORAL = "temporal"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoTransSettings:
-    """Raises SettingsError on a value out of range.
+class MoTransSettings(Settings):
+    """Both stages. The recaptions are one for all videos, or one each."""
 
-    rank, alpha: of every LoRA; its scale is alpha / rank, and alpha None is rank. dropout:
-    probability, while training. appearance_steps: steps of the first stage, which learns looks; all
-    others learn motion. recaptions: the prompt of the first stage, which says how everything looks;
-    one for all videos or one each, none for the clips' own prompts. recaptioner: folder of an
-    image-text-to-text model of transformers that makes the recaptions if none are given. verb: of
-    the motion, as the prompt has it; None finds it. image_encoder: path of an open_clip ViT-H-14
-    file, None for the base's own. injection: how looks are told to the temporal layers, Eq. 2: add
-    as in its text, multiply, or none (the paper's ablation). enhancer: whether the verb's residual
-    is recomputed for the verb of each new prompt, frozen as trained, or none (the ablation).
-    residual_weight: λ of Eq. 7. residual_norm: the sum or the mean of the residual's squares.
-    """
-
-    rank: int = 32  # Sec. 4.1
-    alpha: float | None = None
-    dropout: float = 0.1  # MotionDirector's, which is the paper's baseline; it names none itself
-    appearance_steps: int = 300  # MotionDirector's steps for looks; the paper names none
-    recaptions: tuple[str, ...] = ()
-    recaptioner: str | None = None
-    verb: str | None = None
-    image_encoder: str | None = None
-    injection: Literal["add", "multiply", "none"] = "add"  # Sec. 3.2, "summed"
-    enhancer: Literal["recomputed", "frozen", "none"] = "recomputed"  # Eq. 3
-    residual_weight: float = 1e-4  # Sec. 4.1
-    residual_norm: Literal["sum", "mean"] = "sum"  # Eq. 5
+    rank: int = lora_rank("the LoRAs", "Sec. 4.1", main=True)
+    alpha: float | None = lora_alpha()
+    dropout: float = lora_dropout("MotionDirector's, the paper's baseline; it names none itself")
+    appearance_steps: int = setting(
+        300,
+        low=0,
+        widget_high=100000,
+        main=True,
+        source="MotionDirector's steps for appearance; the paper names none",
+        help="Steps of the first stage, which learns appearance; all other steps learn motion.",
+    )
+    recaptions: tuple[str, ...] = setting(
+        (),
+        lines=True,
+        main=True,
+        label="captions",
+        help="A detailed description of everything seen in the clip, for the first stage; one "
+        "line for all clips, or one each. Recaption Frames writes it. Empty takes the clip's "
+        "prompt.",
+    )
+    recaptioner: str | None = setting(
+        None,
+        widget_none="",
+        label="caption model",
+        help="Folder of a transformers image-text-to-text model (such as LLaVA) that writes the "
+        "recaptions if none are given; it must be on the disk already.",
+    )
+    verb: str | None = setting(
+        None,
+        main=True,
+        widget_none="",
+        none="finds it",
+        help="The motion's verb as the prompt has it, such as 'skateboarding'.",
+    )
+    image_encoder: str | None = setting(
+        None,
+        main=True,
+        folder="clip_vision",
+        widget_none=BASES_OWN,
+        help="What sees the clip's appearance: a CLIP ViT-H/14 file in models/clip_vision, such as "
+        "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors. Only the sample bases have one of their own.",
+    )
+    injection: Literal["add", "multiply", "none"] = setting(
+        "add",
+        label="appearance injection",
+        source='Sec. 3.2, "summed"',
+        help="How the appearance is given to the temporal layers, so that they need not learn "
+        "it: add (the paper's text), multiply (its formula), none (its ablation).",
+    )
+    enhancer: Literal["recomputed", "frozen", "none"] = setting(
+        "recomputed",
+        label="verb enhancer",
+        source="Eq. 3",
+        help="What strengthens the verb: computed anew for each prompt's verb (the paper's), "
+        "frozen as trained, or none (its ablation).",
+    )
+    residual_weight: float = setting(
+        1e-4,
+        low=0,
+        widget_high=1,
+        step=1e-5,
+        source="λ of Eq. 7, Sec. 4.1",
+        help="Holds the verb's change small, 0 and up; 0.0001 is the paper's.",
+    )
+    residual_norm: Literal["sum", "mean"] = setting(
+        "sum",
+        source="Eq. 5",
+        help="Whether that weight is on the sum (the paper's) or the mean of the squares.",
+    )
 
     def __post_init__(self) -> None:
-        require(self.rank >= 1, "rank", self.rank, "at least 1")
-        require(self.alpha is None or self.alpha > 0, "alpha", self.alpha, "more than 0, or None")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to less than 1")
-        steps, weight = self.appearance_steps, self.residual_weight
-        require(steps >= 0, "appearance_steps", steps, "at least 0")
-        require(weight >= 0, "residual_weight", weight, "at least 0")
-        texts = all(isinstance(text, str) and text for text in self.recaptions)
-        require(texts, "recaptions", self.recaptions, "a list of texts")
-        for name, known in (
-            ("injection", ("add", "multiply", "none")),
-            ("enhancer", ("recomputed", "frozen", "none")),
-            ("residual_norm", ("sum", "mean")),
-        ):
-            value = getattr(self, name)
-            require(value in known, name, value, " or ".join(map(repr, known)))
+        super().__post_init__()
+        require(all(self.recaptions), "recaptions", self.recaptions, "a list of texts")
 
 
 class MoTrans:
     """The method, configured; see `Method`."""
 
     name = "motrans"
+    title = "MoTrans"
+    summary = "appearance first and then motion, with the verb strengthened"
+    Settings = MoTransSettings
     # Sec. 4.1: about 600 steps, which are taken to be the second stage's.
     train_defaults: Mapping[str, object] = {"steps": 900}
 

@@ -48,7 +48,8 @@ from motion_core.methods.motion_director import MotionDirector
 from motion_core.shape_world.renderer import reference_scene, render
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import train
-from motion_core.video.clips import ClipSettings, clip_from_frames
+from motion_core.video.clips import clip_from_frames
+from motion_core.video.settings import ClipSettings
 from tests.comfyui.inside.called import called
 from tests.comfyui.inside.full_size import SD15_UNET, drawn
 from tests.test_fullsize import animatediff

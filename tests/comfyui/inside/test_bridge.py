@@ -34,7 +34,8 @@ from motion_core.errors import MotionError
 from motion_core.events import CancelRun
 from motion_core.shape_world.base import load_shape_world
 from motion_core.video import sources as frame_sources
-from motion_core.video.clips import ClipSettings, cut_clips
+from motion_core.video.clips import cut_clips
+from motion_core.video.settings import ClipSettings
 from motion_core.video.writing import write_video
 
 

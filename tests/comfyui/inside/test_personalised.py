@@ -20,7 +20,8 @@ from motion_core.shape_world.base import ANIMATEDIFF, PERSONALISED, load_shape_w
 from motion_core.shape_world.renderer import reference_scene, render
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import train
-from motion_core.video.clips import ClipSettings, clip_from_frames
+from motion_core.video.clips import clip_from_frames
+from motion_core.video.settings import ClipSettings
 from tests.comfyui.inside.base_objects import outputs
 from tests.comfyui.inside.motions import a_lora, comfy_lora, on_animatediff
 from tests.comfyui.inside.sampling import FRAMES, core_sampled, distance, sampled

@@ -18,7 +18,7 @@ from motion_adapters.nodes.evaluation_models import NONE
 from motion_adapters.nodes.host.bridge import image_from_pixels
 from motion_adapters.nodes.host.folders import LANGUAGE, register_folders, save_folder
 from motion_adapters.nodes.recaption import RecaptionFrames
-from motion_adapters.nodes.sample import OWN_ENCODER, MotionNoise, SampleMotionVideo
+from motion_adapters.nodes.sample import MotionNoise, SampleMotionVideo
 from motion_adapters.nodes.sockets import MotionBase, adapters_to_apply
 
 from motion_core.adapter_files.loaded import LoadedAdapter
@@ -26,13 +26,15 @@ from motion_core.adapters.injector import InjectorAdapter, injector_sites
 from motion_core.adapters.lora.adapter import LoraAdapter, find_linears
 from motion_core.adapters.lora.keys import LoraPair
 from motion_core.bases import base_defaults
-from motion_core.diffusion.ddim import SampleSettings
 from motion_core.diffusion.generate import generate
+from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import AdapterError, ClipError, MotionError, SettingsError
+from motion_core.settings import BASES_OWN
 from motion_core.shape_world.base import load_shape_world
 from motion_core.shape_world.references import DEMO_CLIP
 from motion_core.types import Clip
-from motion_core.video.clips import ClipSettings, load_clips
+from motion_core.video.clips import load_clips
+from motion_core.video.settings import ClipSettings
 from tests.adapter_files.test_own import an_info
 from tests.comfyui.inside.called import called
 from tests.methods.motrans.test_recaption import folder as llava  # noqa: F401  (a fixture)
@@ -243,10 +245,10 @@ def test_a_look_is_told_to_the_injectors_of_motrans(
     both = dataclasses.replace(motion, adapters={**motion.adapters, "injector": injector})
     look = torch.zeros(1, 64, 64, 3)
     plain, _ = sampled(base, both)
-    seen, _ = sampled(base, both, look=look, look_encoder=OWN_ENCODER)
+    seen, _ = sampled(base, both, look=look, look_encoder=BASES_OWN)
     assert torch.equal(plain, sampled(base, motion)[0]) and not torch.equal(seen, plain)
     with pytest.raises(AdapterError, match="No adapter can inject the look"):
-        sampled(base, motion, look=look, look_encoder=OWN_ENCODER)
+        sampled(base, motion, look=look, look_encoder=BASES_OWN)
 
 
 def evaluated(clip: Clip, frames: torch.Tensor, **changed: Any) -> tuple[str, dict[str, Any]]:

@@ -10,18 +10,14 @@ import folder_paths
 import pytest
 import torch
 from motion_adapters.nodes.clips import MotionClip
-from motion_adapters.nodes.method_fields import OWN_ENCODER
-from motion_adapters.nodes.methods import (
-    MotionDirectorSettings,
-    MoTransSettings,
-    method_input,
-)
+from motion_adapters.nodes.methods import MADE, method_input
 from motion_adapters.nodes.runs import training
 from motion_adapters.nodes.runs.watch import run_registry
 from motion_adapters.nodes.sockets import MotionBase
 
 from motion_core.adapter_files.own import load_adapter
 from motion_core.errors import MotionError, SettingsError
+from motion_core.settings import BASES_OWN
 from motion_core.types import Clip
 from tests.comfyui.inside import trainings
 from tests.comfyui.inside.called import called
@@ -36,6 +32,7 @@ from tests.comfyui.inside.trainings import (
     trained,
 )
 
+MotionDirectorSettings, _, _, MoTransSettings, *_ = MADE
 # Fixtures.
 _folders = trainings._folders
 base = trainings.base
@@ -201,7 +198,7 @@ def test_an_encoder_in_the_clip_vision_folder_is_found(comfy_base: Path) -> None
         called(MoTransSettings, **{**widgets, "image_encoder": "gone.pt"})
     menus = {option.key: option.inputs for option in method_input().options}
     (encoders,) = [entry for entry in menus["motrans"] if entry.id == "image_encoder"]
-    assert encoders.options == [OWN_ENCODER, file.name]
+    assert encoders.options == [BASES_OWN, file.name]
 
 
 def test_what_does_not_fit_is_refused_before_the_first_step(

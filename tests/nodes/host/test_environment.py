@@ -19,7 +19,10 @@ from motion_adapters.nodes.host.environment import working_libraries
 from motion_core.errors import MotionError
 try:
     with working_libraries():
-        import motion_core.diffusion.generate
+        import torch
+        import motion_core.backbones.animatediff
+        from motion_core.adapters.lora.adapter import find_linears
+        find_linears(torch.nn.Linear(1, 1), [""])
 except MotionError as error:
     print(error)
 """

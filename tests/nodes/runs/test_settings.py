@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from motion_adapters.nodes.method_fields import METHOD_FIELDS
 from motion_adapters.nodes.runs.settings import (
     MethodSettings,
     build_method,
     build_training,
-    changed,
     check_method,
 )
+from motion_adapters.nodes.widget_values import changed, widget_default
 
 from motion_core.bases import BASES, load_base
 from motion_core.errors import SettingsError
+from motion_core.methods import METHODS
 from motion_core.methods.motion_director import MotionDirectorSettings
+from motion_core.settings import fields_of
 from motion_core.training.settings import TrainSettings
 from tests.tiny import tiny_zeroscope
 
@@ -24,7 +25,11 @@ SMALL, LARGE = BASES["shape-world-animatediff"], BASES["animatediff"]
 def widgets(method: str, **touched: object) -> dict[str, object]:
     """The main widgets of a method as they stand on a new node, but for those touched."""
     return {
-        **{field.name: field.default for field in METHOD_FIELDS[method] if field.main},
+        **{
+            field.name: widget_default(field)
+            for field in fields_of(METHODS[method].Settings)
+            if field.said.main
+        },
         **touched,
     }
 
@@ -81,7 +86,7 @@ def test_advanced_settings_of_another_method_are_refused() -> None:
 
 
 def test_exactly_says_all() -> None:
-    fields = METHOD_FIELDS["coupled"]
+    fields = fields_of(METHODS["coupled"].Settings)
     values = {"rank": 32, "alpha": 0.0, "dropout": 0.2}
     assert changed(fields, values) == {"dropout": 0.2}
     assert changed(fields, values, exactly=True) == {"rank": 32, "alpha": None, "dropout": 0.2}

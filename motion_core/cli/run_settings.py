@@ -1,0 +1,96 @@
+"""What a run is made of, but for the settings of its parts: the base and its files, the clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..bases import BASES
+from ..errors import SettingsError
+from ..settings import Settings, require, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseSettings(Settings):
+    """A base by its name, and the files that belong to it."""
+
+    base: str = setting(
+        metavar="NAME",
+        help="The base. "
+        + "; ".join(f"{name}: {base.summary}" for name, base in BASES.items())
+        + ".",
+    )
+    checkpoint: str | None = setting(
+        None,
+        metavar="FILE",
+        help="Image checkpoint, or ZeroScope's file or folder; for shape world's AnimateDiff also "
+        "shape-world-personalised.",
+    )
+    motion_module: str | None = setting(
+        None, metavar="FILE", help="AnimateDiff's motion module, v1, v2 or v3."
+    )
+    domain_adapter: str | None = setting(
+        None, metavar="FILE", help="AnimateDiff v3's domain adapter."
+    )
+    vae: str | None = setting(
+        None, metavar="FILE", help="A VAE for a checkpoint without one, or instead of its own."
+    )
+    text_encoder: str | None = setting(
+        None, metavar="FILE", help="OpenCLIP's text tower, for a ZeroScope file without one."
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", help="auto takes the GPU where there is one."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(BaseSettings):
+    """Raises SettingsError also without clips and images, or if the prompts don't fit them."""
+
+    clips: tuple[str, ...] = setting(
+        (),
+        flag="--clip",
+        repeated=True,
+        metavar="FILE",
+        help="Video, folder of videos, or folder of one clip's frames; several for a motion that "
+        "they share; may be repeated.",
+    )
+    images: tuple[str, ...] = setting(
+        (),
+        flag="--image",
+        repeated=True,
+        metavar="FILE",
+        help="Image or folder of images, for their appearance; with no --clip only appearance is "
+        "learned; may be repeated.",
+    )
+    prompts: tuple[str, ...] = setting(
+        (),
+        flag="--prompt",
+        repeated=True,
+        help="What is seen: one for all, or one each, clips before images; without it captions are "
+        "read (car.txt beside car.mp4); may be repeated.",
+    )
+    sample_prompt: str | None = setting(
+        None, help="A second prompt to show after training, beside the first clip's own."
+    )
+    sample_steps: int = setting(low=1, help="DDIM steps of these samples.")
+    sample_guidance: float = setting(low=1, help="Guidance scale of these samples, 1 and up.")
+    inversion_steps: int = setting(
+        50,
+        low=0,
+        source="MotionDirector, utils/ddim_utils.py's callers",
+        help="DDIM steps that find the clip's noise; 0 writes no noise file.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        sources, prompts = len(self.clips) + len(self.images), len(self.prompts)
+        if not sources:
+            raise SettingsError("There is nothing to train on. Give --clip FILE or --image FILE.")
+        if prompts not in (0, 1, sources):
+            raise SettingsError(
+                f"There are {prompts} prompts for {sources} clips and images. Give one for all, "
+                "one each in their order, or none to read captions (car.txt beside car.mp4)."
+            )
+        steps = self.inversion_steps
+        require(steps != 1, "inversion_steps", steps, "2 or more, or 0 for no file")

@@ -1,0 +1,87 @@
+"""How a video is sampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..settings import Settings, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings(Settings):
+    """The sampler's settings. Defaults: MotionDirector's and Motion Inversion's on ZeroScope."""
+
+    steps: int = setting(
+        30,
+        low=1,
+        widget_high=1000,
+        help="Denoising steps (DDIM), each as long as the others. More is finer.",
+    )
+    guidance_scale: float = setting(
+        12.0,
+        low=1,
+        widget_high=50,
+        step=0.5,
+        help="How closely the prompt is followed; higher is harsher too. 1 is no guidance, at half "
+        "the time.",
+    )
+    guidance_rescale: float = setting(
+        0.0,
+        low=0,
+        high=1,
+        step=0.05,
+        source="arXiv 2305.08891, Sec. 3.4: 0.7 for v-prediction with zero terminal SNR",
+        help="Takes over-exposure away that strong guidance brings; 0 is off, 0.7 usual.",
+    )
+    frames: int = setting(
+        16,
+        low=1,
+        widget_high=256,
+        flag="--num-frames",
+        help="Frames of the video. More takes more memory and time.",
+    )
+    width: int = setting(
+        384,
+        low=8,
+        multiple_of=8,
+        widget_high=2048,
+        step=8,
+        help="Pixels, a multiple of 8. More takes more memory and time.",
+    )
+    height: int = setting(
+        384,
+        low=8,
+        multiple_of=8,
+        widget_high=2048,
+        step=8,
+        help="Pixels, a multiple of 8. More takes more memory and time.",
+    )
+    seed: int = setting(
+        0,
+        low=0,
+        high=2**63 - 1,
+        help="Of the noise the video starts from: the same seed, the same video.",
+    )
+    negative_prompt: str = setting("", lines=True, help="What guidance steers away from.")
+    noise_prior: float = setting(
+        0.0,
+        low=0,
+        high=1,
+        step=0.05,
+        help="Share of the reference's own noise: 0 is fresh noise, more keeps closer to the "
+        "clip's layout, motion and appearance. The papers take 0 to 0.5.",
+    )
+    adapter_end: float = setting(
+        1.0,
+        above=0,
+        high=1,
+        step=0.05,
+        help="Share of the steps with adapters. Motion is settled in the first steps: a smaller "
+        "share keeps the base's appearance.",
+    )
+    temporal_scale: float = setting(1.0, help="Multiplies the strengths of all that adapts motion.")
+    spatial_scale: float = setting(
+        1.0,
+        help="Multiplies the strengths of all that adapts appearance. Giving it applies the "
+        "appearance too.",
+    )

@@ -1,0 +1,47 @@
+"""The settings of a LoRA, which several methods have, declared once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..settings import setting
+
+
+def lora_rank(what: str, source: str, *, main: bool = False) -> Any:
+    """what: the LoRAs meant, as the help has them."""
+    return setting(
+        32,
+        low=1,
+        widget_high=256,
+        main=main,
+        source=source,
+        help=f"Width of {what}. Higher captures finer motion, and more of the clip's appearance; "
+        "the file grows with it. 32 is the papers'.",
+    )
+
+
+def lora_alpha(*, main: bool = False) -> Any:
+    return setting(
+        None,
+        above=0,
+        widget_high=512,
+        step=0.5,
+        main=main,
+        widget_none=0.0,
+        none="takes the rank itself, a scale of 1",
+        help="The LoRA's scale is alpha / rank. More learns faster and less steadily.",
+    )
+
+
+def lora_dropout(source: str, *, main: bool = False) -> Any:
+    return setting(
+        0.1,
+        low=0,
+        below=1,
+        widget_high=0.9,
+        step=0.05,
+        main=main,
+        source=source,
+        help="Share of the LoRA's inputs dropped while training, 0 to 0.9; more guards against "
+        "memorising the clip.",
+    )

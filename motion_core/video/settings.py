@@ -1,0 +1,88 @@
+"""Which frames of a video make a clip, and at what size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..settings import Settings, require, setting
+
+Fit = Literal["crop", "pad", "stretch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSettings(Settings):
+    """An image folder, which has no rate, is taken to run at `fps`, by default 8. One frame is only
+    taken where there is no other."""
+
+    frames: int = setting(
+        16,
+        low=1,
+        widget_high=128,
+        help="Frames of one clip. More shows a longer motion and takes more memory. AnimateDiff v1 "
+        "takes up to 24, v2 and v3 up to 32; 16 is what it was made with.",
+    )
+    start_seconds: float = setting(
+        0.0,
+        low=0,
+        widget_high=100000,
+        step=0.1,
+        flag="--start",
+        help="Seconds from the video's beginning at which the first clip may begin.",
+    )
+    stride: int = setting(
+        1,
+        low=1,
+        widget_high=64,
+        help="Take every n-th frame at the video's own rate: 2 doubles the speed of the motion and "
+        "the time that a clip covers. Used where fps is not given.",
+    )
+    fps: float | None = setting(
+        None,
+        above=0,
+        widget_high=120,
+        step=0.5,
+        widget_none=0.0,
+        none="keeps its own rate and goes by stride",
+        help="Or resample the video to so many frames a second, at most its own. The methods' "
+        "models were made for 8.",
+    )
+    width: int | None = setting(
+        None,
+        low=8,
+        multiple_of=8,
+        widget_high=2048,
+        step=8,
+        widget_none=0,
+        none="keeps the source's proportions",
+        help="Pixels, a multiple of 8. Smaller takes less memory and time. 512 for AnimateDiff, "
+        "384 or 576 for ZeroScope, 64 for the sample base.",
+    )
+    height: int | None = setting(
+        None,
+        low=8,
+        multiple_of=8,
+        widget_high=2048,
+        step=8,
+        widget_none=0,
+        none="keeps the source's proportions",
+        help="Pixels, a multiple of 8. 512 for AnimateDiff, 384 or 320 for ZeroScope, 64 for the "
+        "sample base.",
+    )
+    fit: Fit = setting(
+        "crop",
+        help="Where the proportions differ: crop keeps the middle, pad adds black bars, stretch "
+        "distorts.",
+    )
+    windows: int = setting(
+        1,
+        low=1,
+        widget_high=32,
+        help="How many clips to cut from one video, spread evenly from the start to its end; they "
+        "may overlap. More shows more of a long or repeated motion.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one = self.fps is None or self.stride == 1
+        require(one, "stride", self.stride, f"1 where fps is given too (it is {self.fps})")

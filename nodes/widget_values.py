@@ -1,0 +1,66 @@
+"""What a widget holds for a setting: its default, its ends, and the setting's value from it.
+
+A list is a text with commas, or with one item a line; a widget that cannot hold None has a value
+that stands for it, see `Setting.widget_none`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..motion_core.settings import Field
+
+Widget = bool | int | float | str
+
+
+def widget_default(field: Field) -> Widget:
+    if field.default is None:
+        assert field.said.widget_none is not None, field.name
+        return field.said.widget_none
+    if field.many:
+        return ("\n" if field.said.lines else ", ").join(map(str, field.default))
+    return field.default
+
+
+def widget_ends(field: Field) -> tuple[float, float]:
+    """The lowest and the highest value of a number."""
+    said = field.said
+    low = said.low or 0
+    if isinstance(said.widget_none, (int, float)):
+        low = min(low, said.widget_none)
+    high = said.widget_high if said.widget_high is not None else said.high
+    assert high is not None, field.name
+    return low, high
+
+
+def none_of(field: Field) -> str:
+    """What stands for None, in words; nothing where there is no None, or the menu says it."""
+    if field.said.widget_none is None or field.said.folder:
+        return ""
+    return "empty" if field.kind is str else f"{field.said.widget_none:g}"
+
+
+def setting_value(field: Field, widget: Widget) -> object:
+    """What the settings class takes, from what the widget holds."""
+    if field.said.widget_none is not None and widget == field.said.widget_none:
+        return None
+    if field.said.folder:
+        from .host.model_choices import model_file  # ComfyUI's files, which values do without
+
+        return str(model_file(field.said.folder, str(widget)))
+    if field.many:
+        items = str(widget).splitlines() if field.said.lines else str(widget).split(",")
+        return tuple((field.kind or str)(item.strip()) for item in items if item.strip())
+    return widget.strip() if isinstance(widget, str) else widget
+
+
+def changed(
+    fields: Iterable[Field], widgets: Mapping[str, Any], exactly: bool = False
+) -> dict[str, object]:
+    """What the widgets of these fields say: the values that differ from the defaults, or all."""
+    return {
+        field.name: setting_value(field, widgets[field.name])
+        for field in fields
+        if field.name in widgets and (exactly or widgets[field.name] != widget_default(field))
+    }

@@ -1,0 +1,84 @@
+"""What widgets hold for the settings that are declared: defaults, ends, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from motion_adapters.nodes.widget_values import (
+    changed,
+    none_of,
+    setting_value,
+    widget_default,
+    widget_ends,
+)
+
+from motion_core.diffusion.settings import SampleSettings
+from motion_core.methods import METHODS
+from motion_core.settings import Field, Settings, fields_by_name, fields_of, from_mapping
+from motion_core.training.settings import TrainSettings
+from motion_core.video.settings import ClipSettings
+
+# Not on any node: the loaders of motions have strengths of their own.
+WITHOUT_WIDGET = {"temporal_scale", "spatial_scale"}
+
+
+def declared() -> Iterator[Any]:
+    methods = [method.Settings for method in METHODS.values()]
+    for cls in (*methods, TrainSettings, ClipSettings, SampleSettings):
+        for field in fields_of(cls):
+            if field.name not in WITHOUT_WIDGET:
+                yield pytest.param(cls, field, id=f"{cls.__name__}.{field.name}")
+
+
+@pytest.mark.parametrize(("cls", "field"), declared())
+def test_an_untouched_widget_is_the_default(cls: type[Settings], field: Field) -> None:
+    value = setting_value(field, widget_default(field))
+    assert value == field.default
+    assert type(value) is type(field.default)
+
+
+@pytest.mark.parametrize(("cls", "field"), declared())
+def test_the_ends_of_a_widget_are_allowed(cls: type[Settings], field: Field) -> None:
+    """What can be dialled in is not refused later; a number's lowest may stand for None."""
+    if field.kind in (int, float) and not field.many:
+        low, high = widget_ends(field)
+        assert low <= widget_default(field) <= high  # type: ignore[operator]
+        for end in (low, high) if field.said.above is None or field.optional else (high,):
+            from_mapping(cls, {field.name: setting_value(field, field.kind(end))})
+
+
+def test_lists_are_read() -> None:
+    """Items of the right kind, without what is empty between them."""
+    fields = fields_by_name(METHODS["motion_inversion"].Settings)
+    assert setting_value(fields["channels"], "64, 96,") == (64, 96)
+    assert setting_value(fields["positions"], "down , mid") == ("down", "mid")
+    recaptions = fields_by_name(METHODS["motrans"].Settings)["recaptions"]
+    assert setting_value(recaptions, "a red car\n\n a blue car \n") == ("a red car", "a blue car")
+
+
+def test_none_on_a_widget() -> None:
+    fields = fields_by_name(TrainSettings)
+    decay, steps = fields["weight_decay"], fields["steps"]
+    assert (widget_default(decay), widget_ends(decay), none_of(decay)) == (-1.0, (-1.0, 1), "-1")
+    assert setting_value(decay, -1.0) is None and setting_value(decay, 0.0) == 0.0
+    assert decay.help(none_of(decay)).endswith("-1 takes the method's own.")
+    assert none_of(steps) == ""
+
+
+def test_what_is_left_at_its_default_says_nothing() -> None:
+    fields = fields_of(TrainSettings)
+    widgets = {"weight_decay": -1.0, "warmup_steps": 5}
+    assert changed(fields, widgets) == {"warmup_steps": 5}
+    assert changed(fields, widgets, exactly=True) == {"weight_decay": None, "warmup_steps": 5}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_main_setting_depends_on_is_main_too(method: str) -> None:
+    """Where the training node shows that a LoRA can be trained it shows its rank, and MoTrans's
+    image encoder, without which it does not run on full-size bases.
+    """
+    main = {field.name for field in fields_of(METHODS[method].Settings) if field.said.main}
+    assert "rank" in main or "parametrisation" not in main
+    assert "image_encoder" in main or method != "motrans"
