@@ -30,6 +30,8 @@ _CORE = (
     "...motion_core.diffusion.generate",
     "...motion_core.methods",
     "...motion_core.training.trainer",
+    "...motion_core.backbones.animatediff",  # needs diffusers and transformers as it is imported
+    "peft",  # which the core imports late
 )
 _PACKAGES = {"open_clip": "open_clip_torch"}
 _BUILT_FOR_TORCH = ("torchvision", "torchaudio")
