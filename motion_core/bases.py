@@ -140,7 +140,7 @@ BASES: dict[str, BaseDefaults] = {
     "shape-world-animatediff": BaseDefaults(
         family=ANIMATEDIFF,
         load=partial(_load_shape_world, "shape-world-animatediff"),
-        summary="small, shipped: shapes that move, in AnimateDiff's form",
+        summary="small and bundled: moving shapes, with AnimateDiff's architecture",
         optional=("checkpoint",),
         width=64,
         height=64,
@@ -154,7 +154,7 @@ BASES: dict[str, BaseDefaults] = {
     "shape-world-zeroscope": BaseDefaults(
         family=ZEROSCOPE,
         load=partial(_load_shape_world, "shape-world-zeroscope"),
-        summary="small, shipped: shapes that move, in ZeroScope's form",
+        summary="small and bundled: moving shapes, with ZeroScope's architecture",
         width=64,
         height=64,
         sample_steps=12,
@@ -182,7 +182,7 @@ BASES: dict[str, BaseDefaults] = {
     "animatediff": BaseDefaults(
         family=ANIMATEDIFF,
         load=_load_animatediff,
-        summary="a Stable Diffusion 1.5 checkpoint and an AnimateDiff motion module of yours",
+        summary="your Stable Diffusion 1.5 checkpoint and AnimateDiff motion module",
         required=("checkpoint", "motion_module"),
         optional=("domain_adapter", "vae"),
         width=512,
@@ -194,7 +194,7 @@ BASES: dict[str, BaseDefaults] = {
     "zeroscope": BaseDefaults(
         family=ZEROSCOPE,
         load=_load_zeroscope,
-        summary="ZeroScope or ModelScope, a folder or file of yours",
+        summary="your ZeroScope or ModelScope folder or file",
         required=("checkpoint",),
         optional=("vae", "text_encoder"),
         width=384,
@@ -222,7 +222,7 @@ def check_parts(name: str, **parts: str | Path | None) -> None:
     for part, given in parts.items():
         if given is not None and part not in (*defaults.required, *defaults.optional):
             raise SettingsError(
-                f"The base {name!r} takes no {_words(part)}; {given} was given. Leave it out."
+                f"The base {name!r} does not use a {_words(part)}; {given} was given. Leave it out."
             )
 
 

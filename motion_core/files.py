@@ -33,8 +33,8 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         raise MotionError(
-            f"{path} cannot be written: {error.strerror or error}. Choose another place, or make "
-            "room there."
+            f"{path} cannot be written: {error.strerror or error}. Choose another location, or "
+            "free up space."
         ) from error
     finally:
         if partial.exists():

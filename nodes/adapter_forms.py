@@ -40,23 +40,25 @@ class BlendMotions(io.ComfyNode):
             node_id="BlendMotions",
             display_name="Blend Motions",
             category=CATEGORY,
-            description="Plays two motions together, each at its weight; or the motion of one with "
-            "the looks that the other has learned (of MotionDirector and MoTrans, which keep them "
-            "apart).",
+            description="Combines two adapters, each with its own weight; or the motion of one "
+            "with the appearance of the other (for MotionDirector and MoTrans, which train them "
+            "separately).",
             inputs=[
-                MotionAdapterSocket.Input("first", tooltip="A motion, or several."),
-                MotionAdapterSocket.Input("second", tooltip="Another motion, or its looks."),
+                MotionAdapterSocket.Input("first", tooltip="One or more adapters."),
+                MotionAdapterSocket.Input(
+                    "second", tooltip="One or more adapters, or the source of the appearance."
+                ),
                 io.Combo.Input(
                     "blend",
                     options=[BOTH, LOOKS],
                     default=BOTH,
-                    tooltip="Whether both play as they are, or the first gives only how things "
-                    "move and the second only how they look.",
+                    tooltip="both motions: apply both adapters as they are. The other choice "
+                    "takes only the motion of the first and only the appearance of the second.",
                 ),
                 _weight("first_weight", "first"),
                 _weight("second_weight", "second"),
             ],
-            outputs=[motions_output("Both, to be played together.")],
+            outputs=[motions_output("Both, to be applied together.")],
         )
 
     @classmethod
@@ -86,13 +88,13 @@ class ConvertMotionAdapter(io.ComfyNode):
             node_id="ConvertMotionAdapter",
             display_name="Convert Motion LoRA/Embedding",
             category=CATEGORY,
-            description="Makes LoRAs of full weights (MotionCrafter's), which are small and load "
-            "in other programs, or writes a motion as a file for AnimateDiff-Evolved, diffusers or "
-            "peft. Says how much of the weights a LoRA keeps.",
+            description="Converts full weights (MotionCrafter's) into LoRAs, which are small and "
+            "load in other programs, or saves an adapter as a file for AnimateDiff-Evolved, "
+            "diffusers or peft. Reports how much of the weights a LoRA keeps.",
             is_output_node=True,
             inputs=[
                 MotionAdapterSocket.Input(
-                    "motions", tooltip="What to convert; of several motions, the last."
+                    "motions", tooltip="The adapter to convert; if there are several, the last one."
                 ),
                 io.DynamicCombo.Input(
                     "to",
@@ -100,25 +102,28 @@ class ConvertMotionAdapter(io.ComfyNode):
                         io.DynamicCombo.Option(LORA, []),
                         *(io.DynamicCombo.Option(name, _export_inputs(name)) for name in FORMATS),
                     ],
-                    tooltip="LoRA: full weights become LoRAs in this graph, and Save Motion "
-                    f"LoRA/Embedding keeps them. AnimateDiff: a file in models/{MOTION_LORAS}. "
-                    "diffusers: looks as a file in models/loras, motion in output. peft: a file in "
-                    "output. Files are written at strength 1, whatever the motion's is here.",
+                    tooltip="LoRA: full weights become LoRAs in this graph; save them with Save "
+                    f"Motion LoRA/Embedding. AnimateDiff: a file in models/{MOTION_LORAS}. "
+                    "diffusers: appearance as a file in models/loras, motion in output. peft: a "
+                    "file in output. Files are saved at strength 1, whatever the adapter's "
+                    "strength is here.",
                 ),
                 io.Int.Input(
                     "rank",
                     default=32,
                     min=1,
                     max=1024,
-                    tooltip="Of LoRAs made from full weights: a higher one keeps more of the "
-                    "motion and makes a larger file. LoRAs keep their own rank.",
+                    tooltip="Rank of LoRAs made from full weights: a higher rank keeps more of "
+                    "the motion and makes a larger file. Existing LoRAs keep their rank.",
                 ),
             ],
             outputs=[
-                motions_output("The motions given, the last one as LoRAs."),
-                file_output("The file that was written, with its folder; empty for LoRA."),
+                motions_output("The input adapters, with the last one converted to LoRAs."),
+                file_output("The saved file with its folder; empty for LoRA."),
                 io.String.Output(
-                    "report", display_name="report", tooltip="What was made and what it keeps."
+                    "report",
+                    display_name="report",
+                    tooltip="What was converted, and how much of it was kept.",
                 ),
             ],
         )
@@ -135,7 +140,7 @@ class ConvertMotionAdapter(io.ComfyNode):
                 line
                 for name, conversion in made.conversions.items()
                 for line in kept_lines(name, rank, conversion)
-            ] or [f"{motion.name} holds no full weights: it stays as it is."]
+            ] or [f"{motion.name} contains no full weights and was left unchanged."]
             file = ""
             if to["to"] != LORA:
                 file = _export(converted, **to)
@@ -176,19 +181,19 @@ def _weight(name: str, which: str) -> io.Input:
         min=-4.0,
         max=4.0,
         step=0.05,
-        tooltip=f"Multiplies the strengths of the {which}: 1 leaves them as they are, 0 takes it "
-        "out.",
+        tooltip=f"Multiplies the strengths of the {which}: 1 leaves them unchanged, 0 turns it "
+        "off.",
     )
 
 
 def _export_inputs(form: str) -> list[io.Input]:
     inputs: list[io.Input] = [
-        io.String.Input("name", default="motion", tooltip="The file's name, without an ending."),
+        io.String.Input("name", default="motion", tooltip="The file name, without extension."),
         io.Boolean.Input(
             "replace",
             default=False,
-            tooltip="Whether a file of that name in that folder is replaced; else the new one gets "
-            "a number.",
+            tooltip="On: replace a file of the same name in that folder. Off: add a number to "
+            "the new name.",
         ),
     ]
     if FORMATS[form] != "animatediff":
@@ -196,8 +201,8 @@ def _export_inputs(form: str) -> list[io.Input]:
             io.String.Input(
                 "which",
                 default="",
-                tooltip="Which of the motion's adapters, as Inspect names them: temporal for the "
-                "motion, spatial.0 for the looks. Empty takes temporal, else the only one.",
+                tooltip="The part to convert, as named by Inspect: temporal for the motion, "
+                "spatial.0 for the appearance. Empty: temporal, or the only part.",
             )
         )
     return inputs

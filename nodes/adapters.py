@@ -45,16 +45,17 @@ class LoadMotionAdapter(io.ComfyNode):
             node_id="LoadMotionAdapter",
             display_name="Load Motion LoRA/Embedding",
             category=CATEGORY,
-            description="Loads a learned motion: a file of this pack, an AnimateDiff motion LoRA, "
-            "a checkpoint of the official MotionDirector (the folder, or one N_unet.pt), or a "
-            "motion_embed.pt of the official Motion Inversion. Chain it to play several together.",
+            description="Loads a motion adapter: a file from this pack, an AnimateDiff motion "
+            "LoRA, a checkpoint from the official MotionDirector (the folder, or one N_unet.pt), "
+            "or a motion_embed.pt from the official Motion Inversion. Chain loaders to combine "
+            "several.",
             inputs=[
                 io.Combo.Input(
                     "adapter",
                     options=_choices(),
                     tooltip=f"A file or checkpoint folder in models/{ADAPTERS} or "
-                    f"models/{MOTION_LORAS}; a name that is in both has its folder's before it. "
-                    "Nothing in it is run.",
+                    f"models/{MOTION_LORAS}; if a name is in both, it is listed with its folder. "
+                    "No code from the file is executed.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -62,23 +63,24 @@ class LoadMotionAdapter(io.ComfyNode):
                     min=-4.0,
                     max=4.0,
                     step=0.05,
-                    tooltip="How strongly the motion plays: 1 as it was trained, 0 not at all, "
-                    "more than 1 exaggerates it, and below 0 turns it round.",
+                    tooltip="How strongly the adapter is applied: 1 is as trained, 0 has no "
+                    "effect, values above 1 exaggerate the motion, and negative values reverse "
+                    "it.",
                 ),
                 io.Combo.Input(
                     "debias",
                     options=list(DEBIASES),
                     default=AS_SAVED,
                     optional=True,
-                    tooltip="For Motion Inversion's embeddings only: how the reference's looks are "
-                    "taken out of them. difference for the motion of objects, drop_value for the "
-                    "motion of the camera; normalise and none are the paper's ablations.",
+                    tooltip="Only for Motion Inversion's embeddings: how the reference's "
+                    "appearance is removed. difference suits object motion, drop_value camera "
+                    "motion; normalise and none are ablations from the paper.",
                 ),
                 MotionAdapterSocket.Input(
-                    "motions", optional=True, tooltip="Motions that this one is added to."
+                    "motions", optional=True, tooltip="Adapters to combine with this one."
                 ),
             ],
-            outputs=[motions_output("The motions given, and this one last.")],
+            outputs=[motions_output("The input adapters, with this one last.")],
         )
 
     @classmethod
@@ -123,47 +125,48 @@ class SaveMotionAdapter(io.ComfyNode):
             node_id="SaveMotionAdapter",
             display_name="Save Motion LoRA/Embedding",
             category=CATEGORY,
-            description="Writes a motion, with its settings, pictures and noise, into a file that "
-            "Load Motion LoRA/Embedding lists; several motions become one file that plays as they "
-            "do together. Training saves its own; this is for blends, conversions and other "
-            "programs' files.",
+            description="Saves an adapter, with its settings, previews and noise, to a file for "
+            "Load Motion LoRA/Embedding; several adapters are merged into one file with the same "
+            "combined effect. Training saves its own file; use this node for blends, conversions "
+            "and files from other programs.",
             is_output_node=True,
             inputs=[
                 MotionAdapterSocket.Input(
                     "motions",
-                    tooltip="What to save: one motion, or several from a chain of loaders or from "
-                    "Blend Motions.",
+                    tooltip="The adapter to save, or several from chained loaders or from Blend "
+                    "Motions.",
                 ),
                 io.String.Input(
-                    "name", default="motion", tooltip="The file's name, without an ending."
+                    "name", default="motion", tooltip="The file name, without extension."
                 ),
                 io.Combo.Input(
                     "folder",
                     options=[BY_KIND, ADAPTERS, MOTION_LORAS],
                     default=BY_KIND,
-                    tooltip=f"Under ComfyUI's models. by kind: {MOTION_LORAS} for what "
-                    f"AnimateDiff-Evolved loads as well, {ADAPTERS} for all else.",
+                    tooltip=f"Folder in ComfyUI's models. by kind: {MOTION_LORAS} if "
+                    f"AnimateDiff-Evolved can load the file too, {ADAPTERS} for everything else.",
                 ),
                 io.Boolean.Input(
                     "replace",
                     default=False,
-                    tooltip="Whether a file of that name in that folder is replaced; else the new "
-                    "one gets a number.",
+                    tooltip="On: replace a file of the same name in that folder. Off: add a "
+                    "number to the new name.",
                 ),
                 io.Combo.Input(
                     "what",
                     options=[AS_PLAYED, LAST_AS_TRAINED],
                     default=AS_PLAYED,
                     optional=True,
-                    tooltip="as they play: one file that does at strength 1 what the motions do "
-                    "now, each at its strength; what does not play (MotionDirector's looks) is "
-                    "left out, but for a single motion at strength 1. as it was trained: the last "
-                    "motion whole, without its strength.",
+                    tooltip="all, as they play together: one file that at strength 1 has the "
+                    "same effect as these adapters at their current strengths; parts that are "
+                    "not applied (MotionDirector's appearance) are left out, except for a single "
+                    "adapter at strength 1. the last, as it was trained: the complete last "
+                    "adapter, without its strength.",
                 ),
             ],
             outputs=[
-                motions_output("The motions given, unchanged."),
-                file_output("The file's name in the loaders' lists."),
+                motions_output("The input adapters, unchanged."),
+                file_output("The file name in the loaders' lists."),
             ],
         )
 
@@ -192,21 +195,19 @@ class InspectMotionAdapter(io.ComfyNode):
             node_id="InspectMotionAdapter",
             display_name="Inspect Motion LoRA/Embedding",
             category=CATEGORY,
-            description="Says how each motion was trained: method and settings, base and its "
-            "licence, rank, frames and size, prompts, and which of its adapters play.",
+            description="Shows how each adapter was trained: method and settings, base and its "
+            "licence, rank, frames and size, prompts, and which of its parts are applied.",
             is_output_node=True,
-            inputs=[
-                MotionAdapterSocket.Input("motions", tooltip="What to look into, all of them.")
-            ],
+            inputs=[MotionAdapterSocket.Input("motions", tooltip="The adapters to inspect.")],
             outputs=[
                 io.String.Output(
-                    "text", display_name="text", tooltip="The same as is shown on the node."
+                    "text", display_name="text", tooltip="The text shown on the node."
                 ),
                 io.Image.Output(
                     "previews",
                     display_name="previews",
-                    tooltip="The files' small pictures, of the motion as it came out of training. "
-                    "Where there are none, nothing that is connected here runs.",
+                    tooltip="Small preview pictures from the files, made at the end of training. "
+                    "If there are none, connected nodes are skipped.",
                 ),
             ],
         )
@@ -217,7 +218,7 @@ class InspectMotionAdapter(io.ComfyNode):
             from .motion_texts import motion_text
 
             text = "\n\n".join(motion_text(motion) for motion in motions)
-            text = text or "No motion is connected."
+            text = text or "No adapter is connected."
             pictures = [picture for motion in motions for picture in motion.previews]
             images = preview_images(pictures) if pictures else ExecutionBlocker(None)
             return io.NodeOutput(text, images, ui=ui.PreviewText(text))
@@ -226,7 +227,7 @@ class InspectMotionAdapter(io.ComfyNode):
 def last_of(motions: MotionStack) -> Any:
     """The last motion; raises AdapterError if there is none."""
     if not motions:
-        raise AdapterError("No motion is connected. Connect a loader or a training.")
+        raise AdapterError("No adapter is connected. Connect a loader or Train Motion Adapter.")
     return motions[-1]
 
 

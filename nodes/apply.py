@@ -39,14 +39,14 @@ def strength_inputs() -> list[io.Input]:
         io.Float.Input(
             "temporal_strength",
             **shared,
-            tooltip="Multiplies the strength of all that changes how things move; 0 leaves it out, "
-            "1 is as trained, more exaggerates.",
+            tooltip="Multiplies the strength of everything that affects motion: 0 turns it off, "
+            "1 is as trained, higher values exaggerate.",
         ),
         io.Float.Input(
             "spatial_strength",
             **shared,
-            tooltip="Multiplies the strength of all that changes how things look; 0 leaves it out. "
-            "Has an effect only where a motion's file plays its looks.",
+            tooltip="Multiplies the strength of everything that affects appearance; 0 turns it "
+            "off. Has an effect only if an adapter applies its appearance.",
         ),
     ]
 
@@ -59,9 +59,9 @@ def end_percent_input() -> io.Input:
         min=0.05,
         max=1.0,
         step=0.05,
-        tooltip="Share of the sampling, from its start, in which the motions take part. Motion is "
-        "settled early; below 1 the last steps are the base's alone, with its looks. 0.7 suits the "
-        "sample base.",
+        tooltip="Share of the sampling, from the start, during which adapters are applied. "
+        "Motion is decided early; below 1, the last steps use the base alone, which preserves "
+        "its appearance. 0.7 suits the sample base.",
     )
 
 
@@ -70,15 +70,17 @@ def clip_input() -> io.Input:
     return io.Clip.Input(
         "clip",
         optional=True,
-        tooltip="Only for MoTrans: its motion is tied to the prompt's verb. Encode the prompt with "
-        "the CLIP that comes out here, the negative prompt with the one from before.",
+        tooltip="Only for MoTrans, whose motion is tied to the verb in the prompt. Encode the "
+        "prompt with the CLIP output of this node, the negative prompt with the original CLIP.",
     )
 
 
 def motion_outputs() -> list[io.Output]:
     return [
-        io.Model.Output(tooltip="For any sampler; the latent's batch is the video's frames."),
-        io.Clip.Output(tooltip="The CLIP that was given, with what MoTrans adds to verbs."),
+        io.Model.Output(
+            tooltip="For any sampler; the latent's batch size is the number of frames."
+        ),
+        io.Clip.Output(tooltip="The input CLIP, with MoTrans's addition to verbs."),
     ]
 
 
@@ -91,10 +93,10 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
             node_id="ApplyMotionToAnimateDiff",
             display_name="Apply Motion to AnimateDiff",
             category=CATEGORY,
-            description="Puts an AnimateDiff motion module into a Stable Diffusion 1.5 MODEL and "
-            "plays motions with it, in the ordinary samplers. LoRAs, ControlNet and IPAdapter go "
-            "on working; for videos longer than the motion module's 16 to 32 frames add Context "
-            "Windows (Manual).",
+            description="Adds an AnimateDiff motion module to a Stable Diffusion 1.5 MODEL and "
+            "applies motion adapters, for use with the regular samplers. LoRAs, ControlNet and "
+            "IPAdapter keep working; for videos longer than the motion module's 16 to 32 frames, "
+            "add Context Windows (Manual).",
             inputs=[
                 io.Model.Input(
                     "model", tooltip="A Stable Diffusion 1.5 checkpoint, with or without LoRAs."
@@ -102,14 +104,14 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
                 io.Combo.Input(
                     "motion_module",
                     options=motion_module_names(),
-                    tooltip="From models/animatediff_models: v1, v2 or v3 of AnimateDiff. Motions "
-                    "play best on the one that they were trained on.",
+                    tooltip="From models/animatediff_models: AnimateDiff v1, v2 or v3. Adapters "
+                    "work best with the motion module they were trained on.",
                 ),
                 MotionAdapterSocket.Input(
                     "adapters",
                     optional=True,
-                    tooltip="The motions to play. Without any, the motion module moves things as "
-                    "it likes.",
+                    tooltip="The adapters to apply. Without any, the motion module chooses the "
+                    "motion.",
                 ),
                 *strength_inputs(),
                 end_percent_input(),
@@ -117,10 +119,10 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
                     "beta_schedule",
                     options=["auto", "linear", "scaled_linear", "unchanged"],
                     default="auto",
-                    tooltip="The noise schedule. auto: what motions are trained on, linear for "
-                    "AnimateDiff (ComfyUI's sqrt_linear), with zero terminal SNR where the MODEL "
-                    "has it. scaled_linear: that of Stable Diffusion, with more contrast. "
-                    "unchanged: the MODEL's own, for LCM and the like.",
+                    tooltip="The noise schedule. auto: the one used in training, linear for "
+                    "AnimateDiff (ComfyUI's sqrt_linear), with zero terminal SNR if the MODEL "
+                    "has it. scaled_linear: Stable Diffusion's, with more contrast. unchanged: "
+                    "the MODEL's own, for LCM and similar models.",
                 ),
                 clip_input(),
             ],
@@ -161,13 +163,13 @@ class ApplyMotionToAnimateDiffEvolved(io.ComfyNode):
             node_id="ApplyMotionToAnimateDiffEvolved",
             display_name="Apply Motion to AnimateDiff-Evolved",
             category=CATEGORY,
-            description="Plays motions in a MODEL that comes from AnimateDiff-Evolved, also those "
-            "that its own motion LoRA loader cannot read: embeddings and whole weights.",
+            description="Applies adapters to a MODEL from AnimateDiff-Evolved, including those "
+            "that its own motion LoRA loader cannot read: embeddings and full weights.",
             inputs=[
                 io.Model.Input(
-                    "model", tooltip="The MODEL that Use Evolved Sampling gives, or a later one."
+                    "model", tooltip="The MODEL from Use Evolved Sampling, or from a node after it."
                 ),
-                MotionAdapterSocket.Input("adapters", tooltip="The motions to play."),
+                MotionAdapterSocket.Input("adapters", tooltip="The adapters to apply."),
                 *strength_inputs(),
                 clip_input(),
             ],
@@ -214,9 +216,9 @@ def _refuse_sd2(model: ModelPatcher) -> None:
     width = model.model.model_config.unet_config.get("context_dim")
     if width == SD2_PROMPT_WIDTH:
         raise AdapterError(
-            f"The MODEL is Stable Diffusion 2's (its prompts are {width} wide, not 768); "
-            "AnimateDiff's motion modules were trained in Stable Diffusion 1.5 and play in its "
-            "checkpoints alone. Load one of these."
+            f"The MODEL is Stable Diffusion 2 (its prompts are {width} wide, not 768); "
+            "AnimateDiff's motion modules only work with Stable Diffusion 1.5 checkpoints. Load "
+            "one of these."
         )
 
 
@@ -280,8 +282,8 @@ def clip_with_verbs(clip: CLIP | None, adapters: Sequence[tuple[Adapter, float]]
         return clip
     if clip is None:
         logger.warning(
-            "A MoTrans motion adds to the prompt's verb, and no CLIP is connected. Connect the "
-            "CLIP here, and encode the prompt with the one that comes out."
+            "A MoTrans adapter changes the verb in the prompt, and no CLIP is connected. Connect "
+            "the CLIP here, and encode the prompt with this node's CLIP output."
         )
         return None
     return with_verbs(clip, verbs)

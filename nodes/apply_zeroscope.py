@@ -38,18 +38,18 @@ class ApplyMotionToZeroScope(io.ComfyNode):
             display_name="Apply Motion to ZeroScope",
             category=CATEGORY,
             description=(
-                "Plays motions in ZeroScope, in the ordinary samplers: LoRAs, embeddings and whole "
-                "weights that were trained on ZeroScope, or on the sample base of its form. For "
-                "videos that are longer than memory allows add Context Windows (Manual)."
+                "Applies adapters to ZeroScope, for use with the regular samplers: LoRAs, "
+                "embeddings and full weights trained on ZeroScope or on the small ZeroScope "
+                "sample base. For videos longer than memory allows, add Context Windows (Manual)."
             ),
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="The MODEL of Load ZeroScope, or of Sample Motion Base with base = "
-                    "zeroscope; LoRAs and patches on it stay.",
+                    tooltip="The MODEL from Load ZeroScope, or from Sample Motion Base with base "
+                    "= zeroscope; its LoRAs and patches are kept.",
                 ),
                 MotionAdapterSocket.Input(
-                    "adapters", tooltip="The motions to play; several add up."
+                    "adapters", tooltip="The adapters to apply; several are added up."
                 ),
                 *strength_inputs(),
                 end_percent_input(),

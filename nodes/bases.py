@@ -41,12 +41,12 @@ ZEROSCOPE_PARAMETERS = 1_412_000_000
 # A folder that holds one of these is a text-to-video model: diffusers' form, or ModelScope's.
 _MODEL_FOLDERS = ("model_index.json", "text2video_pytorch_model.pth")
 _MOTION_MODULE_TIP = (
-    "AnimateDiff's motion module from models/animatediff_models: v1, v2 or v3. It is what a motion "
-    "is trained into."
+    "AnimateDiff's motion module from models/animatediff_models: v1, v2 or v3. Adapters are "
+    "trained on its layers."
 )
 _DOMAIN_ADAPTER_TIP = (
     "AnimateDiff v3's domain adapter from models/loras, merged into the image layers at full "
-    "strength. It takes the looks of the module's own training videos away from the motion."
+    "strength. It keeps the look of the module's training videos out of the motion."
 )
 
 
@@ -60,17 +60,17 @@ class LoadAnimateDiffBase(io.ComfyNode):
             display_name="Load AnimateDiff Base",
             category=CATEGORY,
             description=(
-                "Loads a Stable Diffusion 1.5 checkpoint with an AnimateDiff motion module, to "
-                "train a motion on or to sample with. For a model with LoRAs, connect it to "
-                "AnimateDiff Base From Model instead."
+                "Loads a Stable Diffusion 1.5 checkpoint with an AnimateDiff motion module, for "
+                "training and sampling. For a model with LoRAs, use AnimateDiff Base From Model "
+                "instead."
             ),
             inputs=[
                 io.Combo.Input(
                     "checkpoint",
                     options=folder_paths.get_filename_list("checkpoints"),
                     tooltip=(
-                        "A whole Stable Diffusion 1.5 checkpoint from models/checkpoints. A motion "
-                        "trained on it plays in every other one."
+                        "A full Stable Diffusion 1.5 checkpoint from models/checkpoints. "
+                        "Adapters trained on it also work with other checkpoints."
                     ),
                 ),
                 _motion_module(folder_paths.get_filename_list(MOTION_MODULES)),
@@ -80,7 +80,7 @@ class LoadAnimateDiffBase(io.ComfyNode):
                     options=[OWN, *_vae_files()],
                     default=OWN,
                     optional=True,
-                    tooltip="The checkpoint's own VAE, or one from models/vae in its place.",
+                    tooltip="The checkpoint's own VAE, or one from models/vae instead.",
                 ),
             ],
             outputs=[_base_output()],
@@ -115,17 +115,16 @@ class AnimateDiffBaseFromModel(io.ComfyNode):
             display_name="AnimateDiff Base From Model",
             category=CATEGORY,
             description=(
-                "Makes an AnimateDiff base of any Stable Diffusion 1.5 MODEL, CLIP and VAE in the "
-                "graph: a community checkpoint with its LoRAs and its CLIP skip. The connected "
-                "models stay as they are."
+                "Makes an AnimateDiff base from any Stable Diffusion 1.5 MODEL, CLIP and VAE in "
+                "the graph: for example, a community checkpoint with its LoRAs and CLIP skip. "
+                "The connected models are not changed."
             ),
             inputs=[
                 io.Model.Input(
                     "model",
                     tooltip=(
-                        "A Stable Diffusion 1.5 MODEL. LoRAs of Load LoRA on it become part of "
-                        "the base; LoRAs by hooks, IPAdapter, context windows and motion modules "
-                        "do not."
+                        "A Stable Diffusion 1.5 MODEL. LoRAs from Load LoRA become part of the "
+                        "base; hook LoRAs, IPAdapter, context windows and motion modules do not."
                     ),
                 ),
                 io.Clip.Input(
@@ -133,7 +132,8 @@ class AnimateDiffBaseFromModel(io.ComfyNode):
                     tooltip="Stable Diffusion 1.5's CLIP, with LoRAs and CLIP Set Last Layer.",
                 ),
                 io.Vae.Input(
-                    "vae", tooltip="Stable Diffusion 1.5's VAE: 4 channels, 8 pixels a cell."
+                    "vae",
+                    tooltip="Stable Diffusion 1.5's VAE: 4 channels, 8 pixels per latent cell.",
                 ),
                 _motion_module(motion_module_names()),
                 _domain_adapter(),
@@ -182,9 +182,9 @@ class LoadZeroScope(io.ComfyNode):
             display_name="Load ZeroScope",
             category=CATEGORY,
             description=(
-                "Loads ZeroScope or ModelScope text-to-video: MODEL, CLIP and VAE for the KSampler "
-                "(an empty latent's batch size is the number of frames), and the base to train a "
-                "motion on. Its weights are in half precision on a GPU, in float32 on a CPU."
+                "Loads ZeroScope or ModelScope text-to-video: MODEL, CLIP and VAE for the "
+                "KSampler (the empty latent's batch size is the number of frames), and the base "
+                "for training. Weights are in half precision on a GPU, in float32 on a CPU."
             ),
             inputs=[
                 io.Combo.Input(
@@ -201,8 +201,8 @@ class LoadZeroScope(io.ComfyNode):
                     default=OWN,
                     optional=True,
                     tooltip=(
-                        "The VAE in the folder or file, or one from models/vae: for a file that "
-                        "has none, or in its place. Stable Diffusion 1.5's fit."
+                        "The VAE in the folder or file, or one from models/vae if the file has "
+                        "none or you want another. Stable Diffusion 1.5 VAEs fit."
                     ),
                 ),
                 io.Combo.Input(
@@ -211,8 +211,9 @@ class LoadZeroScope(io.ComfyNode):
                     default=OWN,
                     optional=True,
                     tooltip=(
-                        "The text encoder in the folder or file, or one from models/text_encoders: "
-                        "OpenCLIP ViT-H/14's text tower, for a file that has none."
+                        "The text encoder in the folder or file, or one from "
+                        "models/text_encoders if the file has none: OpenCLIP ViT-H/14's text "
+                        "tower."
                     ),
                 ),
             ],
@@ -250,9 +251,9 @@ class SampleMotionBase(io.ComfyNode):
             display_name="Sample Motion Base",
             category=CATEGORY,
             description=(
-                "The small base that ships with the pack: coloured shapes that move, 64x64 pixels. "
-                "It trains and samples in minutes on a CPU, to try everything without a download. "
-                "Prompts: 'a red circle moving right on a striped background'."
+                "The small base bundled with the pack: moving coloured shapes, 64x64 pixels. It "
+                "trains and samples in minutes on a CPU, so you can try everything without "
+                "downloads. Example prompt: 'a red circle moving right on a striped background'."
             ),
             inputs=[
                 io.Combo.Input(
@@ -260,9 +261,9 @@ class SampleMotionBase(io.ComfyNode):
                     options=["animatediff", "zeroscope"],
                     default="animatediff",
                     tooltip=(
-                        "animatediff: an image model with motion modules; its MODEL makes single "
-                        "images until Apply Motion to AnimateDiff is put on it. zeroscope: a video "
-                        "model in one piece."
+                        "animatediff: an image model with motion modules; its MODEL generates "
+                        "single images unless Apply Motion to AnimateDiff is added. zeroscope: a "
+                        "complete video model."
                     ),
                 ),
                 io.Combo.Input(
@@ -270,9 +271,9 @@ class SampleMotionBase(io.ComfyNode):
                     options=[STANDARD, PERSONALISED_CHOICE],
                     default=STANDARD,
                     tooltip=(
-                        "The image checkpoint of animatediff. personalised stands for a community "
-                        "checkpoint: other looks, in which a motion trained on standard plays. "
-                        "zeroscope has standard only."
+                        "The image checkpoint for animatediff. personalised stands in for a "
+                        "community checkpoint: it has another style, to which you can apply "
+                        "adapters trained on standard. zeroscope only has standard."
                     ),
                 ),
             ],
@@ -281,7 +282,7 @@ class SampleMotionBase(io.ComfyNode):
                 io.Video.Output(
                     "clip",
                     display_name="clip",
-                    tooltip="A clip to learn from, for Motion Clip: 16 frames of 'a red circle "
+                    tooltip="A clip to train on, for Motion Clip: 16 frames of 'a red circle "
                     "zigzagging on a checkered background', a motion that the base does not know.",
                 ),
             ],
@@ -293,7 +294,7 @@ class SampleMotionBase(io.ComfyNode):
         other = checkpoint == PERSONALISED_CHOICE
         if other and base == "zeroscope":
             raise SettingsError(
-                "checkpoint is 'personalised', which zeroscope's sample base does not have. "
+                "checkpoint is 'personalised', which the zeroscope sample base does not have. "
                 "Set checkpoint to 'standard', or base to 'animatediff'."
             )
         with core_run():
@@ -317,9 +318,9 @@ def _scheduled_loras(model: ModelPatcher, clip: comfy.sd.CLIP) -> str | None:
     if not with_hooks:
         return None
     return (
-        f"The connected {' and '.join(with_hooks)} has LoRAs by hooks (Set CLIP Hooks), which are "
-        "scheduled over the sampling: the base is made without them. To train with a LoRA, put it "
-        "on with Load LoRA."
+        f"The connected {' and '.join(with_hooks)} has hook LoRAs (Set CLIP Hooks), which are "
+        "scheduled during sampling: the base is made without them. To train with a LoRA, add it "
+        "with Load LoRA."
     )
 
 
@@ -346,8 +347,8 @@ def _base_output() -> io.Output:
 def _model_outputs() -> list[io.Output]:
     return [
         io.Model.Output(
-            tooltip="For the samplers, and for the Apply Motion node of its kind, which puts "
-            "motions in."
+            tooltip="For the samplers, and for the matching Apply Motion node, which applies "
+            "adapters."
         ),
         io.Clip.Output(tooltip="For CLIP Text Encode."),
         io.Vae.Output(tooltip="For VAE Encode and VAE Decode."),
@@ -389,7 +390,7 @@ def _video_model_path(choice: str) -> Path:
     folder = _model_folders().get(name)
     if folder is None:
         raise FormatError(
-            f"There is no folder {name} under models/diffusers any more. Refresh the node, and "
+            f"The folder {name} no longer exists in models/diffusers. Refresh the node and "
             "choose another."
         )
     return folder

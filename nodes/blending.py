@@ -46,8 +46,8 @@ def motion_and_appearance(
         if not any(found):
             names = ", ".join(one.name for one in stack)
             raise AdapterError(
-                f"{names or 'The empty stack'} holds no {what}. MotionDirector and MoTrans train "
-                "both; give a motion that was trained with one of them."
+                f"{names or 'The empty stack'} contains no {what}. MotionDirector and MoTrans "
+                "train both; use an adapter trained with one of them."
             )
     return added([one for one in moving if one], [one for one in looking if one])
 

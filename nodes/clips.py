@@ -47,8 +47,8 @@ def _outputs() -> list[io.Output]:
         io.Image.Output(
             "frames_seen",
             display_name="frames",
-            tooltip="What the training will see, clip after clip; (frames, height, width, 3). "
-            "Clips of another size than the first are shown at its size, on black.",
+            tooltip="What the training will see, one clip after another; (frames, height, width, "
+            "3). Clips that differ in size from the first are shown at its size, on black.",
         ),
     ]
 
@@ -62,21 +62,21 @@ class MotionClip(io.ComfyNode):
             node_id="MotionClip",
             display_name="Motion Clip",
             category=CATEGORY,
-            description="A piece of a video to learn a motion from, cut and sized as the training "
-            "will see it. A single image is learned for its looks.",
+            description="Cuts a training clip from a video, sized exactly as the training will "
+            "see it. A single image trains appearance.",
             is_output_node=True,  # so that the clip can be looked at before there is a training
             inputs=[
                 io.MultiType.Input(
                     "video",
                     [io.Image, io.Video],
-                    tooltip="A VIDEO, or an IMAGE batch whose images are the frames in order.",
+                    tooltip="A VIDEO, or an IMAGE batch with the frames in order.",
                 ),
                 io.String.Input(
                     "prompt",
                     default="",
                     multiline=True,
-                    tooltip="What is seen, in plain words, the motion included: 'a red car turns "
-                    "left on a road'. The motion is tied to it.",
+                    tooltip="Describe the clip in plain words, including its motion: 'a red car "
+                    "turns left on a road'. The motion is tied to this prompt.",
                 ),
                 *_frame_inputs(),
                 io.Float.Input(
@@ -86,8 +86,8 @@ class MotionClip(io.ComfyNode):
                     max=240.0,
                     step=0.5,
                     optional=True,
-                    tooltip="Frames a second of an IMAGE batch, which does not know its own rate. "
-                    "A VIDEO does, and this is not used.",
+                    tooltip="Frames per second of an IMAGE batch, which does not carry its frame "
+                    "rate. Ignored for a VIDEO, which does.",
                 ),
             ],
             outputs=_outputs(),
@@ -112,21 +112,21 @@ class MotionClipsFromFolder(io.ComfyNode):
             node_id="MotionClipsFromFolder",
             display_name="Motion Clips From Folder",
             category=CATEGORY,
-            description="All videos of a folder, for a motion that they share; or the images of a "
-            "folder as the frames of one clip. Captions are read from text files beside them "
-            "(car.txt for car.mp4).",
+            description="Loads all videos in a folder, to train a motion they share; or the "
+            "images in a folder as the frames of one clip. Captions are read from text files "
+            "next to them (car.txt for car.mp4).",
             is_output_node=True,
             inputs=[
                 io.String.Input(
                     "folder",
                     default="",
-                    tooltip="A folder, or a file, under ComfyUI's input folder; or its whole path.",
+                    tooltip="A folder or file in ComfyUI's input folder, or its full path.",
                 ),
                 io.String.Input(
                     "prompt",
                     default="",
                     multiline=True,
-                    tooltip="One prompt for all of them; empty reads each one's caption file.",
+                    tooltip="One prompt for all clips; if empty, each clip's caption file is read.",
                 ),
                 *_frame_inputs(),
             ],
@@ -151,8 +151,8 @@ class MotionClipsFromFolder(io.ComfyNode):
         with core_run():
             if not folder.strip():
                 raise ClipError(
-                    "No folder is given. Write a folder's name under ComfyUI's input folder, or "
-                    "its whole path."
+                    "No folder was given. Enter the name of a folder in ComfyUI's input folder, "
+                    "or a full path."
                 )
             path = _media_path(folder)
             settings = clip_settings(**_of_an_image(choices, _images(path)))
@@ -168,11 +168,11 @@ class CombineMotionClips(io.ComfyNode):
             node_id="CombineMotionClips",
             display_name="Combine Motion Clips",
             category=CATEGORY,
-            description="Joins clips, each with its own prompt, so that one training learns the "
-            "motion that they share. Chain it for more than four.",
+            description="Combines clips, each with its own prompt, to train the motion they "
+            "share. Chain this node for more than four.",
             inputs=[
                 MotionClipsSocket.Input(
-                    "clips_1", tooltip="Clips to learn from; order does not matter."
+                    "clips_1", tooltip="Clips to train on; the order does not matter."
                 ),
                 MotionClipsSocket.Input(
                     "clips_2", tooltip="More clips; they may differ in size and length."
@@ -182,7 +182,7 @@ class CombineMotionClips(io.ComfyNode):
             ],
             outputs=[
                 MotionClipsSocket.Output(
-                    "clips", display_name="clips", tooltip="All of them, for Train Motion Adapter."
+                    "clips", display_name="clips", tooltip="All clips, for Train Motion Adapter."
                 )
             ],
         )

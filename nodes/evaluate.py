@@ -34,20 +34,20 @@ class EvaluateMotion(io.ComfyNode):
             node_id="EvaluateMotion",
             display_name="Evaluate Motion",
             category=CATEGORY,
-            description="Measures a video: does it move as the reference does, does it show the "
-            "prompt, does it hold together? A metric whose model is not there is listed with what "
-            f"to put where. Models go into models/{EVALUATION}; nothing is fetched.",
+            description="Measures a video: does it move like the reference, does it match the "
+            "prompt, is it consistent? If a metric's model is missing, the table lists what to "
+            f"put where. Models belong in models/{EVALUATION}; nothing is downloaded.",
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
             inputs=[*_subject_inputs(), *_model_inputs()],
             outputs=[
                 io.String.Output(
-                    "text", display_name="text", tooltip="A table, and what is missing."
+                    "text", display_name="text", tooltip="A table of scores, and what is missing."
                 ),
                 io.String.Output(
                     "json",
                     display_name="JSON",
-                    tooltip="The same with every metric's meaning and source, for programs.",
+                    tooltip="The same for programs, with the meaning and source of every metric.",
                 ),
             ],
         )
@@ -85,7 +85,7 @@ def _reference(clips: MotionClips) -> Clip:
     """The first video: the others share its motion."""
     found = next((clip for clip in clips if not clip.is_image), None)
     if found is None:
-        raise ClipError("The reference has no motion. Connect the clip that was learned.")
+        raise ClipError("The reference has no motion. Connect the clip used for training.")
     return found
 
 
@@ -140,27 +140,30 @@ def _files(
 def _subject_inputs() -> list[io.Input]:
     return [
         MotionClipsSocket.Input(
-            "reference", tooltip="The clip whose motion was learned; of several, the first video."
+            "reference",
+            tooltip="The clip used for training; if there are several, the first video.",
         ),
         io.Image.Input(
-            "frames", tooltip="The video to measure, with as many frames as the reference."
+            "frames",
+            tooltip="The video to measure, with the same number of frames as the reference.",
         ),
         io.String.Input(
             "prompt",
             default="",
             multiline=True,
-            tooltip="What the video should show, for the metrics of text. Empty leaves them out.",
+            tooltip="What the video should show, for the text metrics. Empty skips them.",
         ),
         io.String.Input(
             "entity_prompt",
             default="",
-            tooltip="The subject alone, such as 'a panda', to see whether it is there. Empty "
-            "leaves that metric out.",
+            tooltip="The subject only, such as 'a panda', to measure whether it appears. Empty "
+            "skips this metric.",
         ),
         io.Image.Input(
             "base_frames",
             optional=True,
-            tooltip="The same prompt and seed without the motion, to compare: measured as well.",
+            tooltip="For comparison: a video with the same prompt and seed but without the "
+            "adapter. It is measured too.",
         ),
     ]
 
@@ -172,41 +175,41 @@ def _model_inputs() -> list[io.Input]:
             "clip_model",
             options=[NONE, *CLIP_MODELS],
             default=NONE,
-            tooltip="CLIP for text and consistency: open_clip's name of the model that "
-            "clip_weights are of; shape-world ships with the pack and knows its shapes only.",
+            tooltip="CLIP model for text and consistency: open_clip's name for the model in "
+            "clip_weights. shape-world is bundled with the pack and only knows its shapes.",
         ),
         io.Combo.Input(
             "clip_weights",
             options=files,
             default=NONE,
-            tooltip="open_clip's weights of clip_model, a file such as "
+            tooltip="open_clip weights for clip_model, a file such as "
             f"open_clip_pytorch_model.bin in models/{EVALUATION}.",
         ),
         io.Combo.Input(
             "videomae",
             options=folders,
             default=NONE,
-            tooltip=f"A folder of MCG-NJU/videomae-base in models/{EVALUATION}: whether a network "
-            "that knows actions sees the same one.",
+            tooltip=f"A folder with MCG-NJU/videomae-base in models/{EVALUATION}: measures "
+            "whether a network trained on videos sees the same action.",
         ),
         io.Combo.Input(
             "pick_score",
             options=folders,
             default=NONE,
-            tooltip=f"A folder of yuvalkirstain/PickScore_v1 in models/{EVALUATION}: how much "
-            "people would like it.",
+            tooltip=f"A folder with yuvalkirstain/PickScore_v1 in models/{EVALUATION}: estimates "
+            "how much people would like the video.",
         ),
         io.Combo.Input(
             "tracker",
             options=["opencv", "cotracker"],
             default="opencv",
-            tooltip="What follows points for the motion of tracklets. opencv needs no model; "
-            "cotracker is the paper's and needs its package and cotracker_weights.",
+            tooltip="Point tracker for the tracklet metric. opencv needs no model; cotracker is "
+            "used in the paper and needs its package and cotracker_weights.",
         ),
         io.Combo.Input(
             "cotracker_weights",
             options=files,
             default=NONE,
-            tooltip=f"scaled_offline.pth of CoTracker, in models/{EVALUATION}.",
+            tooltip=f"CoTracker's scaled_offline.pth, in models/{EVALUATION}.",
         ),
     ]

@@ -32,8 +32,8 @@ def method_input() -> io.DynamicCombo.Input:
             )
             for method in METHODS.values()
         ],
-        tooltip="How the motion is learned. " + " ".join(lines) + " What is left at a method's own "
-        "value is the base's where it has one.",
+        tooltip="How the motion is trained. " + " ".join(lines) + " Settings left at their "
+        "default use the base's tuned value, if there is one.",
     )
 
 
@@ -53,15 +53,15 @@ class _SettingsNode(io.ComfyNode):
             node_id=cls.__name__,
             display_name=f"{cls.method.title} Settings",
             category="motion/train",
-            description=f"Every switch of {cls.method.title}, for the advanced input of Train "
+            description=f"All settings of {cls.method.title}, for the advanced input of Train "
             f"Motion Adapter: {cls.method.summary}.",
             inputs=[
                 *(widget(field) for field in fields),
                 io.Boolean.Input(
                     "exactly",
                     default=False,
-                    tooltip="Off: what is left at its default here is the base's own where it has "
-                    "one (the sample base's differ). On: everything is as it stands here.",
+                    tooltip="Off: settings left at their default use the base's tuned value, if "
+                    "there is one (the sample base has some). On: use exactly the values shown.",
                 ),
             ],
             outputs=[

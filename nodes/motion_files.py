@@ -30,8 +30,8 @@ def load_motion(path: Path, name: str) -> LoadedAdapter:
     noise, inverted = load_noise(beside)
     if noise.family != family:
         raise FormatError(
-            f"{beside.name} is of the {noise.family} family, and {path.name} of the {family} "
-            "family. Move the noise elsewhere; they do not belong together."
+            f"{beside.name} belongs to the {noise.family} family, but {path.name} to the "
+            f"{family} family. Move the noise file elsewhere; they do not belong together."
         )
     return dataclasses.replace(motion, noise=noise, inverted=inverted)
 
@@ -74,7 +74,7 @@ def with_debias(motion: LoadedAdapter, debias: embeddings.Debias) -> LoadedAdapt
     changed = embeddings.with_debias(motion.adapters, debias)
     if not changed:
         raise AdapterError(
-            f"{motion.name} holds no motion embedding, so debias has no effect. Leave it at "
+            f"{motion.name} contains no motion embedding, so debias has no effect. Leave it at "
             '"as saved".'
         )
     return dataclasses.replace(motion, adapters={**motion.adapters, **changed})

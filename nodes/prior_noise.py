@@ -44,9 +44,9 @@ class PriorNoise:
         samples = input_latent["samples"]
         if not isinstance(samples, Tensor) or samples.ndim != 4:
             raise MotionError(
-                f"Motion Noise is for latents with the frames as the batch, (frames, channels, "
-                f"height, width); got {tuple(samples.shape)}. Use Empty Latent Image with as many "
-                "images as the video has frames."
+                "Motion Noise is for latents with the frames as the batch, (frames, channels, "
+                f"height, width); got {tuple(samples.shape)}. Use Empty Latent Image with the "
+                "number of frames as batch size."
             )
         frames, channels, height, width = samples.shape
         noise = draw_noise(
@@ -68,17 +68,18 @@ def inverted_of(stack: Sequence[LoadedAdapter], p: float) -> Tensor | None:
         return None
     families = {motion.info.family: motion.name for motion in stack}
     if len(families) > 1:
-        named = " and ".join(f"{name} of {family}" for family, name in families.items())
+        named = " and ".join(f"{name} for {family}" for family, name in families.items())
         raise SettingsError(
-            f"The motions are {named}; noise is for one latent. Connect those of its base alone."
+            f"The adapters are {named}; noise fits one kind of latent. Connect only adapters for "
+            "its base."
         )
     found = next((motion.inverted for motion in stack if motion.inverted is not None), None)
     if found is None:
-        names = ", ".join(motion.name for motion in stack) or "no motion is connected"
+        names = ", ".join(motion.name for motion in stack) or "no adapter is connected"
         raise SettingsError(
-            f"noise_prior is {p:g}, and there is no inverted noise ({names}). Train with "
-            "inversion_steps above 0, keep the .noise.safetensors beside the adapter's file, or "
-            "set noise_prior to 0."
+            f"noise_prior is {p:g}, but there is no inverted noise ({names}). Train with "
+            "inversion_steps above 0, keep the .noise.safetensors file next to the adapter's, "
+            "or set noise_prior to 0."
         )
     return found
 
@@ -86,13 +87,13 @@ def inverted_of(stack: Sequence[LoadedAdapter], p: float) -> Tensor | None:
 def _check_size(inverted: Tensor, noise: Tensor) -> None:
     if inverted.shape[1] != noise.shape[1]:
         raise MotionError(
-            f"The latent has {noise.shape[1]} channels, the inverted noise {inverted.shape[1]}: it "
-            "is another model's. Give a latent of the base that the motion was trained on."
+            f"The latent has {noise.shape[1]} channels, the inverted noise {inverted.shape[1]}: "
+            "it is for another model. Use a latent for the base that the adapter was trained on."
         )
     if inverted.shape != noise.shape:
         _, _, frames, height, width = inverted.shape
         raise MotionError(
-            f"The inverted noise is of {frames} frames of {width * 8}x{height * 8} pixels; the "
+            f"The inverted noise has {frames} frames of {width * 8}x{height * 8} pixels; the "
             f"latent has {noise.shape[2]} frames of {noise.shape[4] * 8}x{noise.shape[3] * 8}. "
-            "Sample as many frames at the same size as the clip was trained at."
+            "Sample with the number of frames and the size of the training clip."
         )

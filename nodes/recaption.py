@@ -32,27 +32,29 @@ class RecaptionFrames(io.ComfyNode):
             node_id="RecaptionFrames",
             display_name="Recaption Frames",
             category=CATEGORY,
-            description="Expands the prompt of each clip by how everything in it looks, one line "
-            "for each video: for MoTrans's recaptions, with which its first stage learns looks. By "
-            "a model of yours that sees a random frame, or by your own words.",
+            description="Expands each clip's prompt with a description of its appearance, one "
+            "line per video: for MoTrans's recaptions, which its appearance stage trains on. "
+            "Written by one of your models, which sees a random frame, or by you.",
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
             inputs=[
-                MotionClipsSocket.Input("clips", tooltip="What to describe, with its prompts."),
+                MotionClipsSocket.Input(
+                    "clips", tooltip="The clips to describe, with their prompts."
+                ),
                 io.DynamicCombo.Input(
                     "by",
                     options=[
                         io.DynamicCombo.Option(MODEL, _recaptioner_inputs()),
                         io.DynamicCombo.Option(TEXT, [_text_input()]),
                     ],
-                    tooltip="Who describes: an image-text-to-text model, or you.",
+                    tooltip="Captions from an image-text-to-text model or from you.",
                 ),
             ],
             outputs=[
                 io.String.Output(
                     "recaptions",
                     display_name="recaptions",
-                    tooltip="One line for each video, for MoTrans's recaptions.",
+                    tooltip="One line per video, for MoTrans's recaptions.",
                 )
             ],
         )
@@ -61,7 +63,7 @@ class RecaptionFrames(io.ComfyNode):
     def execute(cls, clips: MotionClips, by: dict[str, Any]) -> io.NodeOutput:
         with core_run():
             if not clips:
-                raise ClipError("There are no clips to describe. Connect Motion Clip.")
+                raise ClipError("No clips to describe. Connect Motion Clip.")
             if by["by"] == TEXT:
                 lines = given_recaptions(by["text"], looks_of(clips))
             else:
@@ -78,7 +80,7 @@ def _recaptioned(clips: Sequence[Clip], model: str, seed: int, on_step: OnStep) 
     folder = model_path(LANGUAGE, model)
     if folder is None:
         raise SettingsError(
-            f"No model is chosen. Put the folder of an image-text-to-text model of transformers, "
+            "No model was chosen. Put the folder of a transformers image-text-to-text model, "
             f"such as llava-1.5-7b-hf, into models/{LANGUAGE}, or choose {TEXT} and write the "
             "recaptions yourself."
         )
@@ -103,7 +105,7 @@ def _recaptioner_inputs() -> list[io.Input]:
         io.Combo.Input(
             "model",
             options=model_folders(LANGUAGE) or [NONE],
-            tooltip="A folder of an image-text-to-text model of transformers (LLaVA, Qwen-VL …) in "
+            tooltip="Folder of a transformers image-text-to-text model (LLaVA, Qwen-VL …) in "
             f"models/{LANGUAGE}.",
         ),
         io.Int.Input(
@@ -112,7 +114,7 @@ def _recaptioner_inputs() -> list[io.Input]:
             min=0,
             max=2**63 - 1,
             control_after_generate=False,
-            tooltip="Which frame of each clip the model sees.",
+            tooltip="Decides which frame of each clip the model sees.",
         ),
     ]
 
@@ -122,6 +124,6 @@ def _text_input() -> io.Input:
         "text",
         default="",
         multiline=True,
-        tooltip="One line for all videos, or one line each: the prompt with colours, shapes, "
+        tooltip="One line for all videos, or one line each: the prompt plus colours, shapes, "
         "clothes, background, light and style.",
     )

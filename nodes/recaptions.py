@@ -29,7 +29,7 @@ def given_recaptions(text: str, looks: Sequence[Clip]) -> list[str]:
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     if len(lines) not in (1, len(looks)):
         raise SettingsError(
-            f"There are {len(lines)} lines for {len(looks)} videos. Write one for all, or one for "
-            "each in their order."
+            f"There are {len(lines)} lines for {len(looks)} videos. Write one for all, or one "
+            "for each in order."
         )
     return lines

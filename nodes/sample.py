@@ -49,13 +49,14 @@ class MotionNoise(io.ComfyNode):
             node_id="MotionNoise",
             display_name="Motion Noise",
             category=CATEGORY,
-            description="Noise for SamplerCustomAdvanced that holds a share of the reference "
-            "clip's own noise, so that the layout and the course of its motion are kept closer. "
-            "The latent's images are the video's frames; number and size must be the clip's.",
+            description="Noise for SamplerCustomAdvanced that contains a share of the reference "
+            "clip's inverted noise, so that the result follows its layout and motion more "
+            "closely. The latent's images are the video's frames; their number and size must "
+            "match the clip.",
             inputs=[
                 MotionAdapterSocket.Input(
                     "motions",
-                    tooltip="Where the reference's noise comes from: the first motion that has it.",
+                    tooltip="Source of the reference's noise: the first adapter that has it.",
                 ),
                 widget(_FIELDS["noise_prior"], default=0.3),
                 io.Int.Input(
@@ -64,13 +65,15 @@ class MotionNoise(io.ComfyNode):
                     min=0,
                     max=MAX_SEED,
                     control_after_generate=True,
-                    tooltip="Of the fresh part of the noise. For the same seed it is Sample Motion "
-                    "Video's, which is not Random Noise's.",
+                    tooltip="For the fresh part of the noise. The same seed gives the same noise "
+                    "as in Sample Motion Video, but not as in Random Noise.",
                 ),
             ],
             outputs=[
                 io.Noise.Output(
-                    "noise", display_name="noise", tooltip="For SamplerCustomAdvanced's noise."
+                    "noise",
+                    display_name="noise",
+                    tooltip="For the noise input of SamplerCustomAdvanced.",
                 )
             ],
         )
@@ -93,19 +96,19 @@ class SampleMotionVideo(io.ComfyNode):
             node_id="SampleMotionVideo",
             display_name="Sample Motion Video",
             category=CATEGORY,
-            description="Makes a video with the sampler of the papers (DDIM), on any base and with "
-            "any motions. What is left at 0 is as the motion was trained, else as the base is "
-            "usually sampled. For ComfyUI's samplers, ControlNet and the rest, use Apply Motion.",
+            description="Generates a video with the papers' sampler (DDIM), on any base and with "
+            "any adapters. Values left at 0 follow the adapter's training, or else the base's "
+            "defaults. To use ComfyUI's samplers, ControlNet and so on, use Apply Motion.",
             hidden=[io.Hidden.unique_id],
             inputs=[*_prompt_inputs(), *_size_inputs(), *_motion_inputs()],
             outputs=[
                 io.Image.Output(
-                    "frames", display_name="frames", tooltip="The video's frames, in order."
+                    "frames", display_name="frames", tooltip="The frames of the video, in order."
                 ),
                 io.Video.Output(
                     "video",
                     display_name="video",
-                    tooltip="The same at the rate of the motion's clip, for Save Video.",
+                    tooltip="The video at the frame rate of the training clip, for Save Video.",
                 ),
             ],
         )
@@ -126,7 +129,7 @@ class SampleMotionVideo(io.ComfyNode):
             from .prior_noise import inverted_of
 
             if not prompt.strip():
-                raise SettingsError("prompt is empty. Say what the video shall show.")
+                raise SettingsError("prompt is empty. Describe what the video should show.")
             settings = _settings(base, motions, **sampling)
             _check_fit(base, motions)
             inverted = inverted_of(motions, settings.noise_prior)
@@ -206,22 +209,22 @@ def _video(images: torch.Tensor, fps: float) -> Any:
 
 def _prompt_inputs() -> list[io.Input]:
     return [
-        MotionBaseSocket.Input("base", tooltip="What samples the video."),
+        MotionBaseSocket.Input("base", tooltip="The base that generates the video."),
         io.String.Input(
             "prompt",
             default="",
             multiline=True,
-            tooltip="What the video shows: the clip's motion in words, with a new subject.",
+            tooltip="What the video should show: the clip's motion in words, with a new subject.",
         ),
         widget(_FIELDS["negative_prompt"]),
         widget(_FIELDS["seed"], control_after_generate=True),
         widget(
             _FIELDS["steps"],
-            unset="is the base's usual number, 25 for AnimateDiff and 30 for ZeroScope",
+            unset="uses the base's default, 25 for AnimateDiff and 30 for ZeroScope",
         ),
         widget(
             _FIELDS["guidance_scale"],
-            unset="is the base's usual scale, 7.5 for AnimateDiff and 12 for ZeroScope",
+            unset="uses the base's default, 7.5 for AnimateDiff and 12 for ZeroScope",
         ),
         widget(_FIELDS["guidance_rescale"]),
     ]
@@ -229,7 +232,7 @@ def _prompt_inputs() -> list[io.Input]:
 
 def _size_inputs() -> list[io.Input]:
     return [
-        widget(_FIELDS[name], unset="is the trained clip's, else the base's usual one")
+        widget(_FIELDS[name], unset="uses the training clip's value, or else the base's default")
         for name in ("frames", "width", "height")
     ]
 
@@ -237,22 +240,24 @@ def _size_inputs() -> list[io.Input]:
 def _motion_inputs() -> list[io.Input]:
     return [
         widget(_FIELDS["noise_prior"]),
-        widget(_FIELDS["adapter_end"], unset="is the base's usual share"),
+        widget(_FIELDS["adapter_end"], unset="uses the base's default"),
         MotionAdapterSocket.Input(
-            "motions", optional=True, tooltip="What moves; without any, the base alone samples."
+            "motions",
+            optional=True,
+            tooltip="The adapters to apply; without any, the base is sampled alone.",
         ),
         io.Image.Input(
             "look",
             optional=True,
-            tooltip="For motions of MoTrans: an image whose looks are told to the motion layers. "
-            "The paper leaves it out.",
+            tooltip="For MoTrans adapters: a reference image for the appearance. The paper does "
+            "not use it when sampling.",
         ),
         io.Combo.Input(
             "look_encoder",
             options=[BASES_OWN, *folder_paths.get_filename_list("clip_vision")],
             default=BASES_OWN,
             optional=True,
-            tooltip="What sees the look: the training's image_encoder, a CLIP ViT-H/14 file in "
-            "models/clip_vision. Only the sample bases have one of their own.",
+            tooltip="Image encoder for the injected image: the one used in training, a CLIP "
+            "ViT-H/14 file in models/clip_vision. Only the sample bases have their own.",
         ),
     ]

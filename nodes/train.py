@@ -41,15 +41,17 @@ class TrainMotionAdapter(io.ComfyNode):
             node_id="TrainMotionAdapter",
             display_name="Train Motion Adapter",
             category="motion/train",
-            description="Learns the motion of clips into a file that the loaders list. Cancel "
-            "keeps what is learned: queue again to go on. The same settings twice reuse the "
-            "finished file.",
+            description="Trains an adapter on the motion of your clips and saves it where the "
+            "loaders find it. Cancel keeps the progress: queue again to resume. Identical "
+            "settings reuse the finished file.",
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[*_main_inputs(), *_sample_inputs(), *_run_inputs()],
             outputs=[
                 MotionAdapterSocket.Output(
-                    "adapter", display_name="adapter", tooltip="The learned motion, to play it."
+                    "adapter",
+                    display_name="adapter",
+                    tooltip="The trained adapter, ready to apply.",
                 ),
                 io.String.Output(
                     "file_name",
@@ -59,7 +61,7 @@ class TrainMotionAdapter(io.ComfyNode):
                 io.Image.Output(
                     "samples",
                     display_name="samples",
-                    tooltip="Frames made with the adapter under the sample prompt.",
+                    tooltip="Frames generated with the adapter from the sample prompt.",
                 ),
                 io.Custom("LOSS_MAP").Output(
                     "loss",
@@ -117,7 +119,7 @@ def _request(
     from .runs.request import TrainingRequest
 
     if not clips:
-        raise ClipError("There are no clips to train on. Connect Motion Clip.")
+        raise ClipError("No clips to train on. Connect Motion Clip.")
     widgets = dict(objective)
     method_name = str(widgets.pop("objective")).replace("-", "_")
     said = _said(base, method_name, **training)
@@ -169,13 +171,13 @@ def _usual_precision() -> str:
 def _main_inputs() -> list[io.Input]:
     return [
         MotionBaseSocket.Input(
-            "base", tooltip="What to train on; the adapter plays on bases of the same family."
+            "base", tooltip="The base to train on; the adapter works with bases of the same family."
         ),
         MotionClipsSocket.Input(
-            "clips", tooltip="What to learn from: one clip, or several that share a motion."
+            "clips", tooltip="The clips to train on: one clip, or several that share a motion."
         ),
         method_input(),
-        widget(_FIELDS["steps"], unset="is the paper's number, or the base's own"),
+        widget(_FIELDS["steps"], unset="uses the paper's number, or the base's tuned one"),
         widget(_FIELDS["learning_rate"]),
         # Else the page draws another seed after every queueing, and nothing is ever reused.
         widget(_FIELDS["seed"], control_after_generate=False),
@@ -189,8 +191,8 @@ def _main_inputs() -> list[io.Input]:
             "memory",
             options=list(MEMORY),
             default="auto",
-            tooltip="fast keeps all that the backward pass needs: several times the memory. low "
-            "computes it again: about a third more time. auto: low, but fast for small bases.",
+            tooltip="fast keeps everything the backward pass needs, at several times the memory. "
+            "low recomputes it, for about a third more time. auto: low, but fast for small bases.",
         ),
     ]
 
@@ -201,8 +203,8 @@ def _sample_inputs() -> list[io.Input]:
             "sample_prompt",
             default="",
             multiline=True,
-            tooltip="What the samples show: the same motion with another subject. Empty takes the "
-            "first clip's prompt.",
+            tooltip="What the samples should show: the same motion with another subject. If "
+            "empty, the first clip's prompt is used.",
         ),
         widget(_FIELDS["sample_every"]),
         widget(_FIELDS["save_every"]),
@@ -211,8 +213,8 @@ def _sample_inputs() -> list[io.Input]:
             default=50,
             min=0,
             max=1000,
-            tooltip="Steps that find the clip's own noise after training, for the noise prior of "
-            "Motion Noise and Sample Motion Video; 0 leaves it out, else at least 2.",
+            tooltip="Steps for inverting the clip's noise after training, for the noise prior in "
+            "Motion Noise and Sample Motion Video; 0 turns it off, otherwise at least 2.",
         ),
     ]
 
@@ -222,20 +224,21 @@ def _run_inputs() -> list[io.Input]:
         io.String.Input(
             "name",
             default="motion",
-            tooltip="The adapter's file name in the loaders' lists. What another run made, or this "
-            "one before it went on, is never replaced: the new file gets a number.",
+            tooltip="The adapter's file name in the loaders' lists. Files from other runs, or "
+            "from this run before it was resumed, are never replaced: the new file gets a number.",
         ),
         io.Combo.Input(
             "resume",
             options=["continue", "new", "reuse"],
             default="continue",
-            tooltip="What to do with an earlier run of this name and settings. continue: go on "
-            "where it stopped; all done, take its file. new: train from the start. reuse: as "
-            "continue, but take the file of a run that was stopped early too.",
+            tooltip="What to do with an earlier run of the same name and settings. continue: "
+            "resume where it stopped, or reuse its file if it is finished. new: train from the "
+            "start. reuse: like continue, but also reuse the file of a run that was stopped "
+            "early.",
         ),
         MethodSettingsSocket.Input(
             "advanced",
             optional=True,
-            tooltip="Every other switch, from the settings node of the chosen method.",
+            tooltip="All other settings, from the settings node of the chosen method.",
         ),
     ]

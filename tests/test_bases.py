@@ -43,9 +43,9 @@ def test_the_defaults_are_settings(name: str) -> None:
 def test_parts_that_are_missing_or_foreign() -> None:
     with pytest.raises(SettingsError, match="'animatediff' needs a motion module"):
         check_parts("animatediff", checkpoint="a.safetensors")
-    with pytest.raises(SettingsError, match=r"takes no motion module; mm\.ckpt was given"):
+    with pytest.raises(SettingsError, match=r"does not use a motion module; mm\.ckpt was given"):
         check_parts("zeroscope", checkpoint="a", motion_module="mm.ckpt")
-    with pytest.raises(SettingsError, match="takes no checkpoint"):
+    with pytest.raises(SettingsError, match="does not use a checkpoint"):
         check_parts("shape-world-zeroscope", checkpoint="a")
 
 

@@ -76,7 +76,7 @@ def export_lora(
     adapter = adapters[name]
     if not isinstance(adapter, LoraAdapter):
         raise AdapterError(
-            f"{name} in {source} is of kind {adapter.kind!r}; other programs load LoRAs only. "
+            f"{name} in {source} is of kind {adapter.kind!r}; other programs only load LoRAs. "
             "Apply it with this package."
         )
     return EXPORTS[to](adapter)
@@ -92,7 +92,8 @@ def chosen_name(adapters: Mapping[str, Adapter], name: str | None, source: str, 
     chosen = name or DEFAULT_ADAPTER
     if chosen not in adapters:
         raise AdapterError(
-            f"{source} holds no adapter {chosen!r}. Give {option}, one of {', '.join(adapters)}."
+            f"{source} contains no adapter {chosen!r}. Set {option} to one of "
+            f"{', '.join(adapters)}."
         )
     return chosen
 
@@ -106,6 +107,6 @@ def kept_lines(name: str, rank: int, conversion: Conversion) -> list[str]:
     if conversion.left_out:
         first = conversion.left_out[0]
         lines.append(
-            f"{name}: {len(conversion.left_out)} parameters are left out, the first {first}"
+            f"{name}: {len(conversion.left_out)} parameters were left out, such as {first}"
         )
     return lines

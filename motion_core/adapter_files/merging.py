@@ -38,9 +38,9 @@ def merged(parts: Sequence[LoadedAdapter]) -> LoadedAdapter:
     """
     applied = [part for part in parts if part.strength != 0.0]
     if not applied:
-        names = ", ".join(part.name for part in parts) or "no motion is given"
+        names = ", ".join(part.name for part in parts) or "no adapter was given"
         raise AdapterError(
-            f"There is nothing to merge: every strength is 0 ({names}). Give one motion another "
+            f"There is nothing to merge: every strength is 0 ({names}). Give one adapter another "
             "strength."
         )
     check_one_family(applied)
@@ -55,9 +55,9 @@ def check_one_family(parts: Sequence[LoadedAdapter]) -> None:
     """Raises AdapterError if the parts are of several families."""
     families = {part.info.family: part.name for part in parts}
     if len(families) > 1:
-        named = ", ".join(f"{name} is of {family}" for family, name in families.items())
+        named = ", ".join(f"{name} is for {family}" for family, name in families.items())
         raise AdapterError(
-            f"These motions cannot be combined: {named}. Combine motions of one family."
+            f"These adapters cannot be combined: {named}. Combine adapters of one base family."
         )
 
 

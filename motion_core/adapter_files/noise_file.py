@@ -66,9 +66,9 @@ def load_noise(path: Path) -> tuple[NoiseInfo, Tensor]:
 
 
 def _read_info(file: TensorFile) -> NoiseInfo:
-    require_role(file, (Role.INVERTED_NOISE,), f"the {ENDING} beside an adapter")
+    require_role(file, (Role.INVERTED_NOISE,), f"the {ENDING} file next to an adapter")
     if TENSOR not in file.shapes:
-        raise FormatError(f"{file.name} has lost its latents. Train again.")
+        raise FormatError(f"{file.name} does not contain its latents. Train again.")
     try:
         info = from_mapping(NoiseInfo, json.loads(file.metadata[NOISE_METADATA]))
     except (ValueError, TypeError, SettingsError) as error:

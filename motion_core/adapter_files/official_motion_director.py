@@ -37,7 +37,7 @@ def import_motion_director(path: Path, unet: nn.Module | None = None) -> dict[st
     that the network's layers want.
     """
     file = open_tensors(path)
-    require_role(file, (Role.POSITIONAL_LORA,), "a list of the official MotionDirector")
+    require_role(file, (Role.POSITIONAL_LORA,), "a list from the official MotionDirector")
     tensors = [file.read(str(index)) for index in range(len(file.shapes))]
     return adapters_of_list(tensors, zeroscope_layout() if unet is None else unet, file.name)
 
@@ -62,8 +62,8 @@ def adapters_of_list(
     if rest or not videos:
         raise FormatError(
             f"{source} is a list of {len(tensors)} tensors; the official MotionDirector writes "
-            f"{2 * len(temporal)} for a temporal LoRA of this UNet, or {2 * len(spatial)} for each "
-            "video's spatial LoRA. Choose a checkpoint that was trained on ZeroScope or ModelScope."
+            f"{2 * len(temporal)} for a temporal LoRA of this UNet, or {2 * len(spatial)} for "
+            "each video's spatial LoRA. Choose a checkpoint trained on ZeroScope or ModelScope."
         )
     return {
         f"spatial.{video}": _adapter("spatial", spatial, pairs[video::videos], unet, source)
@@ -82,8 +82,8 @@ def _adapter(
         if found != wanted:
             raise FormatError(
                 f"{source} has tensors of shapes {found[0]} and {found[1]} where {layer} needs "
-                f"{wanted[0]} and {wanted[1]}. Choose a checkpoint of the official MotionDirector "
-                "that was trained on ZeroScope or ModelScope."
+                f"{wanted[0]} and {wanted[1]}. Choose a checkpoint from the official "
+                "MotionDirector, trained on ZeroScope or ModelScope."
             )
     named = {
         layer: LoraPair(*(matrix.detach().float().clone() for matrix in pair))

@@ -53,11 +53,11 @@ def import_motion_embed(
     for name, pixels in (("width", width), ("height", height)):
         require(pixels >= 8, name, pixels, "at least 8")
     file = open_tensors(path)
-    require_role(file, (Role.MOTION_EMBEDDING,), "a motion embedding of Motion Inversion")
+    require_role(file, (Role.MOTION_EMBEDDING,), "a motion embedding from Motion Inversion")
     blocks = _keys_by_block(file)
     frames = trained_frames(file.read(key) for key in file.shapes)
     if frames == 0:
-        raise FormatError(f"{file.name} holds zeros only: nothing has been trained. Train it anew.")
+        raise FormatError(f"{file.name} contains only zeros: nothing was trained. Train it again.")
     return EmbeddingAdapter(
         family=ZEROSCOPE,
         blocks={
@@ -102,17 +102,18 @@ def _keys_by_block(file: TensorFile) -> dict[str, dict[str, str]]:
         match = _KEY.fullmatch(key)
         if match is None or len(shape) != 3:
             raise FormatError(
-                f"{file.name} holds {key!r} of shape {shape}; expected pos_embed or vSpatial of a "
-                "temporal attention block, (positions, frames, channels). The file is damaged."
+                f"{file.name} contains {key!r} of shape {shape}; expected pos_embed or vSpatial "
+                "of a temporal attention block, (positions, frames, channels). The file is "
+                "damaged."
             )
         blocks.setdefault(match[1], {})[match[2]] = key
     for name, parts in blocks.items():
         sizes = {file.shapes[key][1:] for key in parts.values()}
         if set(parts) != set(_PARTS) or len(sizes) != 1:
             raise FormatError(
-                f"{file.name} has {', '.join(parts)} of block {name}; expected {', '.join(_PARTS)} "
-                "with the same frames and channels. Choose a motion_embed.pt that is whole and "
-                "newer than October 2024."
+                f"{file.name} has {', '.join(parts)} of block {name}; expected "
+                f"{', '.join(_PARTS)} with the same frames and channels. Choose a complete "
+                "motion_embed.pt from after October 2024."
             )
     return blocks
 
@@ -127,7 +128,7 @@ def _by_position(
     if h * w != positions:
         raise FormatError(
             f"{file.name} was made from a clip of another size: {key} has {positions} positions, "
-            f"and {width}x{height} pixels have {w}x{h} there. Put the config.yaml of its run "
-            "beside it, or give the clip's width and height."
+            f"but {width}x{height} pixels have {w}x{h} there. Put the config.yaml of its run "
+            "next to it, or give the clip's width and height."
         )
     return file.read(key)[:, :frames].detach().float().clone().unflatten(0, (h, w))

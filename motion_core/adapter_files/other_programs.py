@@ -43,8 +43,8 @@ def animatediff_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
     """
     if lora_names(adapter.scope, adapter.family) != ANIMATEDIFF_NAMES:
         raise AdapterError(
-            f"This is a {adapter.scope} LoRA of {adapter.family}; a motion LoRA is a temporal one "
-            "of animatediff. Export it in diffusers' or peft's format."
+            f"This is a {adapter.scope} LoRA for {adapter.family}; a motion LoRA is a temporal "
+            "LoRA for animatediff. Export it in diffusers' or peft's format."
         )
     return to_keys(adapter.pairs, ANIMATEDIFF_NAMES)
 
@@ -59,7 +59,7 @@ def diffusers_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
     """
     if adapter.family != ANIMATEDIFF:
         raise AdapterError(
-            f"diffusers loads no LoRA into {adapter.family}'s UNet. Export it in peft's format."
+            f"diffusers cannot load LoRAs into {adapter.family}'s UNet. Export it in peft's format."
         )
     return {
         f"unet.{_diffusers_name(layer)}.{part}.weight": matrix
@@ -87,10 +87,11 @@ def import_animatediff_lora(path: Path) -> LoraAdapter:
     names = [name for name in file.shapes if "temporal" in name]
     if not names:
         raise FormatError(
-            f"{path.name} holds no tensor of a motion module. Choose an AnimateDiff motion LoRA."
+            f"{path.name} contains no tensors of a motion module. Choose an AnimateDiff motion "
+            "LoRA."
         )
     if len(names) < len(file.shapes):
-        logger.info("%s: %d tensors left out", path.name, len(file.shapes) - len(names))
+        logger.info("%s: %d tensors skipped", path.name, len(file.shapes) - len(names))
     pairs = {
         layer: LoraPair(*(matrix.float().clone() for matrix in pair))
         for layer, pair in from_keys({n: file.read(n) for n in names}, ANIMATEDIFF_NAMES).items()

@@ -203,25 +203,25 @@ def check_fits(info: AdapterInfo, backbone: Versioned) -> None:
     check_family(info.family, backbone.family)
     if info.version and info.version != backbone.version:
         logger.warning(
-            "The adapter was trained on %s, the base is %s: the motion may come out weaker.",
+            "The adapter was trained on %s, but the base is %s: the motion may be weaker.",
             info.version,
             backbone.version,
         )
 
 
 def _checked_info(file: TensorFile) -> AdapterInfo:
-    require_role(file, (Role.OWN_ADAPTER,), "an adapter of Motion Adapters")
+    require_role(file, (Role.OWN_ADAPTER,), "an adapter from Motion Adapters")
     info = _from_json(file.metadata[ADAPTER_METADATA], file.name)
     for name, entry in info.adapters.items():
         if entry.kind not in ADAPTERS:
             raise FormatError(
-                f"{file.name} holds an adapter {name!r} of kind {entry.kind!r}; known kinds: "
+                f"{file.name} contains an adapter {name!r} of kind {entry.kind!r}; known kinds: "
                 f"{', '.join(ADAPTERS)}. Update Motion Adapters."
             )
     if missing := [name for name in info.shown if name not in list(info.adapters)]:
         raise FormatError(
-            f"{file.name} says that samples apply {missing[0]!r}, which it does not hold (it holds "
-            f"{', '.join(info.adapters)}). Save or download it again."
+            f"{file.name} says that samples apply {missing[0]!r}, which it does not contain (it "
+            f"contains {', '.join(info.adapters)}). Save or download it again."
         )
     owners = {key: _owner(key, info.adapters) for key in file.shapes}
     odd = [key for key, owner in owners.items() if owner is None]
@@ -248,8 +248,8 @@ def _tensors(
             full = entries[name].prefix + key
             if full in tensors or _owner(full, entries) != name:
                 raise AdapterError(
-                    f"Two adapters of this file claim the tensor {full!r}. "
-                    f"Give them names that do not begin alike; got {', '.join(adapters)}."
+                    f"Two adapters in this file claim the tensor {full!r}. Give them names that "
+                    f"do not start the same way; got {', '.join(adapters)}."
                 )
             tensors[full] = tensor
     if not tensors:

@@ -100,16 +100,16 @@ def _read_checkpoint_folder(folder: Path) -> dict[str, Adapter]:
         lists = sorted((folder / below).glob(LIST_PATTERN))
         if len(lists) > 1:
             raise FormatError(
-                f"{folder.name}/{below} holds {len(lists)} files {LIST_PATTERN}; expected one. "
-                "Give the file itself."
+                f"{folder.name}/{below} contains {len(lists)} files {LIST_PATTERN}; expected "
+                "one. Give the file itself."
             )
         for path in lists:
             adapters.update(import_motion_director(path))
     if not adapters:
         raise FormatError(
-            f"{folder.name} is no checkpoint of the official MotionDirector: it holds no "
-            f"temporal/lora/{LIST_PATTERN} and no spatial/lora/{LIST_PATTERN}. Give such a folder, "
-            "or a file."
+            f"{folder.name} is not a checkpoint from the official MotionDirector: it contains no "
+            f"temporal/lora/{LIST_PATTERN} and no spatial/lora/{LIST_PATTERN}. Give such a "
+            "folder, or a file."
         )
     return adapters
 

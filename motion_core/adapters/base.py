@@ -115,7 +115,7 @@ def check_family(trained: str, base: str, name: str = "The adapter") -> None:
     """
     if trained != base:
         raise AdapterError(
-            f"{name} was trained on {trained}, the base is {base}. Use it with a base of the "
+            f"{name} was trained on {trained}, but the base is {base}. Use a base of the "
             f"{trained} family."
         )
 
@@ -127,10 +127,10 @@ def check_found(wanted: Sequence[str], found: Collection[str], what: str) -> Non
     """
     missing = [name for name in wanted if name not in found]
     if missing or not wanted:
-        some = ", ".join(missing[:3]) or "no names given"
+        some = ", ".join(missing[:3]) or "no names were given"
         raise AdapterError(
             f"{len(missing)} of {len(wanted)} {what} to adapt are not in this base: {some}. Use "
-            "the base (family and version) that the adapter was made for."
+            "the base (family and version) that the adapter was trained on."
         )
 
 
@@ -144,7 +144,7 @@ def check_shape(name: str, base: Sequence[int | None] | None, adapter: Sequence[
         has = "missing" if base is None else "x".join(map(str, base))
         raise AdapterError(
             f"{name} is {has} in this base; the adapter's is {'x'.join(map(str, adapter))}. Use "
-            "the base (family and version) that the adapter was made for."
+            "the base (family and version) that the adapter was trained on."
         )
 
 
@@ -153,8 +153,8 @@ def check_same_shapes(name: str, shapes: Sequence[Sequence[int]]) -> None:
     if len({tuple(shape) for shape in shapes}) > 1:
         sizes = " and ".join(dict.fromkeys("x".join(map(str, shape)) for shape in shapes))
         raise AdapterError(
-            f"{name} is {sizes} in the motions to merge: they are of different bases. Merge "
-            "motions that were trained on the same base."
+            f"{name} is {sizes} in the adapters to merge: they are for different bases. Merge "
+            "adapters that were trained on the same base."
         )
 
 
@@ -166,6 +166,6 @@ def check_joins(adapter: Adapter, others: Sequence[Adapter], why: str) -> None:
     for other in others:
         if not adapter.joins(other):
             raise AdapterError(
-                f"An adapter of kind {adapter.kind!r} and one of kind {other.kind!r} cannot become "
-                f"one: {why}. Keep them side by side."
+                f"An adapter of kind {adapter.kind!r} cannot be merged with one of kind "
+                f"{other.kind!r}: {why}. Keep them side by side."
             )

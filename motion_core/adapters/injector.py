@@ -53,7 +53,8 @@ class InjectorAdapter:
         if image_embeds.ndim != 2 or image_embeds.shape[1] != width:
             raise AdapterError(
                 f"The image's embedding has shape {tuple(image_embeds.shape)}; the injector was "
-                f"trained on embeddings of width {width}. Use the image encoder of its training."
+                f"trained on embeddings of width {width}. Use the image encoder it was trained "
+                "with."
             )
         return dataclasses.replace(self, image_embeds=image_embeds.mean(0, keepdim=True))
 
@@ -85,8 +86,8 @@ class InjectorAdapter:
         odd = [n for n, t in tensors.items() if not n.endswith(".weight") or t.ndim != 2]
         if odd or len({tensor.shape[1] for tensor in tensors.values()}) != 1:
             raise FormatError(
-                "An injector has matrices (C, V) of one V, named *.weight; got "
-                f"{', '.join(odd[:3]) or 'others'}. The file is damaged or of another format."
+                "An injector has matrices (C, V) with the same V, named *.weight; got "
+                f"{', '.join(odd[:3]) or 'others'}. The file is damaged or in another format."
             )
         weights = {name.removesuffix(".weight"): t.float() for name, t in tensors.items()}
         return cls(

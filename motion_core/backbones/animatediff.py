@@ -182,8 +182,8 @@ def _filled_unet(
     made_for, widths = motion_channels(motion.file), list(unet.config["block_out_channels"])
     if made_for != widths:
         raise FormatError(
-            f"{motion.file.name} was made for a UNet of widths {made_for}; {image.file.name} has "
-            f"{widths}. Choose a motion module and a checkpoint of the same family."
+            f"{motion.file.name} was made for a UNet with widths {made_for}; {image.file.name} "
+            f"has {widths}. Choose a motion module and a checkpoint of the same family."
         )
     names = list(unet.state_dict())
     spatial = [name for name in names if ".motion_modules." not in name]
@@ -232,6 +232,6 @@ def merge_domain_adapter(unet: nn.Module, path: Path) -> None:
             weight.copy_(weight.float() + delta.to(weight.device))
         except (AttributeError, KeyError, RuntimeError) as error:
             raise FormatError(
-                f"{file.name}: {key} fits no layer of this UNet ({error}). "
-                "The domain adapter was made for another model."
+                f"{file.name}: {key} does not fit any layer of this UNet ({error}). The domain "
+                "adapter was made for another model."
             ) from error

@@ -108,8 +108,8 @@ def check_frames(backbone: Backbone, frames: int) -> None:
     if misfit := backbone.frame_rule.misfit(frames):
         problem, takes = misfit
         raise SettingsError(
-            f"{frames} frames are {problem} for {backbone.version}, which takes {takes}. "
-            "Ask for another number of frames."
+            f"{frames} frames are {problem} for {backbone.version}, which supports {takes}. Use "
+            "another number of frames."
         )
 
 

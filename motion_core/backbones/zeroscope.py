@@ -138,7 +138,7 @@ def _from_file(
     ]
     if absent:
         raise FormatError(
-            f"{file.name} has no {' and no '.join(absent)} inside and none lies beside it. "
+            f"{file.name} contains no {' and no '.join(absent)}, and there are none next to it. "
             "Give their paths (a Stable Diffusion VAE, and OpenCLIP ViT-H/14's text tower)."
         )
     return ZeroScope(
@@ -161,7 +161,7 @@ def _unet_from_file(
     prefix = LDM_UNET if any(key.startswith(LDM_UNET) for key in file.shapes) else ""
     if f"{prefix}input_blocks.0.0.weight" not in file.shapes:
         raise FormatError(
-            f"{file.name} is a UNet with diffusers' names. Give the folder that unet/ lies in."
+            f"{file.name} is a UNet with diffusers' names. Give the folder that contains unet/."
         )
     config = own.get("unet") or video_unet_config(file, prefix)
     unet = build_empty(lambda: _unet(config), file.name)

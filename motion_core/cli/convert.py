@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SUMMARY = "Turn full weights into a LoRA, or write an adapter in another program's format."
+SUMMARY = "Convert full weights into a LoRA, or save an adapter in another program's format."
 
 EXAMPLES = """examples:
   a full-weight adapter (motion-crafter) as a LoRA of rank 64; the energy kept is printed:
@@ -14,36 +14,40 @@ EXAMPLES = """examples:
   the motion as a motion LoRA of AnimateDiff and AnimateDiff-Evolved:
   python -m motion_core convert adapter.safetensors --to animatediff --output motion.safetensors
 
-  the looks as a LoRA for diffusers and for ComfyUI's LoRA loaders:
+  the appearance as a LoRA for diffusers and for ComfyUI's LoRA loaders:
   python -m motion_core convert adapter.safetensors --to diffusers --adapter spatial.0 \\
-      --output looks.safetensors
+      --output appearance.safetensors
 
-Full weights are made a LoRA on the way to any format. Energy is the share of the squared change
-that the rank keeps, what no LoRA holds (biases, norms, convolutions) counted as lost: the nearer to
-100 %, the more alike the motion."""
+Full weights become a LoRA in every format. Energy is the share of the squared change that the rank
+keeps; parts that a LoRA cannot hold (biases, norms, convolutions) count as lost. The closer to
+100 %, the closer the motion to the original."""
 
 FORMATS = ("adapter", "animatediff", "diffusers", "peft")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="an adapter file of this package")
+    parser.add_argument("file", metavar="FILE", type=Path, help="an adapter file from this package")
     parser.add_argument(
-        "--output", metavar="FILE", type=Path, required=True, help="a new .safetensors"
+        "--output", metavar="FILE", type=Path, required=True, help="the new .safetensors file"
     )
     parser.add_argument(
         "--to",
         choices=FORMATS,
         default="adapter",
-        help="adapter: this package's own file, all adapters in it; the others take one of them "
-        "(default: adapter)",
+        help="adapter: this package's own format, with all adapters of the file; the others hold "
+        "one of them (default: adapter)",
     )
     parser.add_argument(
-        "--rank", metavar="N", type=int, default=32, help="of a LoRA from weights (default: 32)"
+        "--rank",
+        metavar="N",
+        type=int,
+        default=32,
+        help="rank of a LoRA made from full weights (default: 32)",
     )
     parser.add_argument(
         "--adapter",
         metavar="NAME",
-        help="which one to export, see inspect (default: temporal, else the only one)",
+        help="the adapter to export, see inspect (default: temporal, or the only one)",
     )
 
 

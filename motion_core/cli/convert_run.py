@@ -20,14 +20,14 @@ def run_from_flags(path: Path, output: Path, to: str, rank: int, name: str | Non
     """
     require(rank >= 1, "--rank", rank, "at least 1")
     if output.suffix.lower() != ".safetensors":
-        raise SettingsError(f"--output is {output}; expected a name that ends in .safetensors.")
+        raise SettingsError(f"--output is {output}; expected a name ending in .safetensors.")
     if output.exists() and path.exists() and output.samefile(path):
-        raise SettingsError(f"--output is {output}, the file to convert. Give another name.")
+        raise SettingsError(f"--output is {output}, the file to convert. Choose another name.")
     if to == "adapter":
         _convert_file(path, output, rank, name)
     else:
         _export(path, output, to, rank, name)
-    say(f"The file is {output}")
+    say(f"Saved as {output}")
     return 0
 
 
@@ -35,15 +35,15 @@ def _convert_file(path: Path, output: Path, rank: int, name: str | None) -> None
     """All adapters of the file, full weights among them as LoRAs."""
     if name is not None:
         raise SettingsError(
-            "--adapter chooses what to export; a file of this package keeps all adapters. Give "
-            "--to animatediff, diffusers or peft with it."
+            "--adapter chooses what to export, but this package's own format keeps all adapters. "
+            "Combine it with --to animatediff, diffusers or peft."
         )
     info, adapters = load_adapter(path)
     made = weights_as_loras(info, adapters, rank)
     if not made.conversions:
         raise AdapterError(
-            f"{path.name} holds no full weights to convert (it is of kind {info.parametrisation}). "
-            "To export it, give --to animatediff, diffusers or peft."
+            f"{path.name} contains no full weights to convert (it is of kind "
+            f"{info.parametrisation}). To export it, use --to animatediff, diffusers or peft."
         )
     _say_what_is_kept(rank, made.conversions)
     save_adapter(output, made.adapters, made.info, read_previews(path))

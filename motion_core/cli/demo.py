@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SUMMARY = "Learn a zigzag from a shipped clip and play it with new subjects, on both backbones."
+SUMMARY = "Learn a zigzag from a bundled clip and apply it to new subjects, on both small bases."
 
 EXAMPLES = """example:
   python -m motion_core demo --output out/demo
 
-Trains MotionDirector on one clip of a red circle, for AnimateDiff's form and for ZeroScope's, then
-samples eight other subjects with three seeds each from the base and from the adapted base, and the
-AnimateDiff adapter in a personalised checkpoint. It prints how well motion and looks came out, read
-from the pixels, and leaves pictures, videos, adapters and metrics.json in the output folder."""
+Trains MotionDirector on one clip of a red circle, on the small AnimateDiff and ZeroScope bases,
+then samples eight other subjects with three seeds each, with and without the adapter, and applies
+the AnimateDiff adapter to a personalised checkpoint. It scores motion and appearance from the
+pixels, and saves pictures, videos, adapters and metrics.json to the output folder."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", metavar="DIR", type=Path, default=Path("out/demo"), help="default: out/demo"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the training (default: 0)"
+        "--seed", type=int, default=0, metavar="N", help="seed of the training (default: 0)"
     )
 
 

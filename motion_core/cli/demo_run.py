@@ -87,7 +87,7 @@ def run_demo(output: Path, seed: int, size: DemoSize = DemoSize()) -> None:
     seconds = time.monotonic() - start
     write_json(output / FIGURES, {**figures, "prompts": _prompts(size), "seconds": seconds})
     say(_table(figures))
-    say(f"{len(size.subjects)} prompts x {len(size.seeds)} seeds, {seconds:.0f} s in all.")
+    say(f"{len(size.subjects)} prompts x {len(size.seeds)} seeds, {seconds:.0f} s in total.")
     say(f"Pictures: {', '.join(str(output / f'{title}.png') for title in figures)}")
 
 
@@ -96,7 +96,7 @@ def _require_replaceable(folder: Path) -> None:
     own = (folder / STATE).is_file()
     if folder.exists() and not own and any(folder.iterdir()):
         raise MotionError(
-            f"{folder} holds something else than an earlier demo's run. Choose another --output."
+            f"{folder} contains something other than an earlier demo run. Choose another --output."
         )
 
 
@@ -111,7 +111,7 @@ def _one_base(title: str, output: Path, seed: int, size: DemoSize) -> dict[str, 
     """Trains on one base and compares there, and in the checkpoints that take its adapter."""
     base, folder = TRAINED[title], output / title
     with Terminal(label=title) as terminal:
-        terminal.line(f"learning a {MOTION}")
+        terminal.line(f"training a {MOTION}")
         _train(base, folder, seed, size, terminal)
         figures = {title: _compare(title, base, None, size, folder, terminal)}
         for name, checkpoint in CHECKPOINTS.items() if base == ANIMATEDIFF else ():

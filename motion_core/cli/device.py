@@ -12,7 +12,7 @@ def chosen_device(name: str) -> torch.device:
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise SettingsError(
-            "There is no CUDA GPU that this torch can use. Take --device cpu, or install a torch "
+            "The installed torch finds no usable CUDA GPU. Use --device cpu, or install a torch "
             "build for your GPU."
         )
     return torch.device("cuda" if available and name != "cpu" else "cpu")

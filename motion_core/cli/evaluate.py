@@ -8,7 +8,8 @@ from pathlib import Path
 
 from .terminal import Terminal, say
 
-SUMMARY = "Measure videos: do they show the prompt, hold together, and move as the reference does?"
+SUMMARY = "Measure videos: do they match the prompt, stay consistent, and move like the "
+"reference?"
 
 EXAMPLES = """examples:
   python -m motion_core evaluate --reference car.mp4 --video out/*.mp4 --prompt "a bear turns" \\
@@ -16,11 +17,12 @@ EXAMPLES = """examples:
       --clip-model ViT-H-14 --clip-weights open_clip_pytorch_model.bin \\
       --videomae models/videomae-base --pick-score models/PickScore_v1
 
-  shape world, which has a CLIP of its own:
+  shape world, with its own CLIP:
   python -m motion_core evaluate --reference zigzag.mp4 --video blue.mp4 --clip-model shape-world \\
       --prompt "a blue square zigzagging on a black background" --entity-prompt "a blue square"
 
-A metric whose model is not given is listed with what it needs. docs/evaluation.md defines them."""
+If a metric's model is not given, the metric is listed with what it needs. See docs/evaluation.md
+for the definitions."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         required=True,
-        help="videos, folders of videos, or folders of the frames of one",
+        help="videos, folders of videos, or folders with the frames of one video",
     )
     parser.add_argument(
-        "--reference", metavar="FILE", type=Path, help="the video whose motion was learned"
+        "--reference", metavar="FILE", type=Path, help="the video whose motion was trained"
     )
     parser.add_argument(
         "--prompt",
@@ -43,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         action="append",
         default=[],
-        help="what the videos should show: one for all, or repeated, one for each in their order",
+        help="what the videos should show: one for all, or repeated, one for each in order",
     )
     parser.add_argument(
         "--entity-prompt",
@@ -51,10 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         action="append",
         default=[],
-        help='the entity alone, such as "a panda"; as --prompt',
+        help='the entity only, such as "a panda"; like --prompt',
     )
     parser.add_argument(
-        "--output", metavar="FILE", type=Path, help="also write everything as JSON to FILE"
+        "--output", metavar="FILE", type=Path, help="also save everything as JSON to FILE"
     )
     _add_frames(parser)
     _add_models(parser)
@@ -86,27 +88,30 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _add_frames(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("frames, of the reference too")
+    group = parser.add_argument_group("frames, also for the reference")
     group.add_argument(
-        "--frames", metavar="N", type=int, help="the first N of each video (default: all)"
+        "--frames",
+        metavar="N",
+        type=int,
+        help="use the first N frames of each video (default: all)",
     )
     group.add_argument(
-        "--fps", metavar="X", type=float, help="frames a second (default: each video's own)"
+        "--fps", metavar="X", type=float, help="frames per second (default: each video's own)"
     )
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("models; nothing is fetched")
+    group = parser.add_argument_group("models; nothing is downloaded")
     group.add_argument(
         "--clip-model",
         metavar="NAME",
-        help="open_clip's name of the model, such as ViT-H-14, or shape-world",
+        help="open_clip's name for the model, such as ViT-H-14, or shape-world",
     )
     paths = {
         "--clip-weights": ("FILE", "the weights of --clip-model"),
-        "--videomae": ("DIR", "transformers folder of a VideoMAE"),
+        "--videomae": ("DIR", "transformers folder of VideoMAE"),
         "--pick-score": ("DIR", "transformers folder of PickScore"),
-        "--cotracker": ("DIR", "checkout of CoTracker, where its package is not installed"),
+        "--cotracker": ("DIR", "checkout of CoTracker, if its package is not installed"),
         "--cotracker-weights": ("FILE", "scaled_offline.pth"),
     }
     for flag, (metavar, text) in paths.items():
@@ -115,11 +120,11 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         "--tracker",
         choices=("opencv", "cotracker"),
         default="opencv",
-        help="what follows points for the tracklets (default: opencv)",
+        help="point tracker for the tracklets (default: opencv)",
     )
     group.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),
         default="auto",
-        help="auto takes the GPU where there is one (default: auto)",
+        help="auto uses the GPU if there is one (default: auto)",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .terminal import say
 
-SUMMARY = "Say what a model file is and where it belongs, and what an adapter holds."
+SUMMARY = "Show what a model file is and where it belongs, and what an adapter contains."
 
 EXAMPLES = """examples:
   python -m motion_core inspect out/zigzag/adapter.safetensors
@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file", metavar="FILE", type=Path, help=".safetensors, .ckpt, .pt, .pth, .bin"
     )
-    parser.add_argument("--json", action="store_true", help="for other programs: one JSON object")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, for other programs"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -29,8 +29,8 @@ COMMANDS: dict[str, ModuleType] = {
 """Each module has SUMMARY and EXAMPLES for the help, `add_arguments(parser)` and
 `run(arguments) -> int`."""
 
-DESCRIPTION = "Learn the motion of a reference clip and play it with new subjects."
-EPILOG = "Every command explains itself, with an example: python -m motion_core train --help"
+DESCRIPTION = "Learn the motion of a reference clip and apply it to new subjects."
+EPILOG = "For help with examples, add --help to a command: python -m motion_core train --help"
 
 FAILED = 2
 INTERRUPTED = 130
@@ -56,8 +56,8 @@ def run_parsed(parser: Parser, argv: Sequence[str] | None = None) -> int:
             if type(error).__name__ != "OutOfMemoryError":
                 raise
             return _failed(
-                "The GPU's memory ran out. Use --precision bf16, a smaller --width and --height, "
-                "fewer frames, or --device cpu."
+                "The GPU ran out of memory. Use --precision bf16, a smaller --width and "
+                "--height, fewer frames, or --device cpu."
             )
         except KeyboardInterrupt:
             sys.stderr.write("stopped\n")

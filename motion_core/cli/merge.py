@@ -8,19 +8,19 @@ from pathlib import Path
 from ..errors import SettingsError
 from .terminal import say
 
-SUMMARY = "Make one adapter file of several, each at its strength."
+SUMMARY = "Merge several adapters, each with its strength, into a single file."
 
 EXAMPLES = """examples:
   python -m motion_core merge zigzag.safetensors:0.8 spin.safetensors:0.5 --output both.safetensors
 
-  a strength into a file:
+  save an adapter with another strength:
   python -m motion_core merge zigzag.safetensors:0.7 --output weaker.safetensors
 
-The file plays at strength 1 what `sample` plays of the files given, and holds nothing else: of
-MotionDirector's files the motion and not the looks. LoRAs become one, of the sum of their ranks;
-whole weights are added up, and LoRAs to them; motion embeddings of one size and debias are added
-up, others stand beside each other in the file. Files may be of any program that `sample` reads, all
-of one family."""
+At strength 1 the file has the same effect as `sample` with the given files, and contains nothing
+else: from MotionDirector's files the motion, but not the appearance. LoRAs become one whose rank is
+the sum of their ranks; full weights are added up, and LoRAs are added to them; motion embeddings of
+the same size and debias are added up, and others are stored side by side. All formats that `sample`
+reads are accepted; all files must be for the same base family."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files",
         metavar="FILE[:STRENGTH]",
         nargs="+",
-        help="adapter file and its strength, 1 where none is said",
+        help="adapter file and its strength (default: 1)",
     )
     parser.add_argument(
-        "--output", metavar="FILE", type=Path, required=True, help="a new .safetensors"
+        "--output", metavar="FILE", type=Path, required=True, help="the new .safetensors file"
     )
 
 
@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     output: Path = arguments.output
     if output.suffix.lower() != ".safetensors":
-        raise SettingsError(f"--output is {output}; expected a name that ends in .safetensors.")
+        raise SettingsError(f"--output is {output}; expected a name ending in .safetensors.")
     made = merged([read_adapter(text) for text in arguments.files])
     save_adapter(output, made.adapters, made.info)
-    say(f"The file is {output}")
+    say(f"Saved as {output}")
     return 0

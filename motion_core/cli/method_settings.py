@@ -30,7 +30,9 @@ def settings_class(method: str) -> type:
 def methods_help() -> str:
     """All methods in a line each."""
     lines = [f"  {spoken(name):<18} {method.summary}" for name, method in METHODS.items()]
-    return "\n".join(["methods:", *lines, f"{TRAIN} --objective-help NAME lists one's settings.\n"])
+    return "\n".join(
+        ["methods:", *lines, f"{TRAIN} --objective-help NAME lists the settings of one.\n"]
+    )
 
 
 def method_help(method: str) -> str:

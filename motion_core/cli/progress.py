@@ -21,7 +21,7 @@ class TrainProgress:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started) and event.resumed:
-            self.terminal.line(f"going on from step {event.step} of {event.total}")
+            self.terminal.line(f"resuming from step {event.step} of {event.total}")
         elif isinstance(event, SampleMade):
             self.terminal.line(f"sample after step {event.step}: {event.frames_path}")
         elif isinstance(event, StepDone):

@@ -86,7 +86,7 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
     name = next((layer["base"] for layer in reversed(layers) if layer.get("base")), None)
     if name is None:
         raise SettingsError(
-            f"There is no base to train on. Give --base, one of {', '.join(BASES)}."
+            f"There is no base to train on. Set --base to one of {', '.join(BASES)}."
         )
     require(isinstance(name, str), "base", name, f"one of {', '.join(BASES)}")
     method_name = chosen_method(layers)

@@ -78,19 +78,19 @@ def _check_content(folder: Path, resume: bool) -> None:
     state = _state(folder)
     if resume:
         if state is None:
-            raise MotionError(f"{folder} holds no run to go on with. Leave out --resume.")
+            raise MotionError(f"{folder} contains no run to resume. Leave out --resume.")
         return
     kept = any((folder / "checkpoints").glob("step-*"))
     if state is not None and state["state"] != "finished" and kept:
         raise MotionError(
-            f"{folder} holds a run that stopped at step {state['step']} of {state['total']}. Add "
-            "--resume to go on with it, or choose another --output."
+            f"{folder} contains a run that stopped at step {state['step']} of {state['total']}. "
+            "Add --resume to continue it, or choose another --output."
         )
     others = [name for name in (ADAPTER, SETTINGS, *RECORDS, *FOLDERS) if (folder / name).exists()]
     if state is None and others:
         raise MotionError(
-            f"{folder} holds {others[0]} of something else than a finished run. Choose another "
-            "--output."
+            f"{folder} contains {others[0]}, which does not belong to a finished run. Choose "
+            "another --output."
         )
 
 

@@ -23,7 +23,7 @@ class BaseSettings(Settings):
     checkpoint: str | None = setting(
         None,
         metavar="FILE",
-        help="Image checkpoint, or ZeroScope's file or folder; for shape world's AnimateDiff also "
+        help="Image checkpoint, or ZeroScope's file or folder; for shape-world-animatediff also "
         "shape-world-personalised.",
     )
     motion_module: str | None = setting(
@@ -33,13 +33,13 @@ class BaseSettings(Settings):
         None, metavar="FILE", help="AnimateDiff v3's domain adapter."
     )
     vae: str | None = setting(
-        None, metavar="FILE", help="A VAE for a checkpoint without one, or instead of its own."
+        None, metavar="FILE", help="A VAE for a checkpoint without one, or to replace its own."
     )
     text_encoder: str | None = setting(
         None, metavar="FILE", help="OpenCLIP's text tower, for a ZeroScope file without one."
     )
     device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="auto takes the GPU where there is one."
+        "auto", help="auto uses the GPU if there is one."
     )
 
 
@@ -52,26 +52,26 @@ class RunSettings(BaseSettings):
         flag="--clip",
         repeated=True,
         metavar="FILE",
-        help="Video, folder of videos, or folder of one clip's frames; several for a motion that "
-        "they share; may be repeated.",
+        help="Video, folder of videos, or folder with the frames of one clip. Give several to "
+        "train a motion they share; may be repeated.",
     )
     images: tuple[str, ...] = setting(
         (),
         flag="--image",
         repeated=True,
         metavar="FILE",
-        help="Image or folder of images, for their appearance; with no --clip only appearance is "
-        "learned; may be repeated.",
+        help="Image or folder of images, to train appearance; without --clip, only appearance is "
+        "trained; may be repeated.",
     )
     prompts: tuple[str, ...] = setting(
         (),
         flag="--prompt",
         repeated=True,
-        help="What is seen: one for all, or one each, clips before images; without it captions are "
-        "read (car.txt beside car.mp4); may be repeated.",
+        help="Description of the clips: one for all, or one each, clips before images. Without "
+        "it, captions are read (car.txt next to car.mp4); may be repeated.",
     )
     sample_prompt: str | None = setting(
-        None, help="A second prompt to show after training, beside the first clip's own."
+        None, help="A second prompt to sample after training, in addition to the first clip's."
     )
     sample_steps: int = setting(low=1, help="DDIM steps of these samples.")
     sample_guidance: float = setting(low=1, help="Guidance scale of these samples, 1 and up.")
@@ -79,18 +79,18 @@ class RunSettings(BaseSettings):
         50,
         low=0,
         source="MotionDirector, utils/ddim_utils.py's callers",
-        help="DDIM steps that find the clip's noise; 0 writes no noise file.",
+        help="DDIM steps for inverting the clip's noise; 0 saves no noise file.",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         sources, prompts = len(self.clips) + len(self.images), len(self.prompts)
         if not sources:
-            raise SettingsError("There is nothing to train on. Give --clip FILE or --image FILE.")
+            raise SettingsError("There is nothing to train on. Add --clip FILE or --image FILE.")
         if prompts not in (0, 1, sources):
             raise SettingsError(
                 f"There are {prompts} prompts for {sources} clips and images. Give one for all, "
-                "one each in their order, or none to read captions (car.txt beside car.mp4)."
+                "one each in order, or none to read captions (car.txt next to car.mp4)."
             )
         steps = self.inversion_steps
         require(steps != 1, "inversion_steps", steps, "2 or more, or 0 for no file")

@@ -12,35 +12,37 @@ from ..training.settings import Precision
 from .base_flags import add_base_arguments, base_table
 from .flags import add_flags, given
 
-SUMMARY = "Make a video of a prompt with trained adapters, or with the base alone."
+SUMMARY = "Generate a video from a prompt with trained adapters, or with the base alone."
 
 EXAMPLES = """examples:
   python -m motion_core sample --base shape-world-animatediff \\
       --adapter out/zigzag/adapter.safetensors \\
       --prompt "a blue square zigzagging on a black background" --output zigzag.mp4
 
-  the same motion on a personalised checkpoint, a little weaker, held closer to the clip:
+  the same motion on a personalised checkpoint, slightly weaker but closer to the clip:
   python -m motion_core sample --base shape-world-animatediff \\
       --checkpoint shape-world-personalised --adapter out/zigzag/adapter.safetensors:0.8 \\
       --noise-prior 0.3 --prompt "a green cross zigzagging on a grey background" --output cross.mp4
 
-A file that holds motion and looks gives its motion only, as in MotionDirector's paper;
---with-appearance or --spatial-scale applies its looks too. Files of looks alone are always
-applied. AnimateDiff's own motion LoRAs may be given as well, and for ZeroScope the official
-MotionDirector's checkpoints (checkpoint-N/temporal/lora/N_unet.pt, and spatial) and Motion
-Inversion's (motion_embed.pt, with the config.yaml of its run beside it or one folder up).
+From a file with motion and appearance only the motion is applied, as in MotionDirector's paper;
+--with-appearance or --spatial-scale also applies the appearance. Files with only appearance are
+always applied. AnimateDiff motion LoRAs are accepted as well, and for ZeroScope checkpoints from
+the official MotionDirector (checkpoint-N/temporal/lora/N_unet.pt, and spatial) and Motion Inversion
+(motion_embed.pt, with the config.yaml of its run next to it or one folder up).
 
 """ + base_table()
 
 _USUAL = {
     **dict.fromkeys(("steps", "guidance_scale", "adapter_end"), "the base's"),
-    **dict.fromkeys(("frames", "width", "height"), "the adapter's, else the base's"),
+    **dict.fromkeys(("frames", "width", "height"), "the adapter's, or else the base's"),
 }
 SUFFIXES = (".mp4", ".gif", ".png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--prompt", metavar="TEXT", required=True, help="what to show")
+    parser.add_argument(
+        "--prompt", metavar="TEXT", required=True, help="what the video should show"
+    )
     parser.add_argument(
         "--output",
         metavar="FILE",
@@ -49,21 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=".mp4, .gif, or .png for a contact sheet of the frames",
     )
     parser.add_argument(
-        "--frames", metavar="DIR", type=Path, help="also write the exact frames, as PNGs, to DIR"
+        "--frames", metavar="DIR", type=Path, help="also save the exact frames, as PNGs, to DIR"
     )
-    parser.add_argument("--gif", action="store_true", help="also write a .gif beside OUTPUT")
+    parser.add_argument("--gif", action="store_true", help="also save a .gif next to OUTPUT")
     parser.add_argument(
         "--fps",
         metavar="X",
         type=float,
-        help="of an .mp4 or .gif (default: the adapter's, else the base's)",
+        help="frame rate of an .mp4 or .gif (default: the adapter's, or else the base's)",
     )
     parser.add_argument(
         "--enlarge",
         metavar="N",
         type=int,
         default=1,
-        help="draw each pixel of an .mp4 or .gif as N x N, to see a small base's (default: 1)",
+        help="enlarge each pixel of an .mp4 or .gif to N x N, for the small bases (default: 1)",
     )
     add_base_arguments(parser, "base")
     _add_adapters(parser)
@@ -72,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=get_args(Precision),
         default="fp32",
-        help="of the base's weights; the halves save memory (default: fp32)",
+        help="precision of the base's weights; bf16 and fp16 save memory (default: fp32)",
     )
 
 
@@ -91,21 +93,21 @@ def _add_adapters(parser: argparse.ArgumentParser) -> None:
         metavar="FILE[:STRENGTH]",
         action="append",
         default=[],
-        help="adapter file and its strength, 1 where none is said; may be repeated",
+        help="adapter file and its strength (default: 1); may be repeated",
     )
     group.add_argument(
         "--with-appearance",
         metavar="NAME",
         nargs="?",
         const="",
-        help="apply looks too: those called NAME (spatial.0, see inspect), else the first of each "
-        "file",
+        help="also apply appearance: the adapter called NAME (spatial.0, see inspect), or the "
+        "first in each file",
     )
     group.add_argument(
         "--inject-image",
         metavar="FILE",
         type=Path,
-        help="keep MoTrans's appearance injector and give it the looks of this image",
+        help="apply MoTrans's appearance injector with this image as reference",
     )
     group.add_argument(
         "--image-encoder",
@@ -116,7 +118,7 @@ def _add_adapters(parser: argparse.ArgumentParser) -> None:
         "--noise",
         metavar="FILE",
         type=Path,
-        help="inverted noise for --noise-prior (default: the file beside the first adapter that "
+        help="inverted noise for --noise-prior (default: the file next to the first adapter that "
         "has one)",
     )
 
@@ -124,7 +126,5 @@ def _add_adapters(parser: argparse.ArgumentParser) -> None:
 def _output(text: str) -> Path:
     path = Path(text)
     if path.suffix.lower() not in SUFFIXES:
-        raise SettingsError(
-            f"--output is {text}; expected a name that ends in {', '.join(SUFFIXES)}."
-        )
+        raise SettingsError(f"--output is {text}; expected a name ending in {', '.join(SUFFIXES)}.")
     return path

@@ -67,7 +67,7 @@ def run_from_flags(
         on_step = terminal.steps("sampling")
         frames = generate(backbone, arguments.prompt, applied, settings, inverted, on_step)
         _write(arguments, frames, fps)
-    say(f"The video is {arguments.output}")
+    say(f"Saved as {arguments.output}")
     return 0
 
 
@@ -113,15 +113,15 @@ def chosen_adapters(
         chosen += [(file.adapters[name], file.strength) for name in dict.fromkeys(names)]
     if looks is not None and not found:
         raise AdapterError(
-            f"No adapter holds looks{f' called {looks!r}' if looks else ''}. See inspect for what "
-            "a file holds."
+            f"No adapter contains appearance{f' called {looks!r}' if looks else ''}. Use inspect "
+            "to see what a file contains."
         )
     return chosen
 
 
 def _checked_base(base: Mapping[str, Any]) -> BaseDefaults:
     if "base" not in base:
-        raise SettingsError(f"There is no base to sample. Give --base, one of {', '.join(BASES)}.")
+        raise SettingsError(f"There is no base to sample. Set --base to one of {', '.join(BASES)}.")
     defaults = base_defaults(base["base"])
     check_parts(base["base"], **{part: base.get(part) for part in PARTS})
     return defaults
@@ -159,14 +159,14 @@ def _inverted(
     """The noise prior's latents; None without a prior."""
     if settings.noise_prior == 0:
         if noise is not None:
-            raise SettingsError(f"--noise {noise} has no effect. Give --noise-prior as well.")
+            raise SettingsError(f"--noise {noise} has no effect without --noise-prior. Add it.")
         return None
     beside = [noise_path(file.path) for file in given if file.path is not None]
     path = noise or next((path for path in beside if path.is_file()), None)
     if path is None:
         raise SettingsError(
-            f"--noise-prior is {settings.noise_prior:g}, and no adapter has a .noise.safetensors "
-            "beside it. Give --noise FILE, or leave the prior out."
+            f"--noise-prior is {settings.noise_prior:g}, but no adapter has a .noise.safetensors "
+            "file next to it. Add --noise FILE, or leave out the prior."
         )
     info, latents = load_noise(path)
     check_family(info.family, defaults.family, f"The adapter of {path.name}")

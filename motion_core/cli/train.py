@@ -13,7 +13,7 @@ from .flags import add_flags, given
 from .run_settings import RunSettings
 from .terminal import say
 
-SUMMARY = "Learn the motion of a clip (or the looks of images) into an adapter file."
+SUMMARY = "Train an adapter on the motion of a clip (or the appearance of images)."
 
 EXAMPLES = """examples:
   python -m motion_core train --base shape-world-animatediff \\
@@ -25,18 +25,19 @@ EXAMPLES = """examples:
       --motion-module v3_sd15_mm.ckpt --clip car.mp4 --prompt "a car turns left" \\
       --precision bf16 --output out/car
 
-OUTPUT then holds adapter.safetensors, and beside it adapter.json (the settings: --config runs them
-again), adapter.png (reference, base and adapted, to compare), adapter.noise.safetensors (for
+OUTPUT then contains adapter.safetensors, adapter.json (the settings; --config runs them again),
+adapter.png (reference, base and adapted video, to compare), adapter.noise.safetensors (for
 sample --noise-prior), sample.mp4, sample.gif, loss.png and metrics.json.
-Ctrl-C keeps what is learned: python -m motion_core train --resume --output OUTPUT goes on.
+Ctrl-C keeps what has been learned so far; python -m motion_core train --resume --output OUTPUT
+resumes.
 
-The method's own settings are flags too, such as --rank 16:
+The method's settings are flags too, such as --rank 16:
   python -m motion_core train --objective-help        # lists the methods
-  python -m motion_core train --objective-help NAME   # lists one's settings
+  python -m motion_core train --objective-help NAME   # lists the settings of one
 
-A configuration file has the flags' names, with _ for -, in four places:
+A configuration file uses the flags' names, with _ instead of -, in four places:
   base = "shape-world-animatediff"          # and checkpoint, images, sample_prompt …
-  clips = ["zigzag.mp4"]                    # from this file's folder
+  clips = ["zigzag.mp4"]                    # relative to this file
   prompts = ["a red circle zigzagging on a checkered background"]
   [clip]
   frames = 16                               # and start_seconds, stride …
@@ -57,11 +58,11 @@ _SAMPLES = ("sample_prompt", "sample_steps", "sample_guidance", "inversion_steps
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--output", metavar="DIR", type=Path, required=True, help="folder of the run"
+        "--output", metavar="DIR", type=Path, required=True, help="folder for the run"
     )
-    parser.add_argument("--config", metavar="FILE", type=Path, help="settings, .toml or .json")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="settings file, .toml or .json")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the run in DIR; its settings are known"
+        "--resume", action="store_true", help="resume the run in DIR with its saved settings"
     )
     _add_what(parser)
     add_base_arguments(parser, "run")
@@ -94,22 +95,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
-    add_flags(parser, "what to learn from", "run", RunSettings, names=_SOURCES)
+    add_flags(parser, "training data", "run", RunSettings, names=_SOURCES)
     group = parser.add_argument_group("method")
     group.add_argument(
         "--objective",
         dest="objective.name",
         metavar="NAME",
         default=argparse.SUPPRESS,
-        help="How the motion is learned; the method's settings are flags too. (default: the first "
-        "of --objective-help)",
+        help="How the motion is trained; the method's settings are flags too. (default: the "
+        "first of --objective-help)",
     )
     group.add_argument(
         "--objective-help",
         action=_MethodHelp,
         nargs="?",
         metavar="NAME",
-        help="List all methods, or one's settings.",
+        help="List all methods, or the settings of one.",
     )
 
 

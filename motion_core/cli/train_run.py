@@ -68,7 +68,7 @@ def run_from_flags(
     except KeyboardInterrupt:
         sys.stderr.write(_how_to_go_on(output))
         return INTERRUPTED
-    say(f"The adapter is {output / 'adapter.safetensors'}")
+    say(f"Saved as {output / 'adapter.safetensors'}")
     return 0
 
 
@@ -161,14 +161,14 @@ def _check_sampling(request: TrainRequest, backbone: Backbone) -> None:
 def _settings_of(folder: Path) -> Layer:
     path = folder / SETTINGS
     if not path.is_file():
-        raise MotionError(f"{folder} has lost its {SETTINGS}. Choose another --output.")
+        raise MotionError(f"{folder} has no {SETTINGS}. Choose another --output.")
     return read_layer(path)
 
 
 def _how_to_go_on(output: Path) -> str:
     checkpoint = latest_checkpoint(output)
     if checkpoint is None:
-        return "stopped before the first step; nothing is kept\n"
+        return "stopped before the first step; nothing was saved\n"
     command = f"python -m motion_core train --resume --output {shlex.quote(str(output))}"
     step = checkpoint.name.removeprefix("step-")
-    return f"stopped; step {step} is kept. Go on with: {command}\n"
+    return f"stopped; step {step} was saved. Resume with: {command}\n"

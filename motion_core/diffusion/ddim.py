@@ -111,7 +111,10 @@ class _GuidedPrediction:
                 negative, positive = both.chunk(2)
                 return negative, positive
             except torch.cuda.OutOfMemoryError:
-                logger.warning("Guidance's two branches do not fit into memory; taking turns.")
+                logger.warning(
+                    "The two guidance branches do not fit into memory together; "
+                    "computing them one after the other."
+                )
                 self.together = False
         negative = _predict(self.backbone, latents, timestep, self.negative_embeds)
         return negative, _predict(self.backbone, latents, timestep, self.prompt_embeds)

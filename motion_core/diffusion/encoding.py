@@ -170,7 +170,7 @@ def _read_cache(path: Path, key: str) -> dict[str, Tensor] | None:
     try:
         file = open_tensors(path)
         if json.loads(file.metadata["motion_latents"]) != _cache_header(key):
-            raise FormatError("it was written by another version")
+            raise FormatError("it was saved by another version")
         # Cloned, because a tensor that is mapped from the file would change with it.
         return {name: file.read(name).clone() for name in ("latents", "prompt_embeds")}
     except (FormatError, SafetensorError, KeyError, ValueError) as error:

@@ -109,7 +109,7 @@ def starting_noise(
     if settings.noise_prior > 0.0:
         raise MotionError(
             f"A noise prior of {settings.noise_prior:g} needs the reference's inverted latents, "
-            "and none were given. Invert the clip first, or set noise_prior to 0."
+            "but none were given. Invert the clip first, or set noise_prior to 0."
         )
     return noise
 

@@ -15,15 +15,15 @@ class SampleSettings(Settings):
         30,
         low=1,
         widget_high=1000,
-        help="Denoising steps (DDIM), each as long as the others. More is finer.",
+        help="Denoising steps (DDIM); more steps are finer, and take time in proportion.",
     )
     guidance_scale: float = setting(
         12.0,
         low=1,
         widget_high=50,
         step=0.5,
-        help="How closely the prompt is followed; higher is harsher too. 1 is no guidance, at half "
-        "the time.",
+        help="How closely the prompt is followed; higher values are also harsher. 1 turns "
+        "guidance off and takes half the time.",
     )
     guidance_rescale: float = setting(
         0.0,
@@ -38,7 +38,7 @@ class SampleSettings(Settings):
         low=1,
         widget_high=256,
         flag="--num-frames",
-        help="Frames of the video. More takes more memory and time.",
+        help="Frames of the video. More frames take more memory and time.",
     )
     width: int = setting(
         384,
@@ -46,7 +46,7 @@ class SampleSettings(Settings):
         multiple_of=8,
         widget_high=2048,
         step=8,
-        help="Pixels, a multiple of 8. More takes more memory and time.",
+        help="Pixels, a multiple of 8. Larger sizes take more memory and time.",
     )
     height: int = setting(
         384,
@@ -54,7 +54,7 @@ class SampleSettings(Settings):
         multiple_of=8,
         widget_high=2048,
         step=8,
-        help="Pixels, a multiple of 8. More takes more memory and time.",
+        help="Pixels, a multiple of 8. Larger sizes take more memory and time.",
     )
     seed: int = setting(
         0,
@@ -68,20 +68,23 @@ class SampleSettings(Settings):
         low=0,
         high=1,
         step=0.05,
-        help="Share of the reference's own noise: 0 is fresh noise, more keeps closer to the "
-        "clip's layout, motion and appearance. The papers take 0 to 0.5.",
+        help="Share of the reference's inverted noise: 0 is fresh noise; higher values follow "
+        "the clip's layout and motion more closely, and its appearance too. The papers use 0 to "
+        "0.5.",
     )
     adapter_end: float = setting(
         1.0,
         above=0,
         high=1,
         step=0.05,
-        help="Share of the steps with adapters. Motion is settled in the first steps: a smaller "
-        "share keeps the base's appearance.",
+        help="Share of the steps in which adapters are applied. Motion is decided in the first "
+        "steps: a smaller share preserves the base's appearance.",
     )
-    temporal_scale: float = setting(1.0, help="Multiplies the strengths of all that adapts motion.")
+    temporal_scale: float = setting(
+        1.0, help="Multiplies the strength of everything that affects motion."
+    )
     spatial_scale: float = setting(
         1.0,
-        help="Multiplies the strengths of all that adapts appearance. Giving it applies the "
-        "appearance too.",
+        help="Multiplies the strength of everything that affects appearance. Setting it also "
+        "applies the appearance.",
     )

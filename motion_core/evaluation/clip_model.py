@@ -93,8 +93,8 @@ def open_clip_model(name: str, weights: Path, device: torch.device | str = "cpu"
     ) as error:
         reason = str(error).strip().splitlines()[0]
         raise FormatError(
-            f"{weights.name} does not hold the weights of open_clip's {name} ({reason}). Give that "
-            "model's file, or the name of the file's model."
+            f"{weights.name} does not contain the weights of open_clip's {name} ({reason}). Give "
+            "that model's file, or the name of the model in the file."
         ) from error
 
     model = cast(open_clip.CLIP, made[0])
@@ -116,12 +116,12 @@ def open_clip_model(name: str, weights: Path, device: torch.device | str = "cpu"
 def _require_local(name: str) -> None:
     if name not in open_clip.list_models():
         raise FormatError(
-            f"open_clip has no model {name!r}. Give one such as ViT-L-14, ViT-H-14, or "
-            f"{SHAPE_WORLD} for the one that ships here."
+            f"open_clip has no model {name!r}. Use one such as ViT-L-14 or ViT-H-14, or "
+            f"{SHAPE_WORLD} for the bundled one."
         )
     config = open_clip.get_model_config(name) or {}
     if {"hf_model_name", "hf_tokenizer_name"} & set(config["text_cfg"]):
         raise FormatError(
             f"The tokenizer of open_clip's {name} is not part of open_clip and would have to be "
-            "fetched. Give a model with CLIP's own, such as ViT-H-14."
+            "downloaded. Use a model with CLIP's own tokenizer, such as ViT-H-14."
         )

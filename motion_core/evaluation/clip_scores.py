@@ -19,25 +19,25 @@ from .clip_model import ClipModel
 METRICS = {
     "clip_t": Metric(
         title="CLIP-T",
-        meaning="frames show what the prompt says",
+        meaning="frames match the prompt",
         scale="-1..1",
         source="MotionDirector, section 4; Motion Inversion, section 4.2; MoTrans, section 4.1",
     ),
     "clip_e": Metric(
         title="CLIP-E",
-        meaning="frames show the entity alone",
+        meaning="frames show the entity",
         scale="-1..1",
         source="MoTrans, section 4.1",
     ),
     "consistency_adjacent": Metric(
         title="consistency (adjacent)",
-        meaning="each frame is like the one before",
+        meaning="each frame is similar to the one before",
         scale="-1..1",
         source="MotionCrafter v2, quantitative evaluation",
     ),
     "consistency_pairs": Metric(
         title="consistency (pairs)",
-        meaning="all frames are alike",
+        meaning="all frames are similar",
         scale="-1..1",
         source="Motion Inversion, section 4.2",
     ),

@@ -46,7 +46,7 @@ def load_cotracker(
         )
     except RuntimeError as error:
         raise FormatError(
-            f"{file.name} does not hold the weights of CoTracker3's offline model. Give its "
+            f"{file.name} does not contain the weights of CoTracker3's offline model. Give its "
             "scaled_offline.pth."
         ) from error
     predictor.eval().requires_grad_(False).to(device)
@@ -71,7 +71,7 @@ def _predictor(folder: Path | None) -> nn.Module | None:
     """An untrained CoTrackerPredictor of the folder's or the installed package; None without."""
     if folder is not None and not (folder / "cotracker" / "predictor.py").is_file():
         raise FormatError(
-            f"{folder} holds no cotracker/predictor.py. Give a checkout of "
+            f"{folder} contains no cotracker/predictor.py. Give a checkout of "
             "facebookresearch/co-tracker."
         )
     try:

@@ -48,7 +48,7 @@ def evaluate(
     """
     paths = video_paths(request.videos)
     if not paths:
-        raise SettingsError("There are no videos to evaluate. Give one, or a folder of them.")
+        raise SettingsError("No videos to evaluate. Give a video, or a folder of videos.")
     prompts = _one_each(request.prompts, len(paths), "prompts")
     entities = _one_each(request.entity_prompts, len(paths), "entity prompts")
     reference = _single(request.reference) if request.reference else None
@@ -130,10 +130,10 @@ def _scored(subject: Subject, loaded: Loaded) -> VideoScores:
 
 def _one_each(texts: tuple[str, ...], count: int, what: str) -> list[str | None]:
     if any(not text.strip() for text in texts):
-        raise SettingsError(f"One of the {what} is empty. Say what is seen, or leave it out.")
+        raise SettingsError(f"One of the {what} is empty. Describe the video, or leave it out.")
     if len(texts) not in (0, 1, count):
         raise SettingsError(
-            f"There are {len(texts)} {what} for {count} videos. Give one for all, or one for each."
+            f"There are {len(texts)} {what} for {count} videos. Give one for all, or one each."
         )
     return [*texts] if len(texts) == count else [*(texts or (None,))] * count
 
@@ -151,5 +151,5 @@ def _check_lengths(paths: list[Path], reference: Path | None, settings: VideoSet
 def _single(path: Path) -> Path:
     found = video_paths([path])
     if len(found) != 1:
-        raise SettingsError(f"{path.name} holds {len(found)} videos. Give the reference alone.")
+        raise SettingsError(f"{path.name} contains {len(found)} videos. Give only the reference.")
     return found[0]

@@ -30,27 +30,28 @@ METRICS: dict[str, Metric] = {
 }
 
 NO_CLIP = (
-    "needs a CLIP. Give clip-model ViT-H-14 and, as clip-weights, open_clip_pytorch_model.bin of "
-    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K (or another open_clip model with its file); for shape "
-    "world's videos, clip-model shape-world alone."
+    "needs a CLIP model. Set clip-model to ViT-H-14 and clip-weights to "
+    "open_clip_pytorch_model.bin from laion/CLIP-ViT-H-14-laion2B-s32B-b79K (or another "
+    "open_clip model with its file); for shape world's videos, set only clip-model, to "
+    "shape-world."
 )
 NO_VIDEOMAE = (
-    "needs VideoMAE. Give videomae a folder with config.json and model.safetensors of "
+    "needs VideoMAE. Set videomae to a folder with config.json and model.safetensors from "
     "MCG-NJU/videomae-base."
 )
 NO_PICK_SCORE = (
-    "needs PickScore. Give pick-score a folder with config.json and model.safetensors of "
+    "needs PickScore. Set pick-score to a folder with config.json and model.safetensors from "
     "yuvalkirstain/PickScore_v1."
 )
 NO_COTRACKER = (
-    "needs CoTracker. Install its package cotracker or give, as cotracker, a checkout of "
-    "facebookresearch/co-tracker, and its scaled_offline.pth as cotracker-weights; or take tracker "
-    "opencv."
+    "needs CoTracker. Install its package cotracker or set cotracker to a checkout of "
+    "facebookresearch/co-tracker, and set cotracker-weights to its scaled_offline.pth; or use "
+    "tracker opencv."
 )
-NO_REFERENCE = "needs the video whose motion was learned. Give it as reference."
+NO_REFERENCE = "needs the video whose motion was trained. Give it as reference."
 NO_PROMPT = "needs what the videos should show. Give a prompt."
-NO_ENTITY = 'needs the entity alone, such as "a panda". Give an entity-prompt.'
-NO_MOTION = "nothing moves in the reference that the tracker can follow."
+NO_ENTITY = 'needs the entity only, such as "a panda". Give an entity-prompt.'
+NO_MOTION = "the tracker finds nothing that moves in the reference."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +74,13 @@ class ModelFiles:
     def __post_init__(self) -> None:
         if self.clip_weights and self.clip_model in (None, SHAPE_WORLD):
             raise SettingsError(
-                f"clip-weights is {self.clip_weights}, and clip-model {self.clip_model}. Name the "
-                "open_clip model that the weights are of, such as ViT-H-14."
+                f"clip-weights is {self.clip_weights}, but clip-model is {self.clip_model}. Set "
+                "it to the open_clip model that the weights belong to, such as ViT-H-14."
             )
         if self.tracker == "opencv" and (self.cotracker or self.cotracker_weights):
-            raise SettingsError("The files of CoTracker have no effect. Give tracker cotracker.")
+            raise SettingsError(
+                "The CoTracker files have no effect unless tracker is cotracker. Set it."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from .videos import Video
 METRICS = {
     "motion_fidelity_tracklets": Metric(
         title="motion (tracklets)",
-        meaning="points move as they do in the reference",
+        meaning="points move as in the reference",
         scale="-1..1",
         source="Motion Inversion, Eq. 6 halved, with Yatim et al.'s correlation",
     ),
@@ -72,5 +72,5 @@ def require_same_length(video: str, frames: int, reference: str, reference_frame
     if frames != reference_frames:
         raise ClipError(
             f"{video} has {frames} frames and the reference {reference} has {reference_frames}; "
-            "tracklets need as many of both. Set frames, and fps where the rates differ."
+            "tracklets need the same number. Set frames, and fps if the frame rates differ."
         )

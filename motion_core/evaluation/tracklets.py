@@ -69,8 +69,8 @@ def correlations(ours: Tracklets, theirs: Tracklets) -> np.ndarray:
     """
     if ours.frames != theirs.frames:
         raise MotionError(
-            f"Tracklets of {ours.frames} and of {theirs.frames} frames cannot be compared. Use as "
-            "many frames of both videos."
+            f"Tracklets with {ours.frames} and {theirs.frames} frames cannot be compared. Use "
+            "the same number of frames from both videos."
         )
     (way, seen, rests), (other_way, other_seen, other_rests) = _steps(ours), _steps(theirs)
     cosines = np.einsum("nkc,mkc->nm", way, other_way)
@@ -88,7 +88,7 @@ def motion_fidelity(reference: Tracklets, video: Tracklets) -> float:
     matrix = correlations(theirs, ours)
     if len(theirs) == 0:
         raise MotionError(
-            "Nothing moves in the reference that could be followed. Choose another piece of it."
+            "The tracker finds nothing that moves in the reference. Choose another part of it."
         )
     if len(ours) == 0:
         return 0.0

@@ -33,20 +33,22 @@ def load_folder(
     found = read_config(folder).get("model_type")
     if found != model_type:
         raise FormatError(
-            f"{folder.name} holds a model of type {found!r}; expected {model_type!r}. Give the "
-            "folder of such a model."
+            f"{folder.name} contains a model of type {found!r}; expected {model_type!r}. Give "
+            "the folder of such a model."
         )
     try:
         with _no_progress_bars():
             loaded = cls.from_pretrained(folder, local_files_only=True, output_loading_info=True)
     except (OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise FormatError(f"{folder.name} cannot be loaded ({reason}). Fetch it again.") from error
+        raise FormatError(
+            f"{folder.name} cannot be loaded ({reason}). Download it again."
+        ) from error
     model, info = cast("tuple[Model, dict[str, Any]]", loaded)
     if missing := sorted(info["missing_keys"]):
         raise FormatError(
             f"{folder.name} lacks {len(missing)} weights of a {cls.__name__}, such as "
-            f"{missing[0]}. Fetch it again."
+            f"{missing[0]}. Download it again."
         )
     # transformers' own `to` is annotated as if it had no arguments.
     nn.Module.to(model, device=device, dtype=torch.float32)

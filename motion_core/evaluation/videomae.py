@@ -27,7 +27,7 @@ from .videos import Video
 METRICS = {
     "motion_fidelity_videomae": Metric(
         title="motion (VideoMAE)",
-        meaning="VideoMAE sees the same in the video and in the reference",
+        meaning="VideoMAE sees the same action in the video and the reference",
         scale="-1..1",
         source="MoTrans, Eq. 8",
     ),

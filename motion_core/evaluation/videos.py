@@ -70,7 +70,7 @@ def load_video(path: Path, settings: VideoSettings) -> Video:
     sizes = sorted({(frame.shape[2], frame.shape[1]) for frame in frames})
     if len(sizes) > 1:
         shown = ", ".join(f"{width}x{height}" for width, height in sizes)
-        raise ClipError(f"{source.name} has frames of {shown}. Bring them to one size.")
+        raise ClipError(f"{source.name} has frames of {shown}. Make them the same size.")
     return Video(name=source.name, frames=torch.stack(frames), fps=fps)
 
 
@@ -85,13 +85,13 @@ def _expanded(path: Path) -> list[Path]:
     if not path.is_dir():
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             raise ClipError(
-                f"{path.name} is not a video. Give one of {', '.join(VIDEO_SUFFIXES)}, or a folder."
+                f"{path.name} is not a video. Use one of {', '.join(VIDEO_SUFFIXES)}, or a folder."
             )
         return [path]
     videos = media_files(path, VIDEO_SUFFIXES)
     if not videos and not media_files(path, IMAGE_SUFFIXES):
         kinds = ", ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
-        raise ClipError(f"{path.name} holds no videos or images ({kinds}). Put some there.")
+        raise ClipError(f"{path.name} contains no videos or images ({kinds}). Add some.")
     return videos or [path]
 
 
@@ -108,8 +108,8 @@ def _chosen(source: FrameSource, settings: VideoSettings) -> tuple[list[int], fl
         indices, fps = list(range(len(source.times))), 1 / interval
     elif settings.fps * interval > 1.02:  # a rate of 29.97 may well be called 30
         raise ClipError(
-            f"{source.name} has {1 / interval:.4g} frames a second; fps is {settings.fps:g}, so "
-            "frames would repeat. Lower fps, or leave it out."
+            f"{source.name} has {1 / interval:.4g} frames per second; fps is {settings.fps:g}, "
+            "so frames would repeat. Lower fps, or leave it out."
         )
     else:
         count = ceil((source.times[-1] + interval) * settings.fps - 1e-3)
@@ -117,7 +117,7 @@ def _chosen(source: FrameSource, settings: VideoSettings) -> tuple[list[int], fl
     asked = settings.frames or 2
     if len(indices) < asked:
         raise ClipError(
-            f"{source.name} has {len(indices)} frames at {fps:.4g} fps; {asked} are needed. Lower "
-            "frames, raise fps, or give a longer video."
+            f"{source.name} has {len(indices)} frames at {fps:.4g} fps; {asked} are needed. "
+            "Lower frames, raise fps, or use a longer video."
         )
     return indices[: settings.frames], fps

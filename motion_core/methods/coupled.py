@@ -46,7 +46,7 @@ class Coupled:
 
     name = "coupled"
     title = "Coupled"
-    summary = "one LoRA for appearance and motion together, the papers' baseline to compare with"
+    summary = "one LoRA for appearance and motion together, the papers' baseline"
     Settings = CoupledSettings
     shows: Sequence[Scope] = ("temporal", "spatial")
 
@@ -63,12 +63,12 @@ class Coupled:
         with.
         """
         if not clips:
-            raise ClipError("There is no clip to train on. Give at least one clip.")
+            raise ClipError("No clips to train on. Add at least one.")
         for clip in clips:
             if clip.is_image:
                 raise ClipError(
-                    f"{clip.source} is an image; coupled tuning learns looks and motion of videos. "
-                    "Give videos only, or use motion-director."
+                    f"{clip.source} is an image; coupled tuning trains appearance and motion "
+                    "together on videos. Use only videos, or the method motion-director."
                 )
         sites: dict[Scope, list[str]] = {
             "temporal": backbone.sites("temporal"),

@@ -15,8 +15,8 @@ def lora_rank(what: str, source: str, *, main: bool = False) -> Any:
         widget_high=256,
         main=main,
         source=source,
-        help=f"Width of {what}. Higher captures finer motion, and more of the clip's appearance; "
-        "the file grows with it. 32 is the papers'.",
+        help=f"Rank of {what}. Higher ranks capture finer motion, but also more of the clip's "
+        "appearance, and make a larger file. The papers use 32.",
     )
 
 
@@ -28,8 +28,8 @@ def lora_alpha(*, main: bool = False) -> Any:
         step=0.5,
         main=main,
         widget_none=0.0,
-        none="takes the rank itself, a scale of 1",
-        help="The LoRA's scale is alpha / rank. More learns faster and less steadily.",
+        none="uses the rank, a scale of 1",
+        help="The LoRA's scale is alpha / rank. Higher values learn faster but less steadily.",
     )
 
 
@@ -42,6 +42,6 @@ def lora_dropout(source: str, *, main: bool = False) -> Any:
         step=0.05,
         main=main,
         source=source,
-        help="Share of the LoRA's inputs dropped while training, 0 to 0.9; more guards against "
-        "memorising the clip.",
+        help="Share of the LoRA's inputs dropped during training, 0 to 0.9; higher values reduce "
+        "overfitting to the clip.",
     )

@@ -62,70 +62,71 @@ class MotionCrafterSettings(Settings):
         step=0.5,
         main=True,
         source="v2, Sec. 3.2.1",
-        help="Weight of the appearance loss, 0 and up; 5 is the paper's. More keeps the "
-        "appearance closer to the base's, and the motion too (20 blurs); less copies shapes (1 is "
-        "rigid).",
+        help="Weight of the appearance loss, 0 and up; the paper uses 5. Higher values keep the "
+        "appearance closer to the base, but limit the motion too (20 blurs); lower values copy "
+        "shapes (1 is rigid).",
     )
     kl: KlReading = setting(
         "gaussian_mse",
         label="divergence",
-        help="How the divergence between tuned and frozen network is measured; the paper leaves "
-        "it open.",
+        help="How the divergence between the trained and the frozen network is measured; the "
+        "paper does not specify it.",
     )
     # Deep on ZeroScope: down 2 and 3, mid, up 0 and 1.
     blocks: Blocks = setting(
         "deep",
         main=True,
         source="v2, Sec. 3.2.3; all in v1, Sec. 3.1",
-        help="Whose temporal modules are tuned: the coarse half of the network (v2 of the paper, "
-        "smaller and cheaper) or all (v1).",
+        help="Which temporal modules are trained: those in the coarse half of the network (v2 of "
+        "the paper, smaller and cheaper) or all (v1).",
     )
     # Deviation where it is "lora": the papers tune the modules themselves.
     parametrisation: Parametrisation = setting(
         "full",
         main=True,
         source="Sec. 3.1",
-        help="full: whole weights, as in the paper, a large file. lora: a small file that other "
-        "programs can load; a deviation from the paper.",
+        help="full: full weights, as in the paper; a large file. lora: a small file that other "
+        "programs can load; differs from the paper.",
     )
-    rank: int = lora_rank(
-        "the LoRA; used where parametrisation is lora", "MotionDirector's", main=True
-    )
+    rank: int = lora_rank("the LoRA, if parametrisation is lora", "MotionDirector's", main=True)
     timestep_bias: TimestepBias = setting(
         "early",
         source="v2, Sec. 3.2.3",
-        help="Which half of the noise levels is trained in 8 of 10 steps: early in generation "
-        "(much noise, where motion is decided), literal (the paper's wording), or uniform.",
+        help="Which half of the noise levels is trained in 8 of 10 steps: early (high noise, "
+        "where motion is decided), literal (the paper's wording), or uniform.",
     )
     templates: str = setting(
         "everyday",
         label="appearance templates",
-        help='Prompts that give the motion another appearance: "everyday", "shapes" (for the '
-        "sample base), or the path of a text file with one a line, {} standing for the motion.",
+        help='Prompts that give the motion other appearances: "everyday", "shapes" (for the '
+        "sample base), or the path of a text file with one prompt per line and {} in place of "
+        "the motion.",
     )
     motion: str | None = setting(
         None,
         main=True,
         widget_none="",
-        none="takes the clip's whole prompt",
-        help="The motion alone, for the templates, such as 'riding a bicycle'.",
+        none="uses the clip's full prompt",
+        help="Only the motion, for the templates, such as 'riding a bicycle'.",
     )
     separate_reference_prompt: bool = setting(
         False,
         source="v2, Fig. 2: both losses under the template",
-        help="Takes the motion's loss under the clip's own prompt, in a pass of its own: half more "
-        "time a step.",
+        help="Computes the motion loss with the clip's own prompt in a separate pass: each step "
+        "takes half as long again.",
     )
     spatial_path: bool = setting(
         False,
-        source="v1 alone has it, Eq. 1",
-        help="v1 of the paper: tunes the spatial attention on single frames too, which learns "
-        "appearance.",
+        source="only in v1, Eq. 1",
+        help="As in v1 of the paper: also trains the spatial attention on single frames, to "
+        "learn the appearance.",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.templates != "", "templates", "", "a list's name or a text file's path")
+        require(
+            self.templates != "", "templates", "", "the name of a list or the path of a text file"
+        )
 
 
 class MotionCrafter:
@@ -133,7 +134,8 @@ class MotionCrafter:
 
     name = "motion_crafter"
     title = "MotionCrafter"
-    summary = "tunes the temporal layers themselves, with the frozen base to preserve appearance"
+    summary = "trains the temporal layers themselves, guided by the frozen base to preserve its "
+    "appearance"
     Settings = MotionCrafterSettings
 
     def __init__(self, settings: MotionCrafterSettings | None = None) -> None:
@@ -282,7 +284,7 @@ def _tuned(
     """The parameters of this scope, switched off until they are made `active`."""
     network, family = backbone.network, backbone.family
     names = _names(backbone, scope, settings)
-    logger.info("MotionCrafter tunes %s layers in %s.", scope, ", ".join(blocks_of(names)))
+    logger.info("MotionCrafter trains %s layers in %s.", scope, ", ".join(blocks_of(names)))
     if settings.parametrisation == "full":
         weights = trainable_weights(network, names)
         yield _Tuned(weights.parameters, weights.active, lambda: weights.export(scope, family))
@@ -322,10 +324,10 @@ def _template_embeds(
 
 def _check_clips(clips: Sequence[LatentClip], spatial_path: bool) -> None:
     if not clips:
-        raise ClipError("There is no clip to train on. Give at least one clip.")
+        raise ClipError("No clips to train on. Add at least one.")
     images = [clip.source for clip in clips if clip.is_image]
     if images and not spatial_path:
         raise ClipError(
-            f"{images[0]} is an image, from which MotionCrafter learns no motion. Leave it out, or "
-            "turn spatial_path on to learn its looks."
+            f"{images[0]} is an image, from which MotionCrafter cannot learn motion. Leave it "
+            "out, or turn on spatial_path to train its appearance."
         )

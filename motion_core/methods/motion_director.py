@@ -46,8 +46,8 @@ class MotionDirectorSettings(Settings):
     loss: Literal["debiased", "plain"] = setting(
         "debiased",
         source="Eq. 7",
-        help="debiased: compares how frames differ from one of them, which removes appearance from "
-        "the motion (the paper's). plain: its ablation.",
+        help="debiased (the paper's): compares how frames differ from one of them, which removes "
+        "appearance from the motion. plain: the ablation.",
     )
     beta: float = setting(
         1.0,
@@ -56,15 +56,15 @@ class MotionDirectorSettings(Settings):
         step=0.1,
         main=True,
         source="Sec. 3.3",
-        help="Strength of the debiasing, 0 (off) and up; 1 is the paper's. More weighs how "
-        "frames differ, and less what they show.",
+        help="Strength of the debiasing, 0 (off) and up; the paper uses 1. Higher values weight "
+        "frame differences over content.",
     )
     anchor: Anchor = setting(
         "random",
         label="anchor frame",
         source="Sec. 3.3",
-        help="The frame that debiasing subtracts: another one each step (the paper's), or the "
-        "first.",
+        help="The frame that debiasing subtracts: a random one in each step (the paper's), or "
+        "the first.",
     )
     spatial_dropout_p: float = setting(
         0.2,
@@ -73,10 +73,10 @@ class MotionDirectorSettings(Settings):
         step=0.05,
         main=True,
         label="chance of dropping the spatial LoRA",
-        source="official code; the paper has none",
-        help="Probability, 0 to 1, that a step on a video goes without the LoRA of the clip's "
-        "appearance, and without training it. More trains the motion where the appearance is "
-        "unknown; at 0 (the paper) hard motions may not be learned.",
+        source="official code; not in the paper",
+        help="Probability, 0 to 1, that a step on a video neither uses nor trains the LoRA for "
+        "the clip's appearance. Higher values train the motion more often without known "
+        "appearance; at 0 (the paper) difficult motions may not be learned.",
     )
     image_hflip_p: float = setting(
         0.5,
@@ -235,7 +235,7 @@ def spatial_lora_names(clips: Sequence[LatentClip]) -> list[str]:
     (config_multi_images.yaml, single_spatial_lora).
     """
     if not clips:
-        raise ClipError("There is no clip to train on. Give at least one clip or image.")
+        raise ClipError("No clips to train on. Add at least one clip or image.")
     looks = [
         "images" if clip.is_image else ("video", clip.video or index)
         for index, clip in enumerate(clips)

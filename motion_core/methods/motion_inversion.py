@@ -54,42 +54,43 @@ class MotionInversionSettings(Settings):
         (),
         low=1,
         source="configs/config.yaml, combinations: 1280 on ZeroScope and AnimateDiff",
-        help="Widths of the temporal layers that get an embedding, with commas, such as 1280, 640; "
-        "empty takes the widest. More layers hold finer motion.",
+        help="Widths of the temporal layers that get an embedding, separated by commas, such as "
+        "1280, 640; if empty, the widest. More layers capture finer motion.",
     )
     positions: tuple[Position, ...] = setting(
         ("down", "up"),
         source="configs/config.yaml, combinations",
-        help="Where in the network, with commas: down, up, mid, in (ZeroScope's first temporal "
-        "layer). down, up is the paper's.",
+        help="Positions in the network, separated by commas: down, up, mid, in (ZeroScope's "
+        "first temporal layer). The paper uses down, up.",
     )
     qk: Design = setting(
         "1d",
         label="query and key embedding",
         source="Eq. 2",
-        help="Whether queries and keys share one embedding for all places in the picture (1d, the "
-        "paper's) or have one each (2d, which leaks shapes).",
+        help="Whether queries and keys use one embedding for all positions in the picture (1d, "
+        "the paper's) or one per position (2d, which leaks shapes).",
     )
     v: Design = setting(
         "2d",
         label="value embedding",
         source="Eq. 2",
-        help="The same for values: one for each place (2d, the paper's) or one for all (1d).",
+        help="The same for values: one per position (2d, the paper's) or one for all (1d).",
     )
     loss: Loss = setting(
         "base",
         main=True,
         source="Eq. 4; configs/config.yaml, loss",
         help="base: the paper's. debiased_temporal: for large deformations. debiased_hybrid: for "
-        "camera motion, with an appearance LoRA next to it, at twice the cost.",
+        "camera motion, with an additional appearance LoRA, at twice the cost.",
     )
     debias: Debias = setting(
         "difference",
         main=True,
         label="debiasing",
         source="Eq. 5",
-        help="What is applied of the embedding: differences between frames (an object's motion), "
-        "drop_value (a camera's), normalise and none (ablations that leak appearance).",
+        help="Which part of the embedding is applied: difference (between frames, for object "
+        "motion), drop_value (for camera motion), normalise or none (ablations that leak "
+        "appearance).",
     )
     rank: int = lora_rank("the hybrid loss's appearance LoRA", "utils/func_utils.py, lora_rank")
     dropout: float = lora_dropout("utils/func_utils.py, lora_unet_dropout")
@@ -100,8 +101,8 @@ class MotionInversionSettings(Settings):
         step=0.05,
         label="chance of dropping the spatial LoRA",
         source="loss/debiased_hybrid_loss.py, mask_spatial_lora",
-        help="Of the hybrid loss: probability, 0 to 1, that a step goes without the "
-        "appearance LoRA.",
+        help="For the hybrid loss: probability, 0 to 1, that a step does not use the appearance "
+        "LoRA.",
     )
 
     def __post_init__(self) -> None:
@@ -115,7 +116,7 @@ class MotionInversion:
 
     name = "motion_inversion"
     title = "Motion Inversion"
-    summary = "learns an embedding of the motion and leaves all weights as they are"
+    summary = "trains an embedding of the motion and leaves all weights unchanged"
     Settings = MotionInversionSettings
 
     def __init__(self, settings: MotionInversionSettings | None = None) -> None:
@@ -273,13 +274,13 @@ def _check_clips(clips: Sequence[LatentClip]) -> None:
     for clip in clips:
         if clip.is_image:
             raise ClipError(
-                f"{clip.source} is an image; Motion Inversion learns from videos alone. "
-                "Leave it out, or train its looks with MotionDirector."
+                f"{clip.source} is an image; Motion Inversion only trains on videos. Leave it "
+                "out, or train its appearance with MotionDirector."
             )
     shapes = {tuple(clip.latents.shape[2:]) for clip in clips}
     if len(shapes) > 1:
         listed = ", ".join(f"{8 * w}x{8 * h} with {frames} frames" for frames, h, w in shapes)
         raise ClipError(
-            f"Motion Inversion's embedding has one size and length, and the clips are {listed}. "
-            "Cut them all to the same width, height and frames."
+            f"Motion Inversion's embedding has one size and length, but the clips are {listed}. "
+            "Cut them all to the same width, height and number of frames."
         )

@@ -30,15 +30,15 @@ def load_templates(source: str) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"templates is {source!r}, which cannot be read as a text file ({error}). Give "
+            f"templates is {source!r}, which cannot be read as a text file ({error}). Use "
             f"{' or '.join(map(repr, SHIPPED))}, or the path of a UTF-8 text file with one "
-            "template a line."
+            "template per line."
         ) from error
     templates = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not templates:
         raise SettingsError(
-            f"{path.name} has no template. Write one a line, such as 'a woman with a hat is {{}} "
-            "in a park'."
+            f"{path.name} contains no templates. Write one per line, such as 'a woman with a hat "
+            "is {} in a park'."
         )
     for number, template in templates:
         if template.count(GAP) != 1:

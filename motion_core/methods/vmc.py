@@ -53,20 +53,18 @@ class VmcSettings(Settings):
         "cosine",
         main=True,
         source="Eq. 17",
-        help="How motion vectors are compared: cosine (the paper's), cosine_abs (its code's), mse "
-        "(its ablation).",
+        help="How motion vectors are compared: cosine (the paper's), cosine_abs (its code's) or "
+        "mse (its ablation).",
     )
     # Deviation where it is "lora": paper and code tune the weights themselves.
     parametrisation: Parametrisation = setting(
         "full",
         main=True,
         source="train_inference.py",
-        help="full: whole weights, as in the paper, a large file. lora: a small one; a deviation "
+        help="full: full weights, as in the paper; a large file. lora: a small file; differs "
         "from the paper.",
     )
-    rank: int = lora_rank(
-        "the LoRA; used where parametrisation is lora", "MotionDirector's", main=True
-    )
+    rank: int = lora_rank("the LoRA, if parametrisation is lora", "MotionDirector's", main=True)
 
 
 class Vmc:
@@ -74,7 +72,7 @@ class Vmc:
 
     name = "vmc"
     title = "VMC"
-    summary = "tunes temporal attention on how neighbouring frames differ"
+    summary = "trains temporal attention on the differences between neighbouring frames"
     Settings = VmcSettings
 
     def __init__(self, settings: VmcSettings | None = None) -> None:
@@ -90,12 +88,12 @@ class Vmc:
         Raises ClipError without clips, and for an image, which has no neighbouring frames.
         """
         if not clips:
-            raise ClipError("There is no clip to train on. Give at least one clip.")
+            raise ClipError("No clips to train on. Add at least one.")
         for clip in clips:
             if clip.is_image:
                 raise ClipError(
-                    f"{clip.source} is an image; VMC learns how the frames of a video differ. "
-                    "Give videos only."
+                    f"{clip.source} is an image; VMC learns from the differences between a "
+                    "video's frames. Use only videos."
                 )
         network, layers = backbone.network, attention_linears(backbone)
         if self.settings.parametrisation == "full":

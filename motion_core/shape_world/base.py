@@ -59,7 +59,7 @@ def load_shape_world(
         )
     if checkpoint is not None:
         raise FormatError(
-            f"{ZEROSCOPE} takes no image checkpoint. Leave it out, or use {ANIMATEDIFF}."
+            f"{ZEROSCOPE} does not use an image checkpoint. Leave it out, or use {ANIMATEDIFF}."
         )
     return _zeroscope(dtype, device)
 

@@ -104,7 +104,7 @@ def load_checkpoint(
     )
     expected = {name: tensor.shape for name, tensor in _parameters(groups).items()}
     if {name: tensor.shape for name, tensor in parameters.items()} != expected:
-        raise FormatError(f"{path} holds other parameters than this run. Use a new run folder.")
+        raise FormatError(f"{path} contains other parameters than this run. Use a new run folder.")
     with torch.no_grad():
         for name, parameter in _named(groups).items():
             parameter.copy_(parameters[name])
@@ -135,8 +135,8 @@ def check_same_run(path: Path, description: Mapping[str, Any]) -> None:
     differences = list(_differences(saved, now, ""))
     if differences:
         raise TrainingError(
-            f"{path} was made by another run: {'; '.join(differences)}. "
-            "Put this back to go on, or use a new run folder."
+            f"{path} belongs to another run: {'; '.join(differences)}. Restore these to resume, "
+            "or use a new run folder."
         )
 
 
@@ -202,7 +202,7 @@ def _read_state(path: Path) -> dict[str, Any]:
     if state.get("format_version") != FORMAT_VERSION:
         raise FormatError(
             f"{path} has checkpoint format {state.get('format_version')!r}; this version reads "
-            f"{FORMAT_VERSION}. Use a new run folder, or the version of the pack that made it."
+            f"{FORMAT_VERSION}. Use a new run folder, or the version of the pack that created it."
         )
     return state
 
@@ -215,7 +215,8 @@ def _read_tensors(path: Path, name: str) -> dict[str, Tensor]:
 
 
 def _damaged(path: Path, error: Exception) -> str:
-    return f"{path} is damaged ({error}). Remove that folder to go on from the one before it."
+    return f"{path} is damaged ({error}). Delete that folder to resume from the checkpoint "
+    "before it."
 
 
 def _by_step(folder: Path) -> list[Path]:

@@ -88,7 +88,7 @@ def metric_rows(run_folder: Path) -> Iterator[dict[str, Any]]:
                 else:
                     left_out += 1
     if left_out:
-        logger.warning("%s: %d damaged lines are left out.", path, left_out)
+        logger.warning("%s: %d damaged lines were skipped.", path, left_out)
 
 
 def _parsed(lines: list[str]) -> list[Any]:

@@ -113,9 +113,9 @@ class TrainingRun:
             self._loop(resumed=checkpoint is not None)
         except torch.cuda.OutOfMemoryError as error:
             message = (
-                f"The GPU's memory ran out in step {self.position.step + 1}. Use gradient "
-                "checkpointing (in ComfyUI: memory = low) or bf16, fewer frames, a smaller size or "
-                "fewer noise_draws."
+                f"The GPU ran out of memory in step {self.position.step + 1}. Use gradient "
+                "checkpointing (in ComfyUI: memory = low) or bf16, fewer frames, a smaller size "
+                "or fewer noise_draws."
             )
             self._keep()
             self._failed(message)
@@ -321,7 +321,7 @@ class TrainingRun:
         try:
             self._save(announce=self._tell)
         except Exception:
-            logger.warning("Step %d cannot be saved.", self.position.step, exc_info=True)
+            logger.warning("Step %d could not be saved.", self.position.step, exc_info=True)
 
     def _failed(self, message: str) -> None:
         self._write_state("failed")

@@ -25,7 +25,8 @@ class TrainSettings(Settings):
         low=1,
         widget_high=100000,
         source="MotionDirector's configs/config_single_video.yaml, at 384x384 and 16 frames",
-        help="Training steps. More learns the motion better at first, then the clip's appearance.",
+        help="Training steps. More steps learn the motion better at first, and later the clip's "
+        "appearance.",
     )
     learning_rate: float | None = setting(
         None,
@@ -34,8 +35,8 @@ class TrainSettings(Settings):
         widget_high=1,
         step=1e-6,
         widget_none=0.0,
-        none="takes the method's own, or the base's",
-        help="How far each step goes. Lower it if the loss jumps or samples fall apart.",
+        none="uses the method's default, or the base's",
+        help="Size of each training step. Lower it if the loss jumps or samples fall apart.",
     )
     weight_decay: float | None = setting(
         None,
@@ -43,21 +44,21 @@ class TrainSettings(Settings):
         widget_high=1,
         step=1e-4,
         widget_none=-1.0,
-        none="takes the method's own",
-        help="Pulls trained weights towards 0 in each step.",
+        none="uses the method's default",
+        help="Pulls the trained weights towards 0 in each step.",
     )
     warmup_steps: int = setting(
         0,
         low=0,
         widget_high=10000,
         label="warm-up steps",
-        help="Steps in which the learning rate rises from 0; steadies high rates.",
+        help="Steps during which the learning rate rises from 0; stabilises high rates.",
     )
     lr_schedule: Literal["constant", "cosine"] = setting(
         "constant",
         label="learning rate schedule",
-        help="The learning rate after that: constant (the run can be made longer later), or down "
-        "to 0 along half a cosine.",
+        help="The learning rate after the warm-up: constant (the run can be extended later), or "
+        "cosine (falls to 0 along half a cosine).",
     )
     max_grad_norm: float | None = setting(
         None,
@@ -67,7 +68,7 @@ class TrainSettings(Settings):
         widget_none=0.0,
         none="cuts nothing",
         label="maximum gradient norm",
-        help="Cuts larger gradients of a parameter group down to this norm, against outliers; 1 is "
+        help="Clips the gradients of each parameter group to this norm, against outliers; 1 is "
         "common.",
     )
     accumulation: int = setting(
@@ -75,15 +76,15 @@ class TrainSettings(Settings):
         low=1,
         widget_high=64,
         label="gradient accumulation",
-        help="Batches a step, each of the next clip: steadier steps that take so many times as "
-        "long, at no more memory.",
+        help="Batches per step, each from the next clip: steadier steps; each takes that many "
+        "times longer, with no extra memory.",
     )
     noise_draws: int = setting(
         1,
         low=1,
         widget_high=16,
         label="noise draws per step",
-        help="Draws of noise of one clip in a batch: steadier steps, for so many times the memory "
+        help="Noise draws per clip in a batch: steadier steps, for that many times the memory "
         "and time.",
     )
     min_timestep: int = setting(
@@ -91,45 +92,44 @@ class TrainSettings(Settings):
         low=0,
         widget_high=999,
         label="lowest timestep",
-        help="The lowest noise level that is trained, 0 (all) to 999: motion is decided where "
-        "there is much noise.",
+        help="The lowest noise level that is trained, 0 (all) to 999: motion is decided at high "
+        "noise.",
     )
     seed: int = setting(
         0,
         main=True,
         low=0,
         high=2**63 - 1,
-        help="Of the noise and the order in training, and of the samples: the same seed, the same "
-        "adapter (on a CPU).",
+        help="Determines the noise and the order of training, and the samples: the same seed "
+        "gives the same adapter (on a CPU).",
     )
     precision: Precision = setting(
         "fp32",
         main=True,
-        help="Of the frozen weights; what is trained is always fp32. bf16 and fp16 halve the "
-        "memory. fp16 trains on CUDA only.",
+        help="Precision of the frozen weights; trained weights are always fp32. bf16 and fp16 "
+        "halve the memory. fp16 only trains on CUDA.",
     )
     checkpointing: bool = setting(
         True,
         main=True,
         source="the official configs",
-        help="Compute blocks again in the backward pass: much less memory for about a third more "
-        "time.",
+        help="Recompute blocks in the backward pass: much less memory for about a third more time.",
     )
     save_every: int = setting(
         50,
         main=True,
         low=0,
         widget_high=100000,
-        help="Steps between checkpoints that a run can be resumed from if it is killed; 0 saves at "
-        "the end and when it is cancelled only. The last two are kept.",
+        help="Steps between checkpoints, from which a killed run can resume; 0 only saves at the "
+        "end and when the run is cancelled. The last two are kept.",
     )
     sample_every: int = setting(
         0,
         main=True,
         low=0,
         widget_high=100000,
-        help="Steps between sample videos while training; 0 makes none before the end. Each takes "
-        "as long as making a video does.",
+        help="Steps between sample videos during training; 0 generates none before the end. Each "
+        "takes as long as generating a video.",
     )
 
     def dtype_on(self, device: torch.device) -> torch.dtype:
@@ -143,7 +143,7 @@ def dtype_on(precision: str, device: torch.device) -> torch.dtype:
 
     if precision == "fp16" and device.type != "cuda":
         raise SettingsError(
-            f"precision is 'fp16' on {device.type}; it runs on CUDA only. Use fp32 or bf16."
+            f"precision is 'fp16' on {device.type}, but fp16 only runs on CUDA. Use fp32 or bf16."
         )
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 

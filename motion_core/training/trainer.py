@@ -123,18 +123,18 @@ def _check_steps(method: Method, settings: TrainSettings) -> None:
     least = getattr(method, "least_steps", 1)
     if settings.steps < least:
         raise SettingsError(
-            f"steps is {settings.steps}; {method.name} reaches its last stage at step {least} "
-            "with these settings. Train longer, or shorten the stages before."
+            f"steps is {settings.steps}; with these settings, {method.name} reaches its last "
+            f"stage at step {least}. Train longer, or shorten the earlier stages."
         )
 
 
 def _check_clips(backbone: Backbone, clips: Sequence[LatentClip]) -> None:
     if not clips:
-        raise ClipError("There is no clip to train on. Give at least one clip or image.")
+        raise ClipError("No clips to train on. Add at least one clip or image.")
     for clip in clips:
         frames = backbone.frame_rule.pixel_frames(clip.latents.shape[2])
         if misfit := backbone.frame_rule.misfit(frames):
             raise ClipError(
-                f"{clip.source} has {frames} frames; {backbone.version} takes {misfit[1]}. "
-                "Change frames or stride, or take another clip."
+                f"{clip.source} has {frames} frames; {backbone.version} supports {misfit[1]}. "
+                "Change frames or stride, or use another clip."
             )

@@ -51,7 +51,7 @@ def load_clips(path: Path, settings: ClipSettings, prompt: str | None = None) ->
         return [load_image_clip(path, settings, prompt)]
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise ClipError(
-            f"{path.name} is not of a kind that can be read here. Convert it to one of them: "
+            f"{path.name} is not a supported file type. Convert it to one of these: "
             f"{', '.join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)}."
         )
     return cut_clips(video_source(path), settings, _find_prompt(path, prompt))
@@ -78,7 +78,7 @@ def load_image_clips(folder: Path, settings: ClipSettings, prompt: str | None = 
     paths = media_files(folder, IMAGE_SUFFIXES)
     if not paths:
         raise ClipError(
-            f"{folder.name} holds no images ({', '.join(IMAGE_SUFFIXES)}). Put some there."
+            f"{folder.name} contains no images ({', '.join(IMAGE_SUFFIXES)}). Add some."
         )
     return [load_image_clip(path, settings, prompt) for path in paths]
 
@@ -94,7 +94,7 @@ def clips_from_frames(
     ones.
     """
     if not fps > 0:
-        raise ClipError(f"{source}: fps is {fps}; expected the frames' rate, more than 0.")
+        raise ClipError(f"{source}: fps is {fps}; expected the frame rate, more than 0.")
     return cut_clips(tensor_source(frames, source, fps), settings, prompt)
 
 
@@ -118,15 +118,15 @@ def window_starts(available: int, first: int, settings: ClipSettings, name: str)
     rate = f"{settings.fps:g} fps" if settings.fps else f"stride {settings.stride}"
     if slack < 0:
         have = max(0, ceil(rest / settings.stride))
-        begin = f" from second {settings.start_seconds:g} on" if first else ""
+        begin = f" from second {settings.start_seconds:g}" if first else ""
         raise ClipError(
-            f"{name} has {have} frames at {rate}{begin}; {settings.frames} are asked. "
-            f"{_how_to_get_more(first, settings)}, or give a longer clip."
+            f"{name} has {have} frames at {rate}{begin}; {settings.frames} were requested. "
+            f"{_how_to_get_more(first, settings)}, or use a longer clip."
         )
     if settings.windows > slack + 1:
         raise ClipError(
             f"{name} has room for {slack + 1} different windows of {settings.frames} frames at "
-            f"{rate}; {settings.windows} are asked. Lower windows."
+            f"{rate}; {settings.windows} were requested. Lower windows."
         )
     gaps = max(1, settings.windows - 1)
     return [first + (2 * k * slack + gaps) // (2 * gaps) for k in range(settings.windows)]
@@ -148,13 +148,14 @@ def cut_clips(source: FrameSource, settings: ClipSettings, prompt: str) -> list[
     interval = source.interval
     if settings.frames == 1 and len(source.times) > 1:
         raise ClipError(
-            f"frames is 1 for {source.name}, which has {len(source.times)}; one frame has looks "
-            "but no motion. Ask for 2 frames or more, or give an image to learn looks."
+            f"frames is 1 for {source.name}, which has {len(source.times)}; a single frame has "
+            "appearance but no motion. Use 2 frames or more, or give an image to train "
+            "appearance."
         )
     if settings.fps and settings.fps * interval > 1.02:  # a rate of 29.97 may well be called 30
         raise ClipError(
-            f"{source.name} has {1 / interval:.4g} frames a second; fps is {settings.fps:g}, so "
-            "frames would repeat. Lower fps, or leave it out."
+            f"{source.name} has {1 / interval:.4g} frames per second; fps is {settings.fps:g}, "
+            "so frames would repeat. Lower fps, or leave it out."
         )
     step = 1 / settings.fps if settings.fps else interval
     available = ceil((source.times[-1] + interval) / step - 1e-3)
@@ -194,7 +195,7 @@ def _framed(frames: Iterable[Tensor], settings: ClipSettings, name: str) -> list
         if (height, width) != first:
             raise ClipError(
                 f"frame {number} of {name} is {width}x{height}; the first is "
-                f"{first[1]}x{first[0]}. Bring them to one size."
+                f"{first[1]}x{first[0]}. Make them the same size."
             )
         size = target_size(height, width, settings.height, settings.width)
         framed.append(fit_frame(frame, *size, settings.fit))
@@ -205,11 +206,11 @@ def _load_folder(folder: Path, settings: ClipSettings, prompt: str | None) -> li
     videos, images = media_files(folder, VIDEO_SUFFIXES), media_files(folder, IMAGE_SUFFIXES)
     if videos:
         if images:
-            logger.info("%s: %d images beside the videos are left out", folder.name, len(images))
+            logger.info("%s: %d images next to the videos were skipped", folder.name, len(images))
         return [clip for video in videos for clip in load_clips(video, settings, prompt)]
     if not images:
         kinds = ", ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
-        raise ClipError(f"{folder.name} holds no videos or images ({kinds}). Put some there.")
+        raise ClipError(f"{folder.name} contains no videos or images ({kinds}). Add some.")
     source = image_source(images, folder.name, settings.fps or DEFAULT_FPS)
     return cut_clips(source, settings, _find_prompt(folder, prompt))
 
@@ -234,8 +235,8 @@ def _find_prompt(path: Path, prompt: str | None) -> str:
     caption = path.parent / f"{path.name}.txt" if path.is_dir() else path.with_suffix(".txt")
     if not caption.is_file():
         raise ClipError(
-            f"{path.name} has no caption. Give a prompt, or write what is seen into {caption.name} "
-            "beside it."
+            f"{path.name} has no caption. Give a prompt, or describe the clip in {caption.name} "
+            "next to it."
         )
     return _checked_prompt(caption.read_text(encoding="utf-8-sig", errors="replace"), caption.name)
 
@@ -244,7 +245,7 @@ def _checked_prompt(prompt: str, name: str) -> str:
     words = " ".join(prompt.split())
     if not words:
         raise ClipError(
-            f"The prompt of {name} is empty. Say what is seen, such as 'a car turns left'."
+            f"The prompt of {name} is empty. Describe the clip, for example 'a car turns left'."
         )
     return words
 

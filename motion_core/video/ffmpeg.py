@@ -83,6 +83,6 @@ def _executable() -> str:
         return imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
         raise MotionError(
-            f"No ffmpeg to read or write videos with ({error}). Reinstall imageio-ffmpeg, or set "
-            "IMAGEIO_FFMPEG_EXE to an ffmpeg of version 5.1 or later."
+            f"ffmpeg, needed to read and write videos, was not found ({error}). Reinstall "
+            "imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to ffmpeg version 5.1 or later."
         ) from error

@@ -33,7 +33,7 @@ def loss_plot(path: Path, curves: Mapping[str, Points], decay: float = 0.95) -> 
     finite = {name: _finite(points) for name, points in curves.items()}
     finite = {name: points for name, points in finite.items() if points}
     if not finite:
-        raise MotionError(f"There are no losses to draw in {path.name}. Train at least one step.")
+        raise MotionError(f"{path.name} contains no losses to plot. Train at least one step.")
     figure = Figure(figsize=(9, 5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

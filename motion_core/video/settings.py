@@ -34,8 +34,8 @@ class ClipSettings(Settings):
         1,
         low=1,
         widget_high=64,
-        help="Take every n-th frame at the video's own rate: 2 doubles the speed of the motion and "
-        "the time that a clip covers. Used where fps is not given.",
+        help="Take every n-th frame at the video's own rate: 2 doubles the speed of the motion "
+        "and the time that a clip covers. Used if fps is not given.",
     )
     fps: float | None = setting(
         None,
@@ -43,9 +43,9 @@ class ClipSettings(Settings):
         widget_high=120,
         step=0.5,
         widget_none=0.0,
-        none="keeps its own rate and goes by stride",
-        help="Or resample the video to so many frames a second, at most its own. The methods' "
-        "models were made for 8.",
+        none="keeps the video's own rate and uses stride",
+        help="Resample the video to this frame rate, in frames per second, at most its own. The "
+        "base models were trained at 8 fps.",
     )
     width: int | None = setting(
         None,
@@ -55,8 +55,8 @@ class ClipSettings(Settings):
         step=8,
         widget_none=0,
         none="keeps the source's proportions",
-        help="Pixels, a multiple of 8. Smaller takes less memory and time. 512 for AnimateDiff, "
-        "384 or 576 for ZeroScope, 64 for the sample base.",
+        help="Pixels, a multiple of 8. Smaller sizes take less memory and time. 512 for "
+        "AnimateDiff, 384 or 576 for ZeroScope, 64 for the sample base.",
     )
     height: int | None = setting(
         None,
@@ -78,11 +78,11 @@ class ClipSettings(Settings):
         1,
         low=1,
         widget_high=32,
-        help="How many clips to cut from one video, spread evenly from the start to its end; they "
-        "may overlap. More shows more of a long or repeated motion.",
+        help="Number of clips to cut from one video, spread evenly from the start to the end; "
+        "they may overlap. More clips show more of a long or repeated motion.",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one = self.fps is None or self.stride == 1
-        require(one, "stride", self.stride, f"1 where fps is given too (it is {self.fps})")
+        require(one, "stride", self.stride, f"1 if fps is given too (it is {self.fps})")

@@ -93,19 +93,19 @@ def video_source(path: Path, start: float = 0.0, duration: float = 0.0) -> Frame
     )
     if listing.status != 0:
         raise ClipError(
-            f"{path.name} cannot be read as a video: {complaint(listing.errors)}. It may be "
-            "cut off, or be another kind of file; fetch it again or convert it to mp4."
+            f"{path.name} cannot be read as a video: {complaint(listing.errors)}. It may be cut "
+            "off, or be another kind of file; download it again or convert it to mp4."
         )
     times, tick = _shown_times(listing.output.decode("ascii", "replace"))
     if cut_off := _CUT_OFF.search(listing.errors):
         raise ClipError(
-            f"{path.name} is cut off ({cut_off.group()}): only {len(times)} frames are left of "
-            "what its header lists. Fetch it again, or re-encode what there is to a new file."
+            f"{path.name} is cut off ({cut_off.group()}): only {len(times)} of the frames listed "
+            "in its header are there. Download it again, or re-encode the rest to a new file."
         )
     if not times or len(set(times)) < len(times):
         raise ClipError(
-            f"{path.name} has {'frames without times' if times else 'no video frames'}. Convert it "
-            "to mp4, or give another file."
+            f"{path.name} has {'frames without times' if times else 'no video frames'}. Convert "
+            "it to mp4, or use another file."
         )
 
     first, end = _between(times, tick, start, duration)
@@ -142,12 +142,14 @@ def tensor_source(frames: Tensor, name: str, fps: float) -> FrameSource:
             "alpha."
         )
     if frames.dtype != torch.uint8 and not frames.is_floating_point():
-        raise ClipError(f"{name}: frames are {frames.dtype}; expected uint8, or floats in 0..1.")
+        raise ClipError(
+            f"{name}: frames are {frames.dtype}; expected uint8, or floats from 0 to 1."
+        )
     if frames.is_floating_point():
         low, high = frames.min().item(), frames.max().item()
         if not (low >= -0.01 and high <= 1.01):  # written so that NaN fails too
             raise ClipError(
-                f"{name}: values lie in {low:.3g}..{high:.3g}; expected floats in 0..1."
+                f"{name}: values range from {low:.3g} to {high:.3g}; expected floats from 0 to 1."
             )
 
     def read(indices: Sequence[int]) -> Iterator[Tensor]:
@@ -166,8 +168,8 @@ def read_image(path: Path) -> Tensor:
             pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ClipError(
-            f"{path.name} cannot be read as an image ({error}). Fetch it again, or convert it to "
-            "PNG."
+            f"{path.name} cannot be read as an image ({error}). Download it again, or convert it "
+            "to PNG."
         ) from error
     return _to_pixels(torch.from_numpy(pixels))
 
@@ -259,6 +261,6 @@ def _damage(path: Path, number: int, last: int, errors: IO[bytes]) -> str:
     errors.seek(0)
     said = complaint(errors.read().decode("utf-8", "replace"))
     return (
-        f"{path.name} is damaged: frame {number} cannot be decoded, and frames up to {last} are "
-        f"asked ({said}). Choose an earlier window, or re-encode the file."
+        f"{path.name} is damaged: frame {number} cannot be decoded, but frames up to {last} are "
+        f"needed ({said}). Choose an earlier window, or re-encode the file."
     )

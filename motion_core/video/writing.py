@@ -38,7 +38,7 @@ def to_bytes(frames: Tensor, scale: int = 1) -> np.ndarray:
     if frames.ndim != 4 or frames.shape[1] != 3 or 0 in frames.shape:
         raise MotionError(f"frames have shape {tuple(frames.shape)}; expected (F, 3, H, W).")
     if scale < 1:
-        raise MotionError(f"scale is {scale}; expected a whole number from 1 on.")
+        raise MotionError(f"scale is {scale}; expected a whole number of at least 1.")
     pixels = ((frames.detach().float() + 1) * 127.5).round().clamp(0, 255).to("cpu", torch.uint8)
     pixels = pixels.repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3)
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
@@ -117,7 +117,7 @@ def write_frames(folder: Path, frames: Tensor) -> list[Path]:
         partial.rename(folder)
     except OSError as error:
         raise MotionError(
-            f"{folder} cannot be written: {error.strerror or error}. Choose another place."
+            f"{folder} cannot be written: {error.strerror or error}. Choose another location."
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -221,10 +221,11 @@ def require_frames_folder(folder: Path) -> None:
     others = [p.name for p in folder.iterdir() if not (p.suffix == ".png" and p.stem.isdecimal())]
     if others:
         raise MotionError(
-            f"{folder} also holds {others[0]}; frames get a folder of their own. Choose another."
+            f"{folder} also contains {others[0]}; frames need a folder of their own. Choose "
+            "another."
         )
 
 
 def _require_rate(fps: float) -> None:
     if not fps > 0:
-        raise MotionError(f"fps is {fps}; expected frames a second, more than 0.")
+        raise MotionError(f"fps is {fps}; expected frames per second, more than 0.")

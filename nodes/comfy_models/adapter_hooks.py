@@ -90,7 +90,7 @@ class _Network(NamedTuple):
         except AttributeError as error:
             raise AdapterError(
                 f"This MODEL has no layer {name}, which the adapter changes. Use a MODEL of the "
-                "family and version that the adapter was trained on."
+                "same family and version as the adapter's base."
             ) from error
 
 
@@ -202,7 +202,7 @@ def _whole(
     if change is None or not set(deltas) <= {"weight", "bias"}:
         raise AdapterError(
             f"The adapter changes {', '.join(deltas)} of {name}, a {type(layer).__name__}, which "
-            "cannot be changed in a MODEL. Use a MODEL of the family that it was trained on."
+            "cannot be changed in a MODEL. Use a MODEL of the same family as the adapter's base."
         )
     for leaf, delta in deltas.items():
         own = getattr(layer, leaf, None)

@@ -81,8 +81,8 @@ def image_unet(model: ModelPatcher) -> UNetModel:
     unet = model.model.diffusion_model
     if not isinstance(unet, UNetModel):
         raise AdapterError(
-            f"The MODEL is a {type(model.model).__name__}; AnimateDiff's motion modules fit Stable "
-            "Diffusion 1.5 alone. Load a checkpoint of that family."
+            f"The MODEL is a {type(model.model).__name__}; AnimateDiff's motion modules only "
+            "work with Stable Diffusion 1.5. Load a Stable Diffusion 1.5 checkpoint."
         )
     return unet
 
@@ -156,9 +156,9 @@ class _Moving:
         frames = x.shape[0] // len(options.get("cond_or_uncond", (0,)))
         if frames > self._max_frames:
             raise MotionError(
-                f"{frames} frames at once are too many for {self._version}, whose positional "
-                f"encoding holds {self._max_frames}. Ask for fewer (the latent's batch_size), or "
-                "add the node Context Windows (Manual) with dim 0 and a context_length below "
+                f"{frames} frames at once are too many for {self._version}, which supports at "
+                f"most {self._max_frames}. Use fewer (the latent's batch_size), or add the node "
+                "Context Windows (Manual) with dim 0 and a context_length below "
                 f"{self._max_frames}."
             )
         unet = executor.class_obj
@@ -218,11 +218,11 @@ def _check_free(model: ModelPatcher) -> None:
     if model.get_additional_models_with_key(EVOLVED):
         raise AdapterError(
             "This MODEL has motion modules from AnimateDiff-Evolved. Use Apply Motion to "
-            "AnimateDiff-Evolved, or take the MODEL from before its nodes."
+            "AnimateDiff-Evolved, or connect the MODEL from before its nodes."
         )
     if model.get_additional_models_with_key(KEY):
         raise AdapterError(
-            "This MODEL has motion modules already. Give all motions to one Apply Motion to "
+            "This MODEL already has motion modules. Connect all adapters to one Apply Motion to "
             "AnimateDiff: chain their loaders."
         )
 

@@ -40,7 +40,7 @@ def evolved_modules(model: ModelPatcher) -> EvolvedModules:
     motion_models = model.get_additional_models_with_key(EVOLVED)
     if not motion_models:
         raise AdapterError(
-            "This MODEL has no motion model of AnimateDiff-Evolved. Put this node after its Use "
+            "This MODEL has no motion model from AnimateDiff-Evolved. Put this node after Use "
             "Evolved Sampling, or use Apply Motion to AnimateDiff."
         )
     module: Any = motion_models[0].model
@@ -71,9 +71,9 @@ def _add_patches(
     odd += [name for name in deltas if name not in keys]
     if odd:
         raise AdapterError(
-            f"{len(odd)} of the adapter's {len(deltas)} layers are not in AnimateDiff-Evolved's "
-            f"motion model, or of another size there: {', '.join(odd[:3])}. Load the motion module "
-            "that the adapter was trained on."
+            f"{len(odd)} of the adapter's {len(deltas)} layers are missing from "
+            "AnimateDiff-Evolved's motion model, or have another size there: "
+            f"{', '.join(odd[:3])}. Load the motion module that the adapter was trained on."
         )
     matched = motion_model.add_patches(patches, strength_patch=strength)
     assert len(matched) == len(patches)

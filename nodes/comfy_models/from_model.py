@@ -113,8 +113,8 @@ def _image_unet(model: ModelPatcher) -> tuple[dict[str, Source], Config]:
     if not isinstance(unet, UNetModel):
         kind = type(model.model.model_config).__name__
         raise FormatError(
-            f"The connected MODEL is of the kind {kind}; AnimateDiff needs a Stable Diffusion 1.5 "
-            "MODEL. Connect one from Load Checkpoint."
+            f"The connected MODEL is a {kind}; AnimateDiff needs a Stable Diffusion 1.5 MODEL. "
+            "Connect one from Load Checkpoint."
         )
     _warn_of_the_rest(model)
     sources = sources_of(model, "diffusion_model.", LDM_UNET)
@@ -199,6 +199,6 @@ def _warn_of_the_rest(model: ModelPatcher) -> None:
     names = sorted({*model.injections, *model.additional_models})
     if names:
         logger.warning(
-            "The base is made of the MODEL's weights and LoRAs; %s on it cannot be part of them.",
+            "The base is made from the MODEL's weights and LoRAs; %s cannot become part of it.",
             ", ".join(names),
         )

@@ -66,9 +66,9 @@ class ZeroScopeModel(BaseModel):
         noise = given.get("noise")
         if noise is not None and len(noise) < self.min_frames:
             raise MotionError(
-                f"The latent holds {len(noise)} frame; ZeroScope makes videos of {self.min_frames} "
-                "or more. Set the batch size of the empty latent to the number of frames, 16 or "
-                "24 for instance."
+                f"The latent has {len(noise)} frame; ZeroScope needs at least {self.min_frames}. "
+                "Set the batch size of the empty latent to the number of frames, for example 16 "
+                "or 24."
             )
         return super().extra_conds(**given)
 
@@ -77,8 +77,8 @@ def zeroscope_network(model: ModelPatcher) -> ZeroScopeModel:
     """What is in a MODEL of `zeroscope_model`; raises AdapterError for any other MODEL."""
     if not isinstance(model.model, ZeroScopeModel):
         raise AdapterError(
-            f"The MODEL is a {type(model.model).__name__}; expected ZeroScope's. Connect the MODEL "
-            "of Load ZeroScope, or of Sample Motion Base with base = zeroscope."
+            f"The MODEL is a {type(model.model).__name__}; expected ZeroScope's. Connect the "
+            "MODEL from Load ZeroScope, or from Sample Motion Base with base = zeroscope."
         )
     return model.model
 

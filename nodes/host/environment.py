@@ -48,7 +48,7 @@ def working_libraries() -> Iterator[None]:
         broken = broken_library()
         if broken is None:
             raise
-        logger.exception("Motion Adapters: a library that it needs cannot be imported")
+        logger.exception("Motion Adapters: a required library cannot be imported")
         name, reason = broken
         raise MotionError(advice(name, reason)) from error
 
@@ -73,7 +73,7 @@ def _trouble(name: str) -> str | None:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
-            return f"it needs {error.name}, which is not installed"
+            return f"it requires {error.name}, which is not installed"
         return None if name == "torchaudio" else "it is not installed"
     except Exception as error:  # see above
         return _line(error)
@@ -87,11 +87,11 @@ def advice(name: str, reason: str) -> str:
     what = f"{package} {_version(package) or ''}".strip()
     if name in _BUILT_FOR_TORCH and _version(package):
         hint = (
-            f"Reinstall {package} in the build that belongs to torch {torch_version} (the same "
-            f"index that torch came from), or remove it with: pip uninstall {package}"
+            f"Reinstall the {package} build that matches torch {torch_version} (from the same "
+            f"index as torch), or remove it with: pip uninstall {package}"
             if name == "torchaudio"
-            else f"Reinstall {package} in the build that belongs to torch {torch_version}, from "
-            "the same index that torch came from."
+            else f"Reinstall the {package} build that matches torch {torch_version}, from the "
+            "same index as torch."
         )
     else:
         hint = (

@@ -72,7 +72,7 @@ def checked_name(name: str) -> str:
     name = name.strip()
     if not name or not re.fullmatch(r"[\w][\w .()+-]*", name) or len(name) > _LONGEST_NAME:
         raise SettingsError(
-            f"name is {name!r}; it becomes a file's name. Use letters, digits, spaces, '-', '_' "
-            f"and '.', {_LONGEST_NAME} at most, beginning with a letter or digit."
+            f"name is {name!r}; it is used as a file name. Use letters, digits, spaces, '-', '_' "
+            f"and '.', at most {_LONGEST_NAME}, starting with a letter or digit."
         )
     return name.rstrip(" .").removesuffix(".safetensors")

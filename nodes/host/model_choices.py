@@ -37,7 +37,7 @@ def model_file(key: str, name: str) -> Path:
     path = folder_paths.get_full_path(key, name)
     if path is None:
         raise FormatError(
-            f"There is no file {name} under models/{key} any more. Refresh the node, and choose "
+            f"The file {name} no longer exists in models/{key}. Refresh the node and choose "
             "another."
         )
     return Path(path)

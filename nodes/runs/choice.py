@@ -61,14 +61,15 @@ def run_to_resume(root: Path, run_id: str, description: Mapping[str, Any], steps
     folder = root / run_id
     if not RUN_ID.fullmatch(run_id) or not read_object(folder / SETTINGS):
         raise SettingsError(
-            f"Run {run_id!r}, which was to go on, is gone. Queue the graph itself to train anew."
+            f"Run {run_id!r}, which was to be resumed, no longer exists. Queue the graph itself "
+            "to train again."
         )
     choice = _serving(folder, steps, early=False) if _is_of(folder, description) else None
     if choice is None:
         raise SettingsError(
-            f"Run {run_id!r} cannot go on: its settings, clips or base were others, or it has done "
-            f"more than {steps} steps. Load its graph from the Runs tab and put back what has "
-            "changed, or queue this graph to train anew."
+            f"Run {run_id!r} cannot be resumed: its settings, clips or base were different, or "
+            f"it has completed more than {steps} steps. Load its graph from the Runs tab and "
+            "restore what has changed, or queue this graph to train again."
         )
     return choice
 

@@ -107,8 +107,9 @@ def check_certain(need: MemoryNeed, total: int) -> None:
     """
     if need.weights + need.trained > total:
         raise MotionError(
-            f"The base's weights take {_gb(need.weights)} and what is trained {_gb(need.trained)} "
-            f"before the first frame; the device has {_gb(total)}. {need.advice}"
+            f"The base's weights take {_gb(need.weights)} and the trained parts "
+            f"{_gb(need.trained)} before the first frame; the device has {_gb(total)}. "
+            f"{need.advice}"
         )
 
 
@@ -119,9 +120,9 @@ def warning_of(need: MemoryNeed, free: int) -> str | None:
     if need.beside_weights <= free:
         return None
     return (
-        f"Training on {need.what} takes about {_gb(need.beside_weights)} of memory beside the "
-        f"weights, by estimate; {_gb(free)} are free. It is tried. If memory runs out: "
-        f"{need.advice}"
+        f"Training on {need.what} needs an estimated {_gb(need.beside_weights)} of memory in "
+        f"addition to the weights; {_gb(free)} are free. Training will be attempted. If it runs "
+        f"out of memory: {need.advice}"
     )
 
 
@@ -130,8 +131,8 @@ def disk_warning_of(need: MemoryNeed, free: int) -> str | None:
     if need.saved <= free:
         return None
     return (
-        f"The states that the run goes on from take up to {_gb(need.saved)} on the disk; "
-        f"{_gb(free)} are free. With save_every = 0 there is one, at the end."
+        f"The checkpoints for resuming take up to {_gb(need.saved)} on disk; {_gb(free)} are "
+        "free. With save_every = 0 there is only one, at the end."
     )
 
 

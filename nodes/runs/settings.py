@@ -81,8 +81,8 @@ def _check_method(method_name: str, advanced: MethodSettings | None) -> None:
     if advanced is not None and advanced.method != method_name:
         given, wanted = advanced.method.replace("_", "-"), method_name.replace("_", "-")
         raise SettingsError(
-            f"The advanced settings are {given}'s, the method is {wanted}. Connect {wanted}'s "
-            "settings, or choose the other method."
+            f"The advanced settings are for {given}, but the method is {wanted}. Connect "
+            f"{wanted}'s settings, or choose the other method."
         )
 
 
@@ -91,5 +91,5 @@ def _check_agreement(said: Mapping[str, object], more: Mapping[str, object]) -> 
         if name in more and more[name] != value:
             raise SettingsError(
                 f"{name} is {value!r} on Train Motion Adapter and {more[name]!r} in the advanced "
-                "settings. Say it in one place: put the other one back to its default."
+                "settings. Set it in one place only: reset the other to its default."
             )

@@ -245,10 +245,10 @@ def test_what_cannot_be_merged_is_said() -> None:
     own = lora(x=([[1.0]], [[1.0]]))
     with pytest.raises(AdapterError, match=r"every strength is 0 \(a\)"):
         merged([a_part("a", 0.0, temporal=own)])
-    with pytest.raises(AdapterError, match="no motion is given"):
+    with pytest.raises(AdapterError, match="no adapter was given"):
         merged([])
-    with pytest.raises(AdapterError, match="a is of animatediff, b is of zeroscope"):
+    with pytest.raises(AdapterError, match="a is for animatediff, b is for zeroscope"):
         merged([a_part("a", 1.0, temporal=own), a_part("b", 1.0, "zeroscope", temporal=own)])
     wide = lora(x=([[1.0, 2.0]], [[1.0]]))
-    with pytest.raises(AdapterError, match="x is 1x1 and 1x2 in the motions to merge"):
+    with pytest.raises(AdapterError, match="x is 1x1 and 1x2 in the adapters to merge"):
         merged([a_part("a", 1.0, temporal=own), a_part("b", 1.0, temporal=wide)])

@@ -184,7 +184,7 @@ def test_lists_that_cannot_be(tmp_path: Path) -> None:
     wide = nn.Parameter(torch.zeros(8, 2)), nn.Parameter(torch.zeros(2, 999))
     swapped[-2:] = wide
     assert "has tensors of shapes (8, 2) and (2, 999) where" in refused(swapped)
-    assert "of a kind that this package does not know" in refused(temporal[:-1])
-    assert "of a kind that this package does not know" in refused([torch.zeros(2, 3)] * 2)
-    assert "holds a list, not named tensors" in refused([*temporal, 3])
-    assert "holds more than tensors" in refused([LoraPair, *temporal])
+    assert "of a kind unknown to this package" in refused(temporal[:-1])
+    assert "of a kind unknown to this package" in refused([torch.zeros(2, 3)] * 2)
+    assert "contains a list, not named tensors" in refused([*temporal, 3])
+    assert "contains more than tensors" in refused([LoraPair, *temporal])

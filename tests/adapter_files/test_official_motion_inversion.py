@@ -114,7 +114,7 @@ def test_full_size_on_zeroscope(tmp_path: Path) -> None:
 
 def test_a_clip_of_another_size_is_refused(tmp_path: Path) -> None:
     path = saved(official(), tmp_path)
-    with pytest.raises(FormatError, match=r"6 positions, and 576x320 pixels have 18x10"):
+    with pytest.raises(FormatError, match=r"6 positions, but 576x320 pixels have 18x10"):
         import_motion_embed(path)
     with pytest.raises(SettingsError, match="width"):
         import_motion_embed(path, size=(0, 64))
@@ -123,13 +123,13 @@ def test_a_clip_of_another_size_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"unet.to_q.weight": torch.ones(2, 2)}, "not a motion embedding of Motion Inversion"),
+        ({"unet.to_q.weight": torch.ones(2, 2)}, "not a motion embedding from Motion Inversion"),
         ({**official(), "unet.to_q.weight": torch.ones(2, 2)}, "'unet.to_q.weight' of shape"),
-        ({f"{UP}.pos_embed": torch.ones(1, 32, 2)}, "not a motion embedding of Motion Inversion"),
+        ({f"{UP}.pos_embed": torch.ones(1, 32, 2)}, "not a motion embedding from Motion Inversion"),
         ({f"{UP}.attn1.vSpatial": torch.ones(1, 32, 2)}, "has attn1.vSpatial of block"),
         ({**official(), f"{UP}.pos_embed": torch.ones(1, 32, 3)}, "same frames and channels"),
         ({**official(), f"{UP}.pos_embed": torch.ones(32, 2)}, "of shape"),
-        (official(trained=0), "zeros only"),
+        (official(trained=0), "contains only zeros"),
         ({"run": Path}, "can run code"),
     ],
 )

@@ -94,7 +94,7 @@ def test_exported_motion_lora_holds_the_temporal_adapter_alone(tmp_path: Path) -
     assert evolved_patches(exported).keys() == (
         evolved_patches(load_file(tmp_path / "a.safetensors")).keys()
     )
-    with pytest.raises(AdapterError, match="spatial LoRA of animatediff"):
+    with pytest.raises(AdapterError, match="spatial LoRA for animatediff"):
         animatediff_lora(some["spatial.0"])
 
 
@@ -120,7 +120,7 @@ def test_import_of_a_motion_lora(suffix: str, tmp_path: Path) -> None:
 def test_import_refuses_other_files(tmp_path: Path) -> None:
     path = tmp_path / "style.safetensors"
     write_tensors(path, {"lora_unet_x.lora_up.weight": torch.zeros(2, 2)}, {})
-    with pytest.raises(FormatError, match="no tensor of a motion module"):
+    with pytest.raises(FormatError, match="no tensors of a motion module"):
         import_animatediff_lora(path)
     write_tensors(path, {"temporal.lora_up.weight": torch.zeros(2, 2)}, {})
     with pytest.raises(FormatError, match="1 tensors are not LoRA pairs"):
@@ -219,5 +219,5 @@ def test_diffusers_has_no_loader_for_zeroscope() -> None:
     """If this fails, diffusers has learned it: offer `diffusers_lora` for ZeroScope too."""
     adapter: LoraAdapter = adapters("zeroscope")["temporal"]
     assert not hasattr(tiny_zeroscope().network, "load_lora_adapter")
-    with pytest.raises(AdapterError, match="no LoRA into zeroscope's UNet"):
+    with pytest.raises(AdapterError, match="cannot load LoRAs into zeroscope's UNet"):
         diffusers_lora(adapter)

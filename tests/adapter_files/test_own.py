@@ -148,7 +148,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_another_role_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_file({"conv_in.weight": torch.zeros(2)}, path)
-    with pytest.raises(FormatError, match=r"model\.safetensors is .*, not an adapter of Motion"):
+    with pytest.raises(FormatError, match=r"model\.safetensors is .*, not an adapter from Motion"):
         load_adapter(path)
     with pytest.raises(FormatError, match="no file"):
         load_adapter(tmp_path / "missing.safetensors")
@@ -219,7 +219,7 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
     path, some = tmp_path / "a.safetensors", adapters()
     with pytest.raises(AdapterError, match="no adapter to save"):
         save_adapter(path, {}, an_info())
-    with pytest.raises(AdapterError, match="Two adapters of this file claim"):
+    with pytest.raises(AdapterError, match="Two adapters in this file claim"):
         save_adapter(path, {"a": some["temporal"], "b": some["temporal"]}, an_info())
     assert not path.exists()
 
@@ -229,7 +229,7 @@ def test_check_fits(caplog: pytest.LogCaptureFixture) -> None:
     assert not caplog.records
     with caplog.at_level(logging.WARNING, logger=adapter_file.__name__):
         check_fits(an_info(), tiny_animatediff(mid_block=False))
-    assert "animatediff-sd15-v2, the base is animatediff-sd15-v3" in caplog.text
-    message = "trained on zeroscope, the base is animatediff. Use it with"
+    assert "animatediff-sd15-v2, but the base is animatediff-sd15-v3" in caplog.text
+    message = "trained on zeroscope, but the base is animatediff. Use a base"
     with pytest.raises(AdapterError, match=message):
         check_fits(an_info("zeroscope"), tiny_animatediff())

@@ -69,13 +69,13 @@ def test_a_checkpoint_folder_of_the_official_motion_director(tmp_path: Path) -> 
 
 
 def test_folders_that_hold_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="no checkpoint of the official MotionDirector"):
+    with pytest.raises(FormatError, match="not a checkpoint from the official MotionDirector"):
         read_any_adapter(tmp_path)
     for number in (1, 2):
         path = tmp_path / "spatial" / "lora" / f"{number}_unet.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save([torch.zeros(2, 1), torch.zeros(1, 2)], path)
-    with pytest.raises(FormatError, match="holds 2 files"):
+    with pytest.raises(FormatError, match="contains 2 files"):
         read_any_adapter(tmp_path)
 
 

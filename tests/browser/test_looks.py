@@ -37,7 +37,7 @@ def graphs(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = write_run(root, name, steps=300, samples=(100, 200, 300), state=state, node=node)
         if state == "failed":
             record = json.loads((run / "run.json").read_text())
-            record["message"] = "The GPU's memory ran out in step 301."
+            record["message"] = "The GPU ran out of memory in step 301."
             (run / "run.json").write_text(json.dumps(record))
         workflow(folder, name)
     saved = server.base / "models" / "motion_adapters" / "shown.safetensors"

@@ -22,7 +22,7 @@ def test_folders_of_yours_are_not_replaced(
     assert main(["demo", "--output", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1
-    assert "animatediff holds something else than an earlier demo's run" in said
+    assert "animatediff contains something other than an earlier demo run" in said
     assert mine.exists()
 
 

@@ -65,14 +65,14 @@ def test_a_truncated_video(material: Material, tmp_path: Path, capsys: Captured)
 
 def test_too_few_frames(material: Material, tmp_path: Path, capsys: Captured) -> None:
     said = refused_training(material, tmp_path, capsys, "--frames", "7")
-    assert "clip.mp4 has 6 frames at 8 fps; 7 are asked" in said
+    assert "clip.mp4 has 6 frames at 8 fps; 7 were requested" in said
 
 
 def test_a_faster_rate_than_the_video_has(
     material: Material, tmp_path: Path, capsys: Captured
 ) -> None:
     said = refused_training(material, tmp_path, capsys, "--fps", "12")
-    assert "clip.mp4 has 8 frames a second; fps is 12" in said
+    assert "clip.mp4 has 8 frames per second; fps is 12" in said
 
 
 def test_a_domain_adapter_as_motion_module(
@@ -92,7 +92,7 @@ def test_an_image_lora_as_motion_module(
     path = tmp_path / "style.safetensors"
     save_file({"lora_unet_mid_block.lora_down.weight": torch.zeros(2, 8)}, path)
     said = refused(with_motion_module(material, path, tmp_path / "run"), capsys)
-    assert "style.safetensors is an image LoRA in kohya's form" in said
+    assert "style.safetensors is an image LoRA in kohya's format" in said
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -135,15 +135,15 @@ def test_files_that_are_no_adapter(
     save_file({"lora_unet_mid_block.lora_down.weight": torch.zeros(2, 8)}, style)
     noise = finished / "adapter.noise.safetensors"
     for path, expected in (
-        (style, "style.safetensors is an image LoRA in kohya's form, not an adapter"),
+        (style, "style.safetensors is an image LoRA in kohya's format, not an adapter"),
         (noise, "adapter.noise.safetensors is the inverted noise of a reference clip, not an"),
-        (finished, "is no checkpoint of the official MotionDirector"),
+        (finished, "is not a checkpoint from the official MotionDirector"),
     ):
         said = refused(material.sample(tmp_path / "a.mp4", "--adapter", str(path)), capsys)
         assert expected in said
     adapter = ["--noise-prior", "1", "--noise", str(finished / "adapter.safetensors")]
     said = refused(material.sample(tmp_path / "a.mp4", *adapter), capsys)
-    assert "adapter.safetensors is a motion adapter of this package, not the .noise" in said
+    assert "adapter.safetensors is a motion adapter from this package, not the .noise" in said
     assert list(tmp_path.iterdir()) == [style]
 
 
@@ -191,10 +191,10 @@ def test_outputs_that_are_something_else(
     assert "folder.mp4 is a folder" in refused(material.sample(mine), capsys)
     frames = ["--frames", str(mine)]
     said = refused(material.sample(tmp_path / "a.mp4", *frames), capsys)
-    assert "also holds notes.txt" in said
+    assert "also contains notes.txt" in said
     (mine / "adapter.safetensors").touch()
     said = refused(material.train(mine), capsys)
-    assert "holds adapter.safetensors of something else" in said
+    assert "contains adapter.safetensors, which does not belong to a finished run" in said
     assert {path.name for path in tmp_path.rglob("*")} == {
         "folder.mp4",
         "notes.txt",
@@ -213,12 +213,12 @@ def test_outputs_that_are_something_else(
         (["--objective", "magic"], "There is no method 'magic'. Choose one of motion-director"),
         (["--objective", "coupled", "--beta", "1"], "--beta is a setting of"),
         (["--base", "sdxl"], "There is no base 'sdxl'. Choose one of shape-world-animatediff"),
-        (["--base", "zeroscope"], "The base 'zeroscope' takes no motion module"),
+        (["--base", "zeroscope"], "The base 'zeroscope' does not use a motion module"),
         (["--prompt", "a", "--prompt", "b"], "3 prompts for 1 clips"),
         (["--precision", "fp16"], "precision is 'fp16' on cpu"),
         (["--inversion-steps", "1"], "inversion_steps is 1"),
         (["--sample-steps", "2000"], "at most 1000"),
-        (["--resume"], "holds no run to go on with"),
+        (["--resume"], "contains no run to resume"),
     ],
 )
 def test_flags_that_cannot_be(
@@ -267,10 +267,10 @@ def test_a_base_that_is_no_name(tmp_path: Path, capsys: Captured) -> None:
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--noise-prior", "0.5"], "no adapter has a .noise.safetensors beside it"),
+        (["--noise-prior", "0.5"], "no adapter has a .noise.safetensors file next to it"),
         (["--noise", "x.safetensors"], "has no effect"),
         (["--adapter", "no.safetensors"], "There is no file no.safetensors"),
-        (["--with-appearance"], "No adapter holds looks"),
+        (["--with-appearance"], "No adapter contains appearance"),
         (["--guidance-scale", "0"], "guidance_scale is 0.0"),
         (["--fps", "0"], "--fps is 0.0"),
         (["--enlarge", "0"], "--enlarge is 0"),
@@ -286,14 +286,14 @@ def test_samples_that_cannot_be(
 
 def test_other_refusals(material: Material, tmp_path: Path, capsys: Captured) -> None:
     said = refused(material.sample(tmp_path / "a.avi"), capsys)
-    assert "expected a name that ends in .mp4, .gif, .png" in said
+    assert "expected a name ending in .mp4, .gif, .png" in said
     said = refused(["inspect", str(tmp_path / "no.safetensors")], capsys)
     assert "There is no file" in said
     assert "Unknown: --jsom. Did you mean --json?" in refused(["inspect", "a", "--jsom"], capsys)
     assert "nothing to train on" in refused(
         ["train", *material.animatediff, "--output", str(tmp_path / "run")], capsys
     )
-    assert "Give --base" in refused(["train", "--output", str(tmp_path / "run")], capsys)
+    assert "Set --base" in refused(["train", "--output", str(tmp_path / "run")], capsys)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -306,7 +306,7 @@ def test_a_gpu_without_memory_left(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
     monkeypatch.setattr("motion_core.cli.sample_run.generate", out_of_memory)
-    assert "The GPU's memory ran out" in refused(material.sample(tmp_path / "a.mp4"), capsys)
+    assert "The GPU ran out of memory" in refused(material.sample(tmp_path / "a.mp4"), capsys)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -89,7 +89,7 @@ def test_the_record_and_the_table(folder: Path, tmp_path: Path, capsys: Captured
     assert all(count > 0 for count in points)
     assert rows[4] == "moving points: reference {}, a.mp4 {}, b.mp4 {}".format(*points)
     assert rows[5:7] == ["", "missing:"]
-    assert rows[8].strip().startswith("PickScore: needs PickScore. Give pick-score a folder")
+    assert rows[8].strip().startswith("PickScore: needs PickScore. Set pick-score to a folder")
 
 
 def test_the_prompt_that_fits_scores_higher(folder: Path, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_without_models_and_reference_nothing_is_a_number(
     assert (record["means"], record["videos"][0]["scores"]) == ({}, {})
     said = capsys.readouterr().out
     assert said.startswith("Nothing could be measured.")
-    assert "CLIP-T: needs a CLIP. Give clip-model" in said
+    assert "CLIP-T: needs a CLIP model. Set clip-model" in said
 
 
 @pytest.mark.parametrize(
@@ -126,14 +126,14 @@ def test_without_models_and_reference_nothing_is_a_number(
         (["--entity-prompt", " "], "One of the entity prompts is empty"),
         (["--frames", "17"], "a.mp4 has 16 frames at 8 fps; 17 are needed"),
         (["--frames", "1"], "VideoSettings.frames is 1; expected 2 or more"),
-        (["--fps", "30"], "a.mp4 has 8 frames a second; fps is 30"),
-        (["--clip-weights", "w.bin"], "Name the open_clip model that the weights are of"),
-        ([*CLIP, "--clip-weights", "w.bin"], "Name the open_clip model"),
+        (["--fps", "30"], "a.mp4 has 8 frames per second; fps is 30"),
+        (["--clip-weights", "w.bin"], "Set it to the open_clip model that the weights belong to"),
+        ([*CLIP, "--clip-weights", "w.bin"], "Set it to the open_clip model"),
         (["--clip-model", "ViT-B-32", "--clip-weights", "w.bin"], "There is no file w.bin"),
         (["--clip-model", "ViT-Z", "--clip-weights", "w.bin"], "open_clip has no model 'ViT-Z'"),
         (["--videomae", "no"], "There is no folder no"),
         (["--pick-score", "no", "--prompt", "a"], "There is no folder no"),
-        (["--cotracker", "no"], "The files of CoTracker have no effect"),
+        (["--cotracker", "no"], "The CoTracker files have no effect"),
         (["--trackers", "opencv"], "Unknown: --trackers. Did you mean --tracker?"),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_video_of_another_length_than_the_reference(
 def test_a_reference_in_which_nothing_moves(folder: Path, tmp_path: Path, capsys: Captured) -> None:
     write_video(tmp_path / "still.mp4", torch.zeros(16, 3, 64, 64), 8.0)
     assert main(arguments(folder, "--reference", str(tmp_path / "still.mp4"))) == 0
-    assert "nothing moves in the reference" in capsys.readouterr().out
+    assert "finds nothing that moves in the reference" in capsys.readouterr().out
 
 
 def test_cotracker_that_is_not_there(folder: Path, tmp_path: Path, capsys: Captured) -> None:
@@ -162,4 +162,4 @@ def test_cotracker_that_is_not_there(folder: Path, tmp_path: Path, capsys: Captu
     assert "motion (tracklets): needs CoTracker. Install its package" in capsys.readouterr().out
     weights = ["--cotracker", str(tmp_path), "--cotracker-weights", "w.pth"]
     argv = arguments(folder, "--tracker", "cotracker", *weights)
-    assert "holds no cotracker/predictor.py" in refused(argv, capsys)
+    assert "contains no cotracker/predictor.py" in refused(argv, capsys)

@@ -15,7 +15,7 @@ def test_an_adapter(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(finished / "adapter.safetensors")]) == 0
     said = capsys.readouterr().out
     for expected in (
-        "a motion adapter of this package; apply it as an adapter on a loaded base",
+        "a motion adapter from this package; apply it as an adapter to a base",
         "method      motion_director (lora, rank 2), 4 steps",
         "\n  settings    ",
         "rank 2, ",

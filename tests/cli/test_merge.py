@@ -38,7 +38,7 @@ def test_what_goes_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     save_adapter(one, adapters(), an_info())
     for argv, expected in (
         (["merge", f"{one}:0", "--output", str(output)], "every strength is 0"),
-        (["merge", str(one), "--output", str(tmp_path / "x.pt")], "ends in .safetensors"),
+        (["merge", str(one), "--output", str(tmp_path / "x.pt")], "ending in .safetensors"),
         (["merge", str(tmp_path / "no.safetensors"), "--output", str(output)], "no.safetensors"),
     ):
         assert main(argv) == 2

@@ -81,7 +81,9 @@ def test_inspect_names_a_file_of_the_official_motion_director(
 ) -> None:
     assert main(["inspect", str(official)]) == 0
     said = capsys.readouterr().out
-    assert "150_unet.pt: a LoRA as a list without names, as the official MotionDirector" in said
+    assert (
+        "150_unet.pt: a LoRA stored as a list without names, as the official MotionDirector" in said
+    )
     assert "temporal    temporal lora" in said
     assert main(["inspect", str(official), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -51,7 +51,7 @@ def test_a_terminal_has_its_line_rewritten_and_cleared() -> None:
         progress(SampleMade(step=5, prompt="a", frames_path=Path("a.mp4")))
     assert screen.getvalue().split("\r\x1b[K") == [
         "",
-        "going on from step 4 of 6\n",
+        "resuming from step 4 of 6\n",
         f"[{8 * '#'}--] step 5/6  temporal 0.5000  2.00 s/step  0:02 left  3.0 GiB",
         "sample after step 5: a.mp4\n",
         "",

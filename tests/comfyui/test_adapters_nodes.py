@@ -189,4 +189,4 @@ def test_motion_noise_goes_into_a_custom_sampler(server: Server, files: list[str
     assert done.error is None
     assert len(done.outputs["show"]["images"]) == FRAMES
     prompt["latent"] = node("EmptyLatentImage", width=SIZE, height=SIZE, batch_size=FRAMES + 1)
-    assert "The inverted noise is of 4 frames" in str(server.run(prompt).error)
+    assert "The inverted noise has 4 frames" in str(server.run(prompt).error)

@@ -101,4 +101,4 @@ def test_resume_goes_on_with_just_this_run_each_time(server: Server) -> None:
     assert run["saved_as"] == names
     queued["3"]["inputs"]["resume_run"] = "gone"
     refused_prompt = server.run(queued, 400.0)
-    assert refused_prompt.error is not None and "is gone" in refused_prompt.error
+    assert refused_prompt.error is not None and "no longer exists" in refused_prompt.error

@@ -89,5 +89,5 @@ def test_cancel_and_go_on(server: Server) -> None:
 @pytest.mark.timeout(600)
 def test_what_does_not_fit_is_said_in_one_line(server: Server) -> None:
     failed = server.run(prompt("../outside"), PATIENCE)
-    assert failed.error is not None and "becomes a file's name" in failed.error
+    assert failed.error is not None and "is used as a file name" in failed.error
     assert "Traceback" not in failed.error

@@ -180,7 +180,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureF
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(MotionError, match=r"file.* cannot be written: .*Choose another place"):
+    with pytest.raises(MotionError, match=r"file.* cannot be written: .*Choose another location"):
         encode_clip(tiny_animatediff(), shape_clip(), tmp_path / "file")
 
 

@@ -121,8 +121,8 @@ def test_weights_that_cannot_be(tiny: tuple[open_clip.CLIP, Path], tmp_path: Pat
     save_file({"logit_scale": model.logit_scale.detach().clone()}, other)
     damaged.write_bytes(b"no weights")
     for path, expected in (
-        (other, "other.safetensors does not hold the weights of open_clip's tiny"),
-        (damaged, "damaged.pt does not hold the weights"),
+        (other, "other.safetensors does not contain the weights of open_clip's tiny"),
+        (damaged, "damaged.pt does not contain the weights"),
         (tmp_path / "none.bin", "There is no file"),
     ):
         with pytest.raises(FormatError, match=expected):
@@ -135,5 +135,5 @@ def test_names_that_cannot_be(tmp_path: Path) -> None:
         open_clip_model("ViT-Z", weights)
     with pytest.raises(FormatError, match="open_clip has no model 'hf-hub:some/where'"):
         open_clip_model("hf-hub:some/where", weights)
-    with pytest.raises(FormatError, match="would have to be fetched"):
+    with pytest.raises(FormatError, match="would have to be downloaded"):
         open_clip_model("roberta-ViT-B-32", weights)

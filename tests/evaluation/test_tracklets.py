@@ -93,10 +93,10 @@ def test_nothing_moves() -> None:
     none = Tracklets(points=np.zeros((0, 3, 2)), seen=np.zeros((0, 3), bool))
     assert motion_fidelity(reference, tracklets([STILL, STILL])) == 0.0
     assert motion_fidelity(reference, none) == 0.0
-    with pytest.raises(MotionError, match="Nothing moves in the reference"):
+    with pytest.raises(MotionError, match="finds nothing that moves in the reference"):
         motion_fidelity(tracklets([STILL, STILL]), reference)
 
 
 def test_videos_of_different_lengths() -> None:
-    with pytest.raises(MotionError, match="Tracklets of 3 and of 4 frames"):
+    with pytest.raises(MotionError, match="Tracklets with 3 and 4 frames"):
         motion_fidelity(tracklets([RIGHT] * 2), tracklets([RIGHT] * 3))

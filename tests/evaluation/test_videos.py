@@ -63,14 +63,14 @@ def test_what_cannot_be_evaluated(folder: Path, tmp_path: Path) -> None:
     for settings, expected in (
         (VideoSettings(frames=5), "a.mp4 has 4 frames at 8 fps; 5 are needed"),
         (VideoSettings(fps=1.0), "a.mp4 has 1 frames at 1 fps; 2 are needed"),
-        (VideoSettings(fps=24.0), "a.mp4 has 8 frames a second; fps is 24"),
+        (VideoSettings(fps=24.0), "a.mp4 has 8 frames per second; fps is 24"),
     ):
         with pytest.raises(ClipError, match=expected):
             video_length(path, settings)
     for given, expected in (
         (tmp_path / "none.mp4", "There is no"),
         (folder / "notes.txt", "notes.txt is not a video"),
-        (tmp_path, "holds no videos or images"),
+        (tmp_path, "contains no videos or images"),
     ):
         with pytest.raises(ClipError, match=expected):
             video_paths([given])

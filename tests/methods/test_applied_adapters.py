@@ -40,5 +40,5 @@ def test_the_file_keeps_the_names(tmp_path: Path) -> None:
     save_adapter(path, adapters(), dataclasses.replace(info, shown=("temporal", "spatial.1")))
     assert load_adapter(path)[0].shown == ("temporal", "spatial.1")
     save_adapter(path, adapters(), dataclasses.replace(info, shown=("temporal", "looks")))
-    with pytest.raises(FormatError, match="samples apply 'looks', which it does not hold"):
+    with pytest.raises(FormatError, match="samples apply 'looks', which it does not contain"):
         load_adapter(path)

@@ -119,7 +119,7 @@ def test_outside_of_the_pass_and_after_the_context_the_base_is_itself(
 
 
 def test_what_it_refuses() -> None:
-    with pytest.raises(ClipError, match="no clip to train on"):
+    with pytest.raises(ClipError, match="No clips to train on"):
         Coupled().attach(tiny_animatediff(), [], rng()).__enter__()
     with pytest.raises(ClipError, match=r"clip-0\.mp4 is an image; coupled tuning"):
         Coupled().attach(tiny_animatediff(), [latent_clip(1)], rng()).__enter__()

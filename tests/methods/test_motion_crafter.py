@@ -362,7 +362,7 @@ def test_images() -> None:
         assert list(attached.groups) == ["spatial"]
         assert list(loss_values(attached, batch_of(image))) == ["spatial"]
     with (
-        pytest.raises(ClipError, match="no clip"),
+        pytest.raises(ClipError, match="No clips"),
         MotionCrafter(FULL).attach(backbone, [], rng()),
     ):
         pass

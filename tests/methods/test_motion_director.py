@@ -349,7 +349,7 @@ def test_settings_round_trip_and_registry() -> None:
 
 def test_no_clips_are_refused() -> None:
     with (
-        pytest.raises(ClipError, match="no clip"),
+        pytest.raises(ClipError, match="No clips"),
         MotionDirector(QUIET).attach(tiny_animatediff(), [], rng()),
     ):
         pass

@@ -324,7 +324,7 @@ def test_sites_that_are_not_there_are_refused() -> None:
 @pytest.mark.parametrize(
     ("clips", "message"),
     [
-        ([], "no clip"),
+        ([], "No clips"),
         ([latent_clip(), latent_clip(frames=1, seed=3)], "clip-3.mp4 is an image"),
         ([latent_clip(frames=2), latent_clip(frames=3)], "32x32 with 2 frames, 32x32 with 3"),
     ],

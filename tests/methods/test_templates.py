@@ -46,7 +46,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     [
         (b"a cat {} at home\na dog\n", r"mine\.txt, line 2, has 0 gaps: 'a dog'"),
         (b"{} and {}\n", "line 1, has 2 gaps"),
-        (b" \n\n", "has no template"),
+        (b" \n\n", "contains no templates"),
         (b"\xff\xfe\x00{}", "cannot be read as a text file"),
     ],
 )

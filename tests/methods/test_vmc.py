@@ -155,7 +155,7 @@ def test_the_base_before_after_and_outside_and_what_is_kept_of_it(
 
 
 def test_what_it_refuses() -> None:
-    with pytest.raises(ClipError, match="no clip to train on"):
+    with pytest.raises(ClipError, match="No clips to train on"):
         Vmc().attach(tiny_animatediff(), [], rng()).__enter__()
     with pytest.raises(ClipError, match=r"clip-0\.mp4 is an image; VMC"):
         Vmc().attach(tiny_animatediff(), [latent_clip(1)], rng()).__enter__()

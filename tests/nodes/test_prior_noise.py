@@ -63,7 +63,7 @@ def test_motions_of_two_families_have_no_noise_in_common() -> None:
         SimpleNamespace(name=name, info=SimpleNamespace(family=family), inverted=inverted())
         for name, family in (("spin", "animatediff"), ("jump", "zeroscope"))
     ]
-    with pytest.raises(SettingsError, match="spin of animatediff and jump of zeroscope"):
+    with pytest.raises(SettingsError, match="spin for animatediff and jump for zeroscope"):
         inverted_of(both, 0.5)  # type: ignore[arg-type]
     assert inverted_of(both, 0.0) is None  # type: ignore[arg-type]
     assert inverted_of(both[:1], 0.5) is not None  # type: ignore[arg-type]

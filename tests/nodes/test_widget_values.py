@@ -63,7 +63,7 @@ def test_none_on_a_widget() -> None:
     decay, steps = fields["weight_decay"], fields["steps"]
     assert (widget_default(decay), widget_ends(decay), none_of(decay)) == (-1.0, (-1.0, 1), "-1")
     assert setting_value(decay, -1.0) is None and setting_value(decay, 0.0) == 0.0
-    assert decay.help(none_of(decay)).endswith("-1 takes the method's own.")
+    assert decay.help(none_of(decay)).endswith("-1 uses the method's default.")
     assert none_of(steps) == ""
 
 

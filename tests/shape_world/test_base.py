@@ -84,7 +84,7 @@ def test_the_text_tower_computes_what_open_clip_computes():
 def test_a_wrong_name_or_checkpoint_is_refused():
     with pytest.raises(FormatError, match="no base 'shape-world'"):
         load_shape_world("shape-world")
-    with pytest.raises(FormatError, match="takes no image checkpoint"):
+    with pytest.raises(FormatError, match="does not use an image checkpoint"):
         load_shape_world(ZEROSCOPE, PERSONALISED)
     with pytest.raises(FormatError, match="motion_module"):
         load_shape_world(ANIMATEDIFF, base.MOTION_MODULE)
@@ -94,7 +94,7 @@ def test_a_wrong_name_or_checkpoint_is_refused():
     ("key", "what"),
     [
         ("down_blocks.0.attn1.processor.to_q_lora.down.weight", "an AnimateDiff domain adapter"),
-        ("lora_unet_mid_block.lora_down.weight", "an image LoRA in kohya's form"),
+        ("lora_unet_mid_block.lora_down.weight", "an image LoRA in kohya's format"),
     ],
 )
 def test_a_lora_as_image_checkpoint_is_named(key: str, what: str, tmp_path: Path):

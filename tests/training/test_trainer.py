@@ -578,7 +578,7 @@ def test_a_save_that_fails_too_hides_nothing(
             make_sample=make_sample,
         )
     assert events[-1] == Failed(step=1, message="the sample", path=None)
-    assert "Step 1 cannot be saved" in caplog.text
+    assert "Step 1 could not be saved" in caplog.text
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -710,7 +710,7 @@ def test_training_inside_inference_mode(tmp_path: Path) -> None:
 
 def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
     backbone = tiny_animatediff()
-    with pytest.raises(ClipError, match="no clip"):
+    with pytest.raises(ClipError, match="No clips"):
         train(backbone, [], LeastSquares(), SHORT, tmp_path)
     with pytest.raises(ClipError, match=r"17 frames.*at most 16"):
         train(backbone, [latent_clip(17)], LeastSquares(), SHORT, tmp_path)

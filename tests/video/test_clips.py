@@ -139,11 +139,11 @@ def test_window_starts_by_hand() -> None:
 def test_too_short_says_how_much_there_is() -> None:
     """14 frames at stride 2 are 0, 2 … 12: 7 of them."""
     settings = ClipSettings(frames=16, stride=2)
-    message = r"clip has 7 frames at stride 2; 16 are asked. Lower frames or stride"
+    message = r"clip has 7 frames at stride 2; 16 were requested. Lower frames or stride"
     with pytest.raises(ClipError, match=message):
         clip_from_frames(grey_frames(14), 8, "grey", settings, "clip")
     message = (
-        r"has 2 frames at stride 2 from second 1.25 on; .* frames or stride, or start earlier,"
+        r"has 2 frames at stride 2 from second 1.25; .* frames or stride, or start earlier,"
     )
     late = ClipSettings(frames=16, stride=2, start_seconds=1.25)
     with pytest.raises(ClipError, match=message):
@@ -160,7 +160,7 @@ def test_one_frame_of_a_video_is_refused() -> None:
 def test_more_windows_than_there_are_places() -> None:
     """5 frames hold 5 − 4 + 1 = 2 different windows of 4."""
     settings = ClipSettings(frames=4, windows=3)
-    with pytest.raises(ClipError, match=r"room for 2 different windows of 4 .*; 3 are asked"):
+    with pytest.raises(ClipError, match=r"room for 2 different windows of 4 .*; 3 were requested"):
         clips_from_frames(grey_frames(5), 8, "grey", settings)
 
 
@@ -173,7 +173,7 @@ def test_target_fps_takes_the_nearest_frames() -> None:
 
 
 def test_target_fps_over_the_source_is_refused() -> None:
-    with pytest.raises(ClipError, match=r"has 8 frames a second; fps is 24, .* Lower fps"):
+    with pytest.raises(ClipError, match=r"has 8 frames per second; fps is 24, .* Lower fps"):
         clip_from_frames(grey_frames(20), 8, "grey", ClipSettings(fps=24.0))
 
 
@@ -220,7 +220,7 @@ def test_cut_off_files_are_named(tmp_path: Path) -> None:
         data = path.read_bytes()
         cut.write_bytes(data[: len(data) * 2 // 3])
         with pytest.raises(
-            ClipError, match=f"cut_{path.name} .*{reason}.*[Ff]etch it again"
+            ClipError, match=f"cut_{path.name} .*{reason}.*[Dd]ownload it again"
         ) as info:
             load_clips(cut, ClipSettings(), "grey")
         assert "\n" not in str(info.value)
@@ -273,11 +273,11 @@ def test_missing_and_unknown_files(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"There is no .*absent.mp4"):
         load_clips(tmp_path / "absent.mp4", ClipSettings(), "x")
     (tmp_path / "clip.xyz").write_bytes(b"x")
-    with pytest.raises(ClipError, match=r"clip.xyz .*Convert it to one of them: .mp4"):
+    with pytest.raises(ClipError, match=r"clip.xyz .*Convert it to one of these: .mp4"):
         load_clips(tmp_path / "clip.xyz", ClipSettings(), "x")
-    with pytest.raises(ClipError, match="holds no videos or images"):
+    with pytest.raises(ClipError, match="contains no videos or images"):
         load_clips(tmp_path, ClipSettings(), "x")
-    with pytest.raises(ClipError, match="holds no images"):
+    with pytest.raises(ClipError, match="contains no images"):
         load_image_clips(tmp_path, ClipSettings(), "x")
 
 
@@ -286,7 +286,7 @@ def test_folder_of_videos_with_captions(tmp_path: Path) -> None:
         make_video(tmp_path / name, count=4)
     settings = ClipSettings(frames=4)
     (tmp_path / "a.txt").write_text("\ufeff a  grey\nsquare \n", encoding="utf-8")
-    with pytest.raises(ClipError, match=r"b.mp4 has no caption. Give a prompt, or .* b.txt beside"):
+    with pytest.raises(ClipError, match=r"b.mp4 has no caption. Give a prompt, or .* b.txt next to"):
         load_clips(tmp_path, settings)
     (tmp_path / "b.txt").write_text("a dark one")
     assert [(c.source, c.prompt) for c in load_clips(tmp_path, settings)] == [
@@ -375,8 +375,11 @@ def test_frames_from_inference_mode_can_be_trained_on() -> None:
         (torch.zeros(4, 3, 16, 24), r"shape \(4, 3, 16, 24\); expected \(F, H, W, 3\)"),
         (torch.zeros(4, 16, 24, 4), "RGB without alpha"),
         (torch.zeros(4, 16, 24, 3, dtype=torch.int64), "torch.int64; expected uint8"),
-        (torch.full((4, 16, 24, 3), -1.0), "values lie in -1..-1; expected floats in 0..1"),
-        (torch.full((4, 16, 24, 3), torch.nan), "values lie in nan..nan"),
+        (
+            torch.full((4, 16, 24, 3), -1.0),
+            "values range from -1 to -1; expected floats from 0 to 1",
+        ),
+        (torch.full((4, 16, 24, 3), torch.nan), "values range from nan to nan"),
     ],
 )
 def test_frames_of_another_kind(frames: Tensor, message: str) -> None:
@@ -400,7 +403,7 @@ def test_other_wrong_arguments() -> None:
         ({"width": 100}, "width is 100; expected a multiple of 8"),
         ({"height": "64"}, "height is '64'; expected a whole number, or none"),
         ({"frames": 0}, "frames is 0; expected at least 1"),
-        ({"stride": 2, "fps": 8}, "stride is 2; expected 1 where fps is given"),
+        ({"stride": 2, "fps": 8}, "stride is 2; expected 1 if fps is given"),
         ({"fps": -1}, "fps is -1.0; expected more than 0"),
         ({"fps": "8"}, "fps is '8'; expected a number, or none"),
         ({"start_seconds": -1}, "start_seconds is -1.0; expected at least 0"),

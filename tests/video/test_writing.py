@@ -128,7 +128,7 @@ def test_frames_are_exact_and_appear_together(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) == 3
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(
-        MotionError, match=r"also holds notes.txt; frames get a folder of their own"
+        MotionError, match=r"also contains notes.txt; frames need a folder of their own"
     ):
         write_frames(folder, shape_frames(count=2))
     assert len(list(folder.iterdir())) == 4
@@ -196,7 +196,7 @@ def test_moving_average_by_hand() -> None:
 
 
 def test_nothing_to_draw(tmp_path: Path) -> None:
-    with pytest.raises(MotionError, match=r"no losses to draw in loss.png"):
+    with pytest.raises(MotionError, match=r"loss.png contains no losses to plot"):
         loss_plot(tmp_path / "loss.png", {"temporal": [(0, None)]})
     with pytest.raises(MotionError, match="decay is 1"):
         loss_plot(tmp_path / "loss.png", {"temporal": [(0, 1.0)]}, decay=1)

@@ -107,8 +107,8 @@ class EmbeddingAdapter:
             match = _KEY.fullmatch(key)
             if match is None:
                 raise FormatError(
-                    f"{key!r} is no tensor of a motion embedding: expected names that end in "
-                    f"{', '.join(_PARTS)}. The file is damaged or of another format."
+                    f"{key!r} is not a tensor of a motion embedding: expected names that end in "
+                    f"{', '.join(_PARTS)}. The file is damaged or in another format."
                 )
             found.setdefault(match[1], {})[match[2]] = values.to("cpu", torch.float32)
         blocks = {name: _block(name, parts) for name, parts in found.items()}
@@ -143,7 +143,7 @@ class EmbeddingAdapter:
 
     def joined(self, others: Sequence[Adapter]) -> EmbeddingAdapter:
         """The sum, block by block."""
-        check_joins(self, others, "embeddings of one debias and size add up alone")
+        check_joins(self, others, "only embeddings of the same size and debias can be added")
         blocks = dict(self.blocks)
         for other in others:
             assert isinstance(other, EmbeddingAdapter)  # check_joins has seen to it
@@ -222,9 +222,10 @@ def resized(values: Tensor, size: Size) -> Tensor:
     stretches = [max(new / old, old / new) for new, old in zip(size, made, strict=True)]
     if max(stretches) > MAX_STRETCH:
         raise AdapterError(
-            f"The motion embedding was learned on {_words(made)}, and this video has "
-            f"{_words(size)} there. Interpolation allows up to {MAX_STRETCH:g} times more or fewer "
-            "along each: choose a size and number of frames nearer to the reference clip's."
+            f"The motion embedding was trained on {_words(made)}, but this video has "
+            f"{_words(size)} there. Interpolation allows up to {MAX_STRETCH:g} times more or "
+            "fewer along each: choose a size and number of frames closer to the reference "
+            "clip's."
         )
     moved = values.permute(3, 2, 0, 1)[None]
     moved = F.interpolate(

@@ -81,8 +81,8 @@ def find_block(network: nn.Module, name: str) -> BasicTransformerBlock:
         block = None
     if not isinstance(block, BasicTransformerBlock) or block.attn2 is None:
         raise AdapterError(
-            f"This base has no temporal transformer block {name}. "
-            "Use the base (family and version) that the motion embedding was made for."
+            f"This base has no temporal transformer block {name}. Use the base (family and "
+            "version) that the motion embedding was trained on."
         )
     return block
 

@@ -94,7 +94,7 @@ class LoraAdapter:
 
         A layer that not all of them have is filled up with zeros, since programs expect one rank.
         """
-        check_joins(self, others, "a LoRA adds up with LoRAs and whole weights alone")
+        check_joins(self, others, "LoRAs can only be added to LoRAs and full weights")
         loras = [self, *(other for other in others if isinstance(other, LoraAdapter))]
         if foreign := [other for other in others if not isinstance(other, LoraAdapter)]:
             return foreign[0].joined([*loras, *foreign[1:]])

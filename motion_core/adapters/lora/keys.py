@@ -54,14 +54,14 @@ def _paired(tensors: Mapping[str, Tensor], down: str, up: str) -> dict[str, Lora
     known = {layer + end for layer in layers for end in (down, up)}
     if odd := sorted(known ^ set(tensors)):
         raise FormatError(
-            f"{len(odd)} tensors are not LoRA pairs named *{down} and *{up}, for example {odd[0]}. "
-            "The file is damaged or of another format."
+            f"{len(odd)} tensors are not LoRA pairs named *{down} and *{up}, for example "
+            f"{odd[0]}. The file is damaged or in another format."
         )
     pairs = {layer: LoraPair(tensors[layer + down], tensors[layer + up]) for layer in layers}
     for layer, (a, b) in pairs.items():
         if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1]:
             raise FormatError(
-                f"{layer} has matrices {tuple(a.shape)} and {tuple(b.shape)}; expected (rank, in) "
-                "and (out, rank). The file is damaged or of another format."
+                f"{layer} has matrices {tuple(a.shape)} and {tuple(b.shape)}; expected (rank, "
+                "in) and (out, rank). The file is damaged or in another format."
             )
     return pairs

@@ -106,8 +106,8 @@ class VerbAdapter:
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         if shapes != _expected_shapes(shapes):
             raise FormatError(
-                f"A motion enhancer has w1 (H, V + D), w2 (D, H), video_embed (V,) and residual "
-                f"(D,); got {shapes}. The file is damaged or of another format."
+                "A motion enhancer has w1 (H, V + D), w2 (D, H), video_embed (V,) and residual "
+                f"(D,); got {shapes}. The file is damaged or in another format."
             )
         return cls(
             scope=scope,
@@ -137,7 +137,7 @@ class VerbAdapter:
 
     def joined(self, others: Sequence[Adapter]) -> VerbAdapter:
         """Itself, of no others."""
-        check_joins(self, others, "each motion enhancer has a verb of its own")
+        check_joins(self, others, "each motion enhancer has its own verb")
         return self
 
     @contextmanager
@@ -166,7 +166,8 @@ class VerbAdapter:
         if width != len(self.residual):
             raise AdapterError(
                 f"The motion enhancer is for prompts of width {len(self.residual)}; these are "
-                f"{width} wide. Use the base that the adapter was made for, and its text encoder."
+                f"{width} wide. Use the base that the adapter was trained on, with its text "
+                "encoder."
             )
 
     def change_at(self, embeds: Tensor, positions: Sequence[int]) -> Tensor:

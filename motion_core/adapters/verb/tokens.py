@@ -98,7 +98,8 @@ def find_verb(sentence: str, pipeline: Language | None = None) -> Verb | None:
         return main_verb(nlp(sentence))
     verb = _guessed(sentence, _tables())
     logger.info(
-        "No English pipeline of spaCy is installed; by its lemma tables, the verb of %r is %r.",
+        "No English spaCy pipeline is installed; according to the lemma tables, the verb of %r "
+        "is %r.",
         sentence,
         verb.text if verb else None,
     )
@@ -168,8 +169,8 @@ def _tables() -> LemmaTables:
         lookups = load_lookups("en", [*names])
     except ValueError as error:
         raise MotionError(
-            "Finding the verb of a prompt needs an English pipeline of spaCy or its lemma tables, "
-            "and neither is installed. Install spacy-lookups-data, or give the verb."
+            "Finding the verb of a prompt requires an English spaCy pipeline or spaCy's lemma "
+            "tables, and neither is installed. Install spacy-lookups-data, or give the verb."
         ) from error
     index, exceptions, rules = (
         {kind: lookups.get_table(name)[kind] for kind in ("noun", "verb", "adj")} for name in names

@@ -69,8 +69,8 @@ class WeightsAdapter:
         odd = [name for name, tensor in tensors.items() if not tensor.is_floating_point()]
         if odd:
             raise FormatError(
-                f"{odd[0]} is of type {tensors[odd[0]].dtype}; expected a floating one. The file "
-                "is damaged or of another format."
+                f"{odd[0]} is of type {tensors[odd[0]].dtype}; expected a floating-point type. "
+                "The file is damaged or in another format."
             )
         deltas = {name: tensor.to("cpu", torch.float32) for name, tensor in tensors.items()}
         return cls(scope=scope, family=family, deltas=deltas)
@@ -93,7 +93,7 @@ class WeightsAdapter:
 
     def joined(self, others: Sequence[Adapter]) -> WeightsAdapter:
         """The sum, Σ ΔW; LoRAs become whole weights in it."""
-        check_joins(self, others, "whole weights add up with whole weights and LoRAs alone")
+        check_joins(self, others, "full weights can only be added to full weights and LoRAs")
         total = dict(self.deltas)
         for other in sorted(others, key=lambda other: other.kind != self.kind):
             for name, delta in (other.weight_changes() or {}).items():

@@ -48,8 +48,7 @@ def weights_to_lora(adapter: WeightsAdapter, rank: int) -> Conversion:
     held = [name for name in adapter.deltas if _holds(name, adapter)]
     if not held:
         raise AdapterError(
-            "None of the adapter's parameters is a layer that a LoRA can hold. Keep it as full "
-            "weights."
+            "None of the adapter's parameters can be expressed as a LoRA. Keep it as full weights."
         )
     for name in held:
         layer, delta = name.removesuffix(".weight"), adapter.deltas[name]

@@ -49,13 +49,17 @@ def own_metadata(file: TensorFile) -> Mapping[str, Any]:
     try:
         values = json.loads(text)
     except ValueError as error:
-        raise FormatError(f"{file.name} has a damaged header ({error}). Get it again.") from error
+        raise FormatError(
+            f"{file.name} has a damaged header ({error}). Download or save it again."
+        ) from error
     tables = ("unet", "vae", "text", "motion", "scheduler")
     if not isinstance(values, dict) or not all(isinstance(values.get(t, {}), dict) for t in tables):
-        raise FormatError(f"{file.name} has a damaged header (no table). Get it again.")
+        raise FormatError(
+            f"{file.name} has a damaged header (no table). Download or save it again."
+        )
     if values.get("format_version") != FORMAT_VERSION:
         raise FormatError(
-            f"{file.name} is of format version {values.get('format_version')}; this package reads "
+            f"{file.name} has format version {values.get('format_version')}; this package reads "
             f"version {FORMAT_VERSION}. Update the package."
         )
     return values
@@ -197,7 +201,8 @@ def _shape(file: TensorFile, key: str) -> tuple[int, ...]:
     """The shape of a tensor that the file must have; raises FormatError if it has not."""
     if key not in file.shapes:
         raise FormatError(
-            f"{file.name} lacks {key}. The file is incomplete or of another kind; use a whole one."
+            f"{file.name} lacks {key}. The file is incomplete or of another kind; use a complete "
+            "one."
         )
     return file.shapes[key]
 

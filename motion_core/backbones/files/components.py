@@ -41,12 +41,12 @@ def read_config(folder: Path, name: str = "config.json") -> Config:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise FormatError(f"There is no {name} in {folder}. Is the folder complete?") from error
+        raise FormatError(f"{folder} contains no {name}. Is the folder complete?") from error
     except ValueError as error:
         raise FormatError(f"{path} is not valid JSON ({error}). Download it again.") from error
     if not isinstance(config, dict):
         raise FormatError(
-            f"{path} holds a {type(config).__name__}, not a table of entries. Download it again."
+            f"{path} contains a {type(config).__name__}, not a table of entries. Download it again."
         )
     return config
 
@@ -60,7 +60,7 @@ def open_folder(folder: Path) -> TensorFile:
                 path = folder / f"{stem}{variant}{suffix}"
                 if path.is_file():
                     return open_tensors(path)
-    raise FormatError(f"There are no weights in {folder}. Is the folder complete?")
+    raise FormatError(f"{folder} contains no weights. Is the folder complete?")
 
 
 def load_scheduler(config: Mapping[str, Any]) -> DDIMScheduler:
@@ -94,10 +94,11 @@ def vae_from_file(
     """From LDM keys, with or without the prefix that whole checkpoints have."""
     prefix = LDM_VAE if any(key.startswith(LDM_VAE) for key in file.shapes) else ""
     if f"{prefix}encoder.conv_in.weight" not in file.shapes:
-        raise FormatError(f"{file.name} has no VAE inside. Give a VAE file beside it.")
+        raise FormatError(f"{file.name} contains no VAE. Give a VAE file in addition.")
     if f"{prefix}encoder.down.0.block.0.conv1.weight" not in file.shapes:
         raise FormatError(
-            f"{file.name} is a VAE with diffusers' names. Give its folder, which has config.json."
+            f"{file.name} is a VAE with diffusers' names. Give its folder, which contains "
+            "config.json."
         )
     config = own_metadata(file).get("vae") or vae_config(file, prefix)
     vae = build_empty(lambda: _vae(config), f"the VAE in {file.name}")
@@ -138,7 +139,7 @@ def text_from_file(file: TensorFile, dtype: torch.dtype, device: torch.device | 
     prefix = _prefix_of(file, f"text_model.{marker}", (LDM_CLIP, ""))
     found = _prefix_of(file, marker, (LDM_CLIP, "")) if prefix is None else prefix
     if found is None:
-        raise FormatError(f"{file.name} has no text encoder inside. Give one beside it.")
+        raise FormatError(f"{file.name} contains no text encoder. Give one in addition.")
     inner = found if prefix is None else f"{found}text_model."
     pad_token = int(own.pop("pad_token", CLIP_PAD))
     return _filled_clip(file, found, own or clip_config(file, inner), pad_token, dtype, device)

@@ -38,12 +38,12 @@ class Role(Enum):
         "AnimateDiff needs a Stable Diffusion 1.5 checkpoint",
     )
     INPAINTING_CHECKPOINT = (
-        "an inpainting checkpoint, whose UNet takes more than 4 channels",
-        "AnimateDiff needs a plain Stable Diffusion 1.5 checkpoint",
+        "an inpainting checkpoint, whose UNet has more than 4 input channels",
+        "AnimateDiff needs a regular Stable Diffusion 1.5 checkpoint",
     )
     IMAGE_UNET = (
         "an image UNet without VAE and text encoder",
-        "AnimateDiff needs a whole Stable Diffusion 1.5 checkpoint",
+        "AnimateDiff needs a full Stable Diffusion 1.5 checkpoint",
     )
     MOTION_MODULE_V1 = (
         "an AnimateDiff v1 motion module",
@@ -59,47 +59,47 @@ class Role(Enum):
     )
     DOMAIN_ADAPTER = (
         "an AnimateDiff domain adapter",
-        "use it as the domain adapter, beside a v3 motion module",
+        "use it as the domain adapter, together with a v3 motion module",
     )
     MOTION_LORA = (
         "an AnimateDiff motion LoRA",
-        "apply it as an adapter on a loaded AnimateDiff",
+        "apply it as an adapter to an AnimateDiff base",
     )
     POSITIONAL_LORA = (
-        "a LoRA as a list without names, as the official MotionDirector writes it",
-        "apply it as an adapter on a loaded ZeroScope",
+        "a LoRA stored as a list without names, as the official MotionDirector saves it",
+        "apply it as an adapter to a ZeroScope base",
     )
     KOHYA_LORA = (
-        "an image LoRA in kohya's form",
+        "an image LoRA in kohya's format",
         "apply it to the image checkpoint",
     )
     DIFFUSERS_LORA = (
-        "an image LoRA in diffusers' form",
+        "an image LoRA in diffusers' format",
         "apply it to the image checkpoint",
     )
     MODELSCOPE_UNET = (
         "a ModelScope or ZeroScope text-to-video UNet",
         "use it as the ZeroScope base",
     )
-    VAE = ("a VAE", "use it as the VAE beside a checkpoint that has none")
+    VAE = ("a VAE", "use it as the VAE for a checkpoint without one")
     TEXT_ENCODER = (
         "a text encoder",
-        "use it as the text encoder beside a UNet that has none",
+        "use it as the text encoder for a UNet file without one",
     )
     CONTROLNET = ("a ControlNet", "use it with the ControlNet nodes of your graph")
     OWN_ADAPTER = (
-        "a motion adapter of this package",
-        "apply it as an adapter on a loaded base",
+        "a motion adapter from this package",
+        "apply it as an adapter to a base",
     )
     MOTION_EMBEDDING = (
-        "a motion embedding of the official Motion Inversion",
-        "apply it as an adapter on a loaded ZeroScope",
+        "a motion embedding from the official Motion Inversion",
+        "apply it as an adapter to a ZeroScope base",
     )
     INVERTED_NOISE = (
         "the inverted noise of a reference clip",
         "use it with sample --noise-prior",
     )
-    UNKNOWN = ("of a kind that this package does not know", "check what it was made for")
+    UNKNOWN = ("of a kind unknown to this package", "check what it was made for")
 
     @property
     def what(self) -> str:

@@ -80,7 +80,7 @@ def using_configuration(source: str) -> Iterator[None]:
     except Exception as error:  # the libraries check values with errors of any kind
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise FormatError(
-            f"The configuration of {source} cannot be used ({reason}). Get it again."
+            f"The configuration of {source} cannot be used ({reason}). Download it again."
         ) from error
 
 

@@ -52,8 +52,9 @@ def _to_animatediff(layer: str) -> str:
         module, block, inner = match.groups()
     else:
         raise FormatError(
-            f"Layer {layer} has no name in an AnimateDiff motion LoRA, which holds attention and "
-            "feed-forward layers of motion modules only. Save it as a spatial or ZeroScope LoRA."
+            f"Layer {layer} has no name in an AnimateDiff motion LoRA, which only contains "
+            "attention and feed-forward layers of motion modules. Save it as a spatial or "
+            "ZeroScope LoRA."
         )
     return f"{module}.temporal_transformer.{block}.{inner}_lora"
 
@@ -66,7 +67,7 @@ def _from_animatediff(layer: str) -> str:
     if match := _ANIMATEDIFF_FEED_FORWARD.fullmatch(layer):
         return ".".join(match.groups())
     raise FormatError(
-        f"{layer!r} is no layer name of an AnimateDiff motion LoRA. Choose a motion LoRA file."
+        f"{layer!r} is not a layer name of an AnimateDiff motion LoRA. Choose a motion LoRA file."
     )
 
 

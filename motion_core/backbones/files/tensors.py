@@ -42,7 +42,7 @@ def open_tensors(path: Path) -> TensorFile:
     """Opens a model file. Raises FormatError if it is missing, damaged or of no known kind."""
     path = Path(path)
     if path.is_dir():
-        raise FormatError(f"{path} is a folder; expected a file. Name the file in it.")
+        raise FormatError(f"{path} is a folder; expected a file. Give the file inside it.")
     if not path.is_file():
         raise FormatError(f"There is no file {path}. Check the path.")
     if path.suffix == ".safetensors":
@@ -50,7 +50,7 @@ def open_tensors(path: Path) -> TensorFile:
     if path.suffix in TORCH_SUFFIXES:
         return in_memory(_torch_tensors(path), path.name)
     raise FormatError(
-        f"{path.name} is no model file: expected .safetensors, {', '.join(TORCH_SUFFIXES)}."
+        f"{path.name} is not a model file: expected .safetensors, {', '.join(TORCH_SUFFIXES)}."
     )
 
 
@@ -70,7 +70,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
             save_file(plain, partial, dict(metadata))
     except SafetensorError as error:  # how safetensors reports a full disk
         raise MotionError(
-            f"{path} cannot be written: {error}. Choose another place, or make room there."
+            f"{path} cannot be written: {error}. Choose another location, or free up space."
         ) from error
 
 
@@ -96,8 +96,8 @@ def _torch_tensors(path: Path) -> dict[str, Tensor]:
         content = _torch_load(path)
     except pickle.UnpicklingError as error:
         raise FormatError(
-            f"{path.name} holds more than tensors, or is damaged, and is not opened because such a "
-            "file can run code. Use a .safetensors version of it."
+            f"{path.name} contains more than tensors, or is damaged, and was not opened because "
+            "such a file can run code. Use a .safetensors version of it."
         ) from error
     except Exception as error:  # a damaged pickle may end in any of IndexError, struct.error …
         raise FormatError(
@@ -109,7 +109,7 @@ def _torch_tensors(path: Path) -> dict[str, Tensor]:
     if isinstance(content, list) and all(isinstance(value, Tensor) for value in content):
         content = {str(index): tensor for index, tensor in enumerate(content)}
     if not isinstance(content, dict):
-        raise FormatError(f"{path.name} holds a {type(content).__name__}, not named tensors.")
+        raise FormatError(f"{path.name} contains a {type(content).__name__}, not named tensors.")
     return {_plain(key): value for key, value in content.items() if isinstance(value, Tensor)}
 
 

@@ -83,8 +83,8 @@ class DdimSchedule:
         starts_in_pure_noise = float(scheduler.alphas_cumprod[scheduler.timesteps[0]]) == 0.0
         if prediction_type(scheduler) == "epsilon" and starts_in_pure_noise:
             raise FormatError(
-                "The base predicts 'epsilon' on a schedule with zero terminal SNR, where ε says "
-                "nothing of the clip; expected 'v_prediction'. Correct the scheduler's "
+                "The base predicts 'epsilon' on a schedule with zero terminal SNR, where ε "
+                "contains nothing of the clip; expected 'v_prediction'. Correct the scheduler's "
                 "configuration."
             )
         return DdimSampler(scheduler)

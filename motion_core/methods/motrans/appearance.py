@@ -48,7 +48,8 @@ def image_embeds(
         if tuple(embed.shape) != wanted:
             raise ClipError(
                 f"{clip.source} has image embeddings of shape {tuple(embed.shape)}; expected "
-                f"{wanted}, one a frame and all of one width. Use one image encoder for all clips."
+                f"{wanted}, one per frame and all of the same width. Use the same image encoder "
+                "for all clips."
             )
     return made
 
@@ -71,13 +72,13 @@ def recaption_embeds(
     names = list(dict.fromkeys(looks))
     if len(recaptions) not in (0, 1, len(names)):
         raise SettingsError(
-            f"There are {len(recaptions)} recaptions for {len(names)} videos. Give one for all, or "
-            "one each in their order."
+            f"There are {len(recaptions)} recaptions for {len(names)} videos. Give one for all, "
+            "or one each in order."
         )
     if not recaptions and recaptioner:
         recaptions = _made(backbone, [clips[firsts[name]] for name in names], recaptioner, rng)
     if not recaptions:
-        logger.info("No recaption is given: looks are learned under the clip's own prompt.")
+        logger.info("No recaption was given: appearance is trained with the clip's own prompt.")
         return [clip.prompt_embeds for clip in clips]
     each = recaptions if len(recaptions) > 1 else [*recaptions] * len(names)
     embeds = {

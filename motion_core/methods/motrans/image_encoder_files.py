@@ -45,9 +45,10 @@ def check_image_encoder(backbone: Backbone, path: str | None) -> None:
 
 def _none_of_its_own(backbone: Backbone) -> SettingsError:
     return SettingsError(
-        f"{backbone.version} has no image encoder of its own. Give image_encoder, the path of an "
-        f"open_clip {DEFAULT_MODEL} file (open_clip_pytorch_model.bin or .safetensors; in ComfyUI, "
-        "a file of models/clip_vision such as CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors)."
+        f"{backbone.version} has no image encoder of its own. Set image_encoder to the path of "
+        f"an open_clip {DEFAULT_MODEL} file (open_clip_pytorch_model.bin or .safetensors; in "
+        "ComfyUI, a file in models/clip_vision such as "
+        "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors)."
     )
 
 
@@ -72,7 +73,7 @@ def _empty_tower(model: str) -> tuple[nn.Module, int]:
 
     config = open_clip.get_model_config(model)
     if config is None:
-        raise SettingsError(f"open_clip has no model {model!r}. Name one of its list_models().")
+        raise SettingsError(f"open_clip has no model {model!r}. Use one of its list_models().")
     clip = build_empty(lambda: open_clip.CLIP(**_built_of(config)), f"open_clip's {model}")
     return clip.visual, int(config["vision_cfg"]["image_size"])
 
@@ -82,8 +83,8 @@ def _section(path: Path, tower: nn.Module, model: str) -> Section:
     file = in_open_clips_names(open_tensors(path))
     if not any(key.startswith(_TOWER) for key in file.shapes):
         raise FormatError(
-            f"{file.name} has no image tower. Give a CLIP {model} file, open_clip's or the image "
-            "encoder of transformers."
+            f"{file.name} has no image tower. Use a CLIP {model} file from open_clip, or "
+            "transformers' image encoder."
         )
     keys = with_prefix(same_keys(tower.state_dict()), _TOWER)
     return Section(file=file, keys=keys, part=f"{model}'s image tower", prefix=_TOWER)

@@ -33,8 +33,8 @@ def with_image(
     """
     if not any(is_injector(adapter) for adapter, _ in applied):
         raise AdapterError(
-            f"No adapter can inject {source}; only MoTrans's have an injector. Leave the image "
-            "out, or give such an adapter."
+            f"No adapter can inject {source}; only MoTrans adapters have an injector. Leave out "
+            "the image, or use such an adapter."
         )
     embeds = image_encoder_for(backbone, image_encoder, working_device(backbone)).embed(image)
     return [

@@ -82,10 +82,10 @@ def known_clips(
 def _verb(backbone: Backbone, clip: LatentClip, given: str | None) -> VerbTokens:
     verb = verb_tokens(backbone.text, clip.prompt, given)
     if verb is None:
-        lacks = f"does not have the verb {given!r}" if given else "has no verb that could be found"
+        lacks = f"does not contain the verb {given!r}" if given else "has no recognisable verb"
         raise ClipError(
-            f"The prompt of {clip.source}, {clip.prompt!r}, {lacks}. Give the motion's verb as the "
-            "prompt has it (verb), or set enhancer to 'none'."
+            f"The prompt of {clip.source}, {clip.prompt!r}, {lacks}. Set verb to the motion's "
+            "verb as written in the prompt, or set enhancer to 'none'."
         )
     logger.info("The verb of %s is %r.", clip.source, verb.text)
     return verb

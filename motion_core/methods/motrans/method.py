@@ -44,58 +44,59 @@ class MoTransSettings(Settings):
 
     rank: int = lora_rank("the LoRAs", "Sec. 4.1", main=True)
     alpha: float | None = lora_alpha()
-    dropout: float = lora_dropout("MotionDirector's, the paper's baseline; it names none itself")
+    dropout: float = lora_dropout("MotionDirector's, the paper's baseline; not given in the paper")
     appearance_steps: int = setting(
         300,
         low=0,
         widget_high=100000,
         main=True,
-        source="MotionDirector's steps for appearance; the paper names none",
-        help="Steps of the first stage, which learns appearance; all other steps learn motion.",
+        source="MotionDirector's steps for appearance; not given in the paper",
+        help="Steps of the first stage, which trains appearance; all other steps train motion.",
     )
     recaptions: tuple[str, ...] = setting(
         (),
         lines=True,
         main=True,
         label="captions",
-        help="A detailed description of everything seen in the clip, for the first stage; one "
-        "line for all clips, or one each. Recaption Frames writes it. Empty takes the clip's "
-        "prompt.",
+        help="A detailed description of the clip's appearance, for the first stage; one line for "
+        "all clips, or one each. Recaption Frames can write it. If empty, the clip's prompt is "
+        "used.",
     )
     recaptioner: str | None = setting(
         None,
         widget_none="",
         label="caption model",
         help="Folder of a transformers image-text-to-text model (such as LLaVA) that writes the "
-        "recaptions if none are given; it must be on the disk already.",
+        "recaptions if none are given; it must already be on disk.",
     )
     verb: str | None = setting(
         None,
         main=True,
         widget_none="",
-        none="finds it",
-        help="The motion's verb as the prompt has it, such as 'skateboarding'.",
+        none="finds it automatically",
+        help="The motion's verb as written in the prompt, such as 'skateboarding'.",
     )
     image_encoder: str | None = setting(
         None,
         main=True,
         folder="clip_vision",
         widget_none=BASES_OWN,
-        help="What sees the clip's appearance: a CLIP ViT-H/14 file in models/clip_vision, such as "
-        "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors. Only the sample bases have one of their own.",
+        help="Image encoder for the clip's appearance: a CLIP ViT-H/14 file in "
+        "models/clip_vision, such as CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors. Only the "
+        "sample bases have their own.",
     )
     injection: Literal["add", "multiply", "none"] = setting(
         "add",
         label="appearance injection",
         source='Sec. 3.2, "summed"',
-        help="How the appearance is given to the temporal layers, so that they need not learn "
-        "it: add (the paper's text), multiply (its formula), none (its ablation).",
+        help="How the appearance is fed to the temporal layers so that they need not learn it: "
+        "add (the paper's text), multiply (its formula) or none (its ablation).",
     )
     enhancer: Literal["recomputed", "frozen", "none"] = setting(
         "recomputed",
         label="verb enhancer",
         source="Eq. 3",
-        help="What strengthens the verb: computed anew for each prompt's verb (the paper's), "
+        help="How the verb is strengthened: recomputed for each prompt's verb (the paper's), "
         "frozen as trained, or none (its ablation).",
     )
     residual_weight: float = setting(
@@ -104,12 +105,12 @@ class MoTransSettings(Settings):
         widget_high=1,
         step=1e-5,
         source="λ of Eq. 7, Sec. 4.1",
-        help="Holds the verb's change small, 0 and up; 0.0001 is the paper's.",
+        help="Keeps the change to the verb small, 0 and up; the paper uses 0.0001.",
     )
     residual_norm: Literal["sum", "mean"] = setting(
         "sum",
         source="Eq. 5",
-        help="Whether that weight is on the sum (the paper's) or the mean of the squares.",
+        help="Whether this weight applies to the sum (the paper's) or the mean of the squares.",
     )
 
     def __post_init__(self) -> None:
@@ -122,7 +123,7 @@ class MoTrans:
 
     name = "motrans"
     title = "MoTrans"
-    summary = "appearance first and then motion, with the verb strengthened"
+    summary = "appearance first, then motion, with the verb strengthened"
     Settings = MoTransSettings
     # Sec. 4.1: about 600 steps, which are taken to be the second stage's.
     train_defaults: Mapping[str, object] = {"steps": 900}

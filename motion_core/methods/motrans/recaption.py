@@ -56,8 +56,8 @@ class Recaptioner:
         text = " ".join(self.processor.decode(answer, skip_special_tokens=True).split()).strip('"')
         if not text:
             raise MotionError(
-                f"The recaptioner said nothing about {prompt!r}. Give the recaption yourself, or "
-                "use another model."
+                f"The recaptioner gave no answer for {prompt!r}. Write the recaption yourself, "
+                "or use another model."
             )
         return text
 
@@ -84,8 +84,8 @@ def load_recaptioner(
 
     if not (folder / _MODEL_FILE).is_file():
         raise MotionError(
-            f"There is no model in {folder} ({_MODEL_FILE} is missing). Give the folder of an "
-            "image-text-to-text model of transformers, such as llava-1.5-7b-hf."
+            f"There is no model in {folder} ({_MODEL_FILE} is missing). Give the folder of a "
+            "transformers image-text-to-text model, such as llava-1.5-7b-hf."
         )
     try:
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
@@ -95,13 +95,13 @@ def load_recaptioner(
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise MotionError(
-            f"{folder.name} is no image-text-to-text model that transformers can load ({reason}). "
-            "Give a whole folder of one, such as llava-1.5-7b-hf."
+            f"{folder.name} is not an image-text-to-text model that transformers can load "
+            f"({reason}). Give the complete folder of one, such as llava-1.5-7b-hf."
         ) from error
     if not getattr(processor, "chat_template", None):
         raise MotionError(
-            f"{folder.name} has no chat template, so it cannot be asked. Give an instruction-tuned "
-            "model's folder, with chat_template.json or .jinja."
+            f"{folder.name} has no chat template, so it cannot be prompted. Give the folder of "
+            "an instruction-tuned model, with chat_template.json or .jinja."
         )
-    logger.info("Recaptioning with %s.", folder.name)
+    logger.info("Generating recaptions with %s.", folder.name)
     return Recaptioner(model=model.to(device).eval(), processor=processor)

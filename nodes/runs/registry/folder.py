@@ -57,7 +57,7 @@ def run_folder(root: Path, run_id: str) -> Path:
     """
     if not RUN_ID.fullmatch(run_id):
         raise RunRequestError(
-            f"{run_id!r} is not a run's id. Use letters, digits, '.', '_' and '-'.", 400
+            f"{run_id!r} is not a valid run id. Use letters, digits, '.', '_' and '-'.", 400
         )
     folder = root / run_id
     if not is_run(folder):
@@ -146,8 +146,8 @@ def delete(folder: Path) -> None:
         shutil.rmtree(folder)
     except OSError as error:
         raise MotionError(
-            f"{folder} cannot be deleted: {error.strerror or error}. Close what uses it, or delete "
-            "it by hand."
+            f"{folder} cannot be deleted: {error.strerror or error}. Close the programs that use "
+            "it, or delete it yourself."
         ) from error
 
 

@@ -101,15 +101,14 @@ class LiveRun:
         with self._lock:
             if self.state not in ASKABLE:
                 raise RunRequestError(
-                    f"Run {self.folder.name!r} is {self.state}; only a run that goes on can "
-                    f"{command}.",
+                    f"Run {self.folder.name!r} is {self.state}; only an active run can {command}.",
                     409,
                 )
             asked = ENDING & self._asked
             if asked and command in ENDING:
                 raise RunRequestError(
-                    f"Run {self.folder.name!r} is asked to {asked.pop()} already. It does after "
-                    "this step.",
+                    f"Run {self.folder.name!r} has already been asked to {asked.pop()}. It will "
+                    "do so after this step.",
                     409,
                 )
             self._asked.add(command)

@@ -107,7 +107,7 @@ class RunRegistry:
         """What `watch` was given; RunRequestError if nothing was."""
         prompt = read_object(run_folder(self.root, run_id) / PROMPT)
         if not prompt:
-            raise RunRequestError(f"Run {run_id!r} kept no workflow.", 404)
+            raise RunRequestError(f"Run {run_id!r} has no saved workflow.", 404)
         return prompt
 
     def sample(self, run_id: str, name: str) -> Path:
@@ -118,7 +118,7 @@ class RunRegistry:
         and end the prompt.
         """
         if command not in COMMANDS:
-            raise RunRequestError(f"{command!r} is none of {', '.join(COMMANDS)}.", 400)
+            raise RunRequestError(f"{command!r} is not one of {', '.join(COMMANDS)}.", 400)
         folder = run_folder(self.root, run_id)
         live = self._live.get(run_id)
         if live is None:
@@ -132,7 +132,7 @@ class RunRegistry:
         """Removes a run that is over, checkpoints and samples and all; its adapter stays."""
         folder = run_folder(self.root, run_id)
         if run_id in self._live:
-            raise RunRequestError(f"Run {run_id!r} goes on. Stop it first.", 409)
+            raise RunRequestError(f"Run {run_id!r} is active. Stop it first.", 409)
         folders.delete(folder)
         self.announce({"id": run_id, "state": "deleted"})
 

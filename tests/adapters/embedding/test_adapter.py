@@ -280,7 +280,7 @@ def test_a_size_beyond_interpolation_is_refused_and_the_base_left_whole() -> Non
     backbone = tiny_zeroscope()
     base = predict(backbone)
     with (
-        pytest.raises(AdapterError, match="nearer to the reference clip's"),
+        pytest.raises(AdapterError, match="closer to the reference clip's"),
         an_embedding(backbone).applied(backbone, 1.0),
     ):
         predict(backbone, height=3 * HEIGHT)
@@ -295,7 +295,7 @@ def test_other_bases_are_refused_untouched() -> None:
         for name, block in an_embedding(animatediff).blocks.items()
     }
     cases: list[tuple[EmbeddingAdapter, Backbone, str]] = [
-        (adapter, zeroscope, "trained on animatediff, the base is zeroscope"),
+        (adapter, zeroscope, "trained on animatediff, but the base is zeroscope"),
         (adapter, animatediff, "no temporal transformer block mid_block"),
         (
             dataclasses.replace(adapter, blocks=narrow),
@@ -324,7 +324,7 @@ QK = next(iter(GOOD))
         (GOOD, {}, "one option"),
         (GOOD, {"debias": "twice"}, "one option"),
         (GOOD, {"debias": "none", "scale": 1.0}, "one option"),
-        ({**GOOD, "down.0.to_q": torch.zeros(1)}, {"debias": "none"}, "no tensor of a motion"),
+        ({**GOOD, "down.0.to_q": torch.zeros(1)}, {"debias": "none"}, "not a tensor of a motion"),
         ({QK: GOOD[QK]}, {"debias": "none"}, "expected qk, attn1.v, attn2.v"),
         ({**GOOD, QK: torch.zeros(1, 3, 8)}, {"debias": "none"}, "of shape"),
         ({**GOOD, QK: torch.zeros(1, 1, 4, 8)}, {"debias": "none"}, "same frames"),

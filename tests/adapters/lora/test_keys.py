@@ -59,7 +59,10 @@ STEM = f"{MODULE}.temporal_transformer.transformer_blocks.0.attention_blocks.0.p
     [
         ({f"{STEM}.down.weight": torch.zeros(2, 3)}, "1 tensors are not LoRA pairs"),
         ({f"{STEM}.alpha": torch.ones(())}, "1 tensors are not LoRA pairs"),
-        ({"a.down.weight": torch.zeros(2, 3), "a.up.weight": torch.zeros(4, 2)}, "'a' is no layer"),
+        (
+            {"a.down.weight": torch.zeros(2, 3), "a.up.weight": torch.zeros(4, 2)},
+            "'a' is not a layer",
+        ),
         (
             {f"{STEM}.down.weight": torch.zeros(2, 3), f"{STEM}.up.weight": torch.zeros(4, 5)},
             r"\(2, 3\) and \(4, 5\); expected \(rank, in\) and \(out, rank\)",

@@ -347,7 +347,7 @@ def test_an_adapter_that_does_not_fit_is_refused() -> None:
         ({"alpha": 0.0}, SettingsError, "alpha is 0.0"),
         ({"dropout": 1.0}, SettingsError, "dropout is 1.0"),
         ({"linears": ["9"]}, AdapterError, "1 of 1 linear layers .* 9"),
-        ({"linears": []}, AdapterError, "no names given"),
+        ({"linears": []}, AdapterError, "no names were given"),
     ],
 )
 def test_bad_requests_leave_the_model_alone(

@@ -45,7 +45,7 @@ def zeroscope(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 ODD: list[tuple[str, Any, str]] = [
-    ("unet/config.json", [], "config.json holds a list, not a table"),
+    ("unet/config.json", [], "config.json contains a list, not a table"),
     ("unet/config.json", {"block_out_channels": "wide"}, r"unet cannot be used \(\w+Error"),
     ("unet/config.json", {"down_block_types": ["Surprise"]}, r"unet cannot be used \(ValueError"),
     ("unet/config.json", {"attention_head_dim": 0}, r"unet cannot be used \(ZeroDivisionError"),

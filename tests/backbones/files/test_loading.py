@@ -262,7 +262,7 @@ def test_missing_unknown_and_misshapen_tensors(folder: Path, tmp_path: Path) -> 
         load_animatediff(image, path)
 
     save_file({**tensors, norm: torch.zeros(320)}, path, metadata)
-    with pytest.raises(FormatError, match=r"made for a UNet of widths \[320, 16\].*\[8, 16\]"):
+    with pytest.raises(FormatError, match=r"made for a UNet with widths \[320, 16\].*\[8, 16\]"):
         load_animatediff(image, path)
 
 
@@ -287,7 +287,7 @@ def test_missing_damaged_and_unsafe_files(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="can run code"):
         file_role(tmp_path / "unsafe.ckpt")
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(FormatError, match="is no model file"):
+    with pytest.raises(FormatError, match="is not a model file"):
         file_role(tmp_path / "notes.txt")
 
 

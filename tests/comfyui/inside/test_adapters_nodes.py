@@ -184,7 +184,7 @@ def test_a_motion_lora_of_animatediff() -> None:
     assert zoom.info.is_foreign and zoom.info.version == ""
     assert isinstance(zoom.adapters["temporal"], LoraAdapter)
     text = called(InspectMotionAdapter, motions=(zoom,)).args[0]
-    assert "the file does not say more of its training" in text
+    assert "the file has no other information about its training" in text
 
 
 def write_list(path: Path, names: list[str]) -> None:
@@ -220,7 +220,7 @@ def test_debias_is_for_embeddings_alone() -> None:
     assert loaded(name, debias=AS_SAVED)[0].adapters["temporal"].options["debias"] == "difference"
     changed = loaded(name, debias="drop_value")[0]
     assert changed.adapters["temporal"].options["debias"] == "drop_value"
-    with pytest.raises(AdapterError, match="holds no motion embedding"):
+    with pytest.raises(AdapterError, match="contains no motion embedding"):
         loaded(saved(motion(), "no embedding"), debias="none")
 
 
@@ -290,14 +290,14 @@ def test_the_motion_of_one_with_the_looks_of_another() -> None:
     moving, looking = adapters_to_apply(blended(first, second, LOOKS))
     assert moving == (first.adapters["temporal"], 1.0)
     assert looking == (second.adapters["spatial.0"], 0.5)
-    with pytest.raises(AdapterError, match="crafted holds no appearance"):
+    with pytest.raises(AdapterError, match="crafted contains no appearance"):
         blended(first, full_weights(), LOOKS)
 
 
 def test_motions_of_two_families_do_not_play_together() -> None:
     info = an_info("zeroscope")
     other = motion("z", info=info, adapters=adapters("zeroscope"), noise=noise_info("zeroscope"))
-    with pytest.raises(AdapterError, match="a is of animatediff, z is of zeroscope"):
+    with pytest.raises(AdapterError, match="a is for animatediff, z is for zeroscope"):
         blended(motion("a"), other, BOTH)
     with pytest.raises(AdapterError, match="cannot be combined"):
         loaded(saved(other, "zeroscope"), motions=(motion("a"),))
@@ -343,7 +343,7 @@ def test_kinds_that_do_not_add_up_go_into_one_file() -> None:
         kinds = {name: adapter.kind for name, adapter in one.adapters.items()}
         assert kinds == {"temporal": kind, "embedding": "embedding"}
         assert len(adapters_to_apply([one])) == 2
-    with pytest.raises(AdapterError, match="are of different bases"):
+    with pytest.raises(AdapterError, match="are for different bases"):
         saved_together((motion("a"), full_weights()), "other sizes")
     with pytest.raises(AdapterError, match="every strength is 0"):
         saved_together((motion(strength=0.0),), "nothing")
@@ -383,11 +383,13 @@ def test_files_for_other_programs() -> None:
 
 def test_what_cannot_be_converted() -> None:
     how = {"name": "exported", "replace": True}
-    with pytest.raises(AdapterError, match="is of kind 'embedding'; other programs load LoRAs"):
+    with pytest.raises(
+        AdapterError, match="is of kind 'embedding'; other programs only load LoRAs"
+    ):
         converted(embedding(), to="AnimateDiff motion LoRA", **how)
-    with pytest.raises(AdapterError, match=r"holds no adapter 'looks'\. Give which, one of"):
+    with pytest.raises(AdapterError, match=r"contains no adapter 'looks'\. Set which to one of"):
         converted(motion(), to="peft LoRA", which="looks", **how)
-    with pytest.raises(SettingsError, match="it becomes a file's name"):
+    with pytest.raises(SettingsError, match="it is used as a file name"):
         converted(motion(), to="peft LoRA", which="", name="../x", replace=True)
-    with pytest.raises(AdapterError, match="No motion is connected"):
+    with pytest.raises(AdapterError, match="No adapter is connected"):
         called(ConvertMotionAdapter, motions=(), to={"to": "LoRA"}, rank=1)

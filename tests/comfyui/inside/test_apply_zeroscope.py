@@ -175,7 +175,7 @@ def test_a_motion_of_another_family_is_refused(model: ModelPatcher, backbone: Ze
 
 def test_another_model_is_refused(backbone: ZeroScope) -> None:
     other = image_model(load_shape_world(ANIMATEDIFF))  # type: ignore[arg-type]
-    with pytest.raises(AdapterError, match=r"expected ZeroScope's\. Connect the MODEL of Load"):
+    with pytest.raises(AdapterError, match=r"expected ZeroScope's\. Connect the MODEL from Load"):
         on_zeroscope(other, {"m": a_lora(backbone)})
 
 

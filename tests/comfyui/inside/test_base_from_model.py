@@ -185,4 +185,4 @@ def test_what_is_no_weight_is_warned_of(objects: Objects, caplog: pytest.LogCapt
     moving = model.clone()
     moving.set_additional_models("motion", [clip.patcher])
     checkpoint_of(moving, clip, vae)
-    assert "motion on it cannot be part" in caplog.text
+    assert "motion cannot become part" in caplog.text

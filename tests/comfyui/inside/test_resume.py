@@ -173,7 +173,7 @@ def test_just_the_run_that_is_resumed_goes_on(
     assert resumed.args[1] == "older-3.safetensors"
     assert run_registry().run(older.name)["step"] == 4
     assert run_registry().run(newer.name)["part"] == 1
-    with pytest.raises(SettingsError, match="were others"):
+    with pytest.raises(SettingsError, match="were different"):
         trained(base, clips, name="older", seed=1, resume_run=older.name)
-    with pytest.raises(SettingsError, match="is gone"):
+    with pytest.raises(SettingsError, match="no longer exists"):
         trained(base, clips, name="older", resume_run="gone")

@@ -295,7 +295,7 @@ def test_what_is_missing_is_said_and_videos_of_another_length_are_refused(clip: 
     same = image_from_pixels(clip.frames)
     _, record = evaluated(clip, same)
     assert "needs a CLIP" in record["missing"]["clip_t"]
-    with pytest.raises(ClipError, match="tracklets need as many of both"):
+    with pytest.raises(ClipError, match="tracklets need the same number"):
         evaluated(clip, same[:4])
     image = dataclasses.replace(clip, frames=clip.frames[:1])
     with pytest.raises(ClipError, match="The reference has no motion"):

@@ -194,7 +194,7 @@ def test_an_encoder_in_the_clip_vision_folder_is_found(comfy_base: Path) -> None
     (settings,) = called(MoTransSettings, **{**widgets, "image_encoder": file.name}).args
     assert settings.values == {"image_encoder": str(file)} and not settings.train
     assert called(MoTransSettings, **widgets).args[0].values == {}
-    with pytest.raises(MotionError, match=r"no file gone\.pt under models/clip_vision"):
+    with pytest.raises(MotionError, match=r"file gone\.pt no longer exists in models/clip_vision"):
         called(MoTransSettings, **{**widgets, "image_encoder": "gone.pt"})
     menus = {option.key: option.inputs for option in method_input().options}
     (encoders,) = [entry for entry in menus["motrans"] if entry.id == "image_encoder"]
@@ -212,7 +212,7 @@ def test_what_does_not_fit_is_refused_before_the_first_step(
         trained(base, clips, name="refused", inversion_steps=1)
     with pytest.raises(SettingsError, match="precision is 'fp16' on cpu"):
         trained(base, clips, name="refused", precision="fp16")
-    with pytest.raises(SettingsError, match="becomes a file's name"):
+    with pytest.raises(SettingsError, match="is used as a file name"):
         trained(base, clips, name="../refused")
     assert not runs_of(comfy_base, "refused")
 

@@ -132,7 +132,7 @@ def test_conditioning_by_frame(model: ModelPatcher, backbone: ZeroScope, prompts
 
 
 def test_one_frame_is_refused(model: ModelPatcher, backbone: ZeroScope):
-    with pytest.raises(MotionError, match="1 frame; ZeroScope makes videos of 2 or more"):
+    with pytest.raises(MotionError, match="1 frame; ZeroScope needs at least 2"):
         sampled(model, backbone, frames=1)
 
 

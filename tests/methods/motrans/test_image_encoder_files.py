@@ -138,7 +138,7 @@ def test_a_file_of_transformers_that_is_not_whole_is_refused(
 
 def test_an_encoder_is_checked_before_it_is_needed() -> None:
     check_image_encoder(load_base("shape-world-zeroscope"), None)
-    with pytest.raises(SettingsError, match=r"Give image_encoder, .* models/clip_vision"):
+    with pytest.raises(SettingsError, match=r"Set image_encoder to .* models/clip_vision"):
         check_image_encoder(tiny_zeroscope(), None)
     with pytest.raises(FormatError, match="lacks 360 of 392"):
         check_image_encoder(tiny_zeroscope(), str(CLIP_FILE))
@@ -158,7 +158,7 @@ def test_vit_h_14_is_the_default_at_full_size() -> None:
     with pytest.raises(FormatError, match=r"lacks 360 of 392 tensors of ViT-H-14's image tower"):
         image_encoder_for(tiny_zeroscope(), str(CLIP_FILE))
     with pytest.raises(
-        SettingsError, match="Give image_encoder, the path of an open_clip ViT-H-14"
+        SettingsError, match="Set image_encoder to the path of an open_clip ViT-H-14"
     ):
         image_encoder_for(tiny_zeroscope(), None)
 

@@ -191,7 +191,7 @@ def test_without_a_recaption_the_own_prompt_is_used_and_logged(
         caplog.at_level(logging.INFO),
         MoTrans(QUIET).attach(backbone, [clip], rng()) as attached,
     ):
-        assert "No recaption is given" in caplog.text
+        assert "No recaption was given" in caplog.text
         own = loss_of(attached, batch_of(clip, step=FIRST))
     settings = dataclasses.replace(QUIET, recaptions=("another",))
     with MoTrans(settings).attach(backbone, [clip], rng()) as attached:
@@ -291,8 +291,8 @@ def test_images_learn_looks_only_whatever_the_step() -> None:
 @pytest.mark.parametrize(
     ("clip", "given", "match"),
     [
-        (video(prompt="a cat"), None, "has no verb that could be found.*Give the motion's verb"),
-        (video(prompt="a cat jumping"), "swimming", "does not have the verb 'swimming'"),
+        (video(prompt="a cat"), None, "has no recognisable verb.*Set verb to the motion's verb"),
+        (video(prompt="a cat jumping"), "swimming", "does not contain the verb 'swimming'"),
         (
             dataclasses.replace(video(), image_embeds=torch.zeros(2, WIDTH)),
             None,
@@ -321,7 +321,7 @@ def test_image_embeddings_of_two_encoders_are_refused() -> None:
 def test_without_an_image_encoder_the_path_is_asked_for() -> None:
     clip = dataclasses.replace(video(), image_embeds=None)
     with (
-        pytest.raises(SettingsError, match="Give image_encoder"),
+        pytest.raises(SettingsError, match="Set image_encoder"),
         MoTrans(QUIET).attach(tiny_animatediff(), [clip], rng()),
     ):
         pass

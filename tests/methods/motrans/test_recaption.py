@@ -107,5 +107,5 @@ def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_another_kind_of_model_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
-    with pytest.raises(MotionError, match="is no image-text-to-text model"):
+    with pytest.raises(MotionError, match="is not an image-text-to-text model"):
         load_recaptioner(tmp_path)

@@ -56,7 +56,7 @@ def test_a_torchvision_of_another_torch(tmp_path: Path) -> None:
     error = "raise RuntimeError('operator torchvision::nms does not exist')"
     said = said_with(tmp_path, "torchvision", error)
     assert "torchvision 0.1 cannot be imported (RuntimeError: operator torchvision::nms" in said
-    assert "Reinstall torchvision in the build that belongs to torch" in said
+    assert "Reinstall the torchvision build that matches torch" in said
 
 
 def test_a_library_that_fails_itself(tmp_path: Path) -> None:
@@ -67,7 +67,9 @@ def test_a_library_that_fails_itself(tmp_path: Path) -> None:
 
 def test_a_library_that_lacks_another(tmp_path: Path) -> None:
     said = said_with(tmp_path, "peft", "import no_such_module")
-    assert "peft 0.1 cannot be imported (it needs no_such_module, which is not installed)" in said
+    assert (
+        "peft 0.1 cannot be imported (it requires no_such_module, which is not installed)" in said
+    )
 
 
 def test_torchaudio_may_go() -> None:

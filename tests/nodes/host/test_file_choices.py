@@ -60,9 +60,9 @@ def test_files_of_one_name_are_listed_with_their_folders() -> None:
 
 @pytest.mark.parametrize("name", ["", "  ", "../car", "a/b", "a\\b", ".car", "x" * 65, "C:car"])
 def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="becomes a file's name"):
+    with pytest.raises(SettingsError, match="is used as a file name"):
         checked_name(name)
-    with pytest.raises(SettingsError, match="becomes a file's name"):
+    with pytest.raises(SettingsError, match="is used as a file name"):
         new_file(tmp_path, name, replace=False)
 
 

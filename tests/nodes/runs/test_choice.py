@@ -151,10 +151,10 @@ def test_just_the_run_that_is_resumed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("run_id", "description", "steps", "reason"),
     [
-        ("gone-1", ONE, 9, "is gone"),
-        ("../runs", ONE, 9, "is gone"),
-        ("", OTHER, 9, "were others"),
-        ("", ONE, 3, "done more than 3 steps"),
+        ("gone-1", ONE, 9, "no longer exists"),
+        ("../runs", ONE, 9, "no longer exists"),
+        ("", OTHER, 9, "were different"),
+        ("", ONE, 3, "completed more than 3 steps"),
     ],
 )
 def test_a_run_that_cannot_be_resumed(

@@ -109,7 +109,9 @@ def test_a_card_of_12_gb_is_not_warned_of_a_usual_training() -> None:
 
 def test_only_what_is_certain_is_refused() -> None:
     check_certain(NEED, 9 * GIB)  # 14 GB by estimate
-    with pytest.raises(MotionError, match=r"take 3\.0 GB and what is trained 6\.0 GB .* 8\.0 GB\."):
+    with pytest.raises(
+        MotionError, match=r"take 3\.0 GB and the trained parts 6\.0 GB .* 8\.0 GB\."
+    ):
         check_certain(NEED, 8 * GIB)
 
 
@@ -117,9 +119,9 @@ def test_what_may_not_fit_is_said() -> None:
     assert warning_of(NEED, 11 * GIB) is None
     said = warning_of(NEED, 10 * GIB)
     assert said is not None
-    assert "16 frames of 512x512 takes about 11.0 GB" in said and "10.0 GB are free" in said
+    assert "16 frames of 512x512 needs an estimated 11.0 GB" in said and "10.0 GB are free" in said
     assert disk_warning_of(NEED, 13 * GIB) is None
-    assert "up to 13.0 GB on the disk; 2.0 GB" in str(disk_warning_of(NEED, 2 * GIB))
+    assert "up to 13.0 GB on disk; 2.0 GB" in str(disk_warning_of(NEED, 2 * GIB))
 
 
 @pytest.mark.parametrize(

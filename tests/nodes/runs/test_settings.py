@@ -81,7 +81,7 @@ def test_advanced_settings_that_contradict_are_refused() -> None:
 
 def test_advanced_settings_of_another_method_are_refused() -> None:
     advanced = MethodSettings(method="motion_crafter")
-    with pytest.raises(SettingsError, match=r"are motion-crafter's, the method is motrans"):
+    with pytest.raises(SettingsError, match=r"are for motion-crafter, but the method is motrans"):
         build_method(LARGE, "motrans", widgets("motrans"), advanced)
 
 
@@ -96,7 +96,7 @@ def test_motrans_without_an_image_encoder_is_refused_before_it_is_needed() -> No
     """A full-size base has none of its own; without injector and enhancer none is needed."""
     base, small = tiny_zeroscope(), load_base("shape-world-zeroscope")
     method = build_method(LARGE, "motrans", widgets("motrans"), None)
-    with pytest.raises(SettingsError, match="Give image_encoder"):
+    with pytest.raises(SettingsError, match="Set image_encoder"):
         check_method(base, method)
     check_method(small, method)
     check_method(base, build_method(LARGE, "coupled", widgets("coupled"), None))

@@ -233,7 +233,7 @@ def test_what_is_asked_to_end_is_not_asked_again(harness: Harness) -> None:
     def ask_twice(run: LiveRun) -> None:
         harness.asking("pause")(run)
         for command in ("pause", "stop"):
-            with pytest.raises(RunRequestError, match="asked to pause already") as error:
+            with pytest.raises(RunRequestError, match="already been asked to pause") as error:
                 harness.registry.ask("run", command)
             statuses.append(error.value.status)
 
