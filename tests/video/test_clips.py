@@ -286,7 +286,7 @@ def test_folder_of_videos_with_captions(tmp_path: Path) -> None:
         make_video(tmp_path / name, count=4)
     settings = ClipSettings(frames=4)
     (tmp_path / "a.txt").write_text("\ufeff a  grey\nsquare \n", encoding="utf-8")
-    with pytest.raises(ClipError, match=r"b.mp4 has no caption. Give a prompt, or .* b.txt next to"):
+    with pytest.raises(ClipError, match=r"b.mp4 has no caption. Give a prompt, or .* b.txt next"):
         load_clips(tmp_path, settings)
     (tmp_path / "b.txt").write_text("a dark one")
     assert [(c.source, c.prompt) for c in load_clips(tmp_path, settings)] == [
