@@ -142,9 +142,7 @@ def test_too_short_says_how_much_there_is() -> None:
     message = r"clip has 7 frames at stride 2; 16 were requested. Lower frames or stride"
     with pytest.raises(ClipError, match=message):
         clip_from_frames(grey_frames(14), 8, "grey", settings, "clip")
-    message = (
-        r"has 2 frames at stride 2 from second 1.25; .* frames or stride, or start earlier,"
-    )
+    message = r"has 2 frames at stride 2 from second 1.25; .* frames or stride, or start earlier,"
     late = ClipSettings(frames=16, stride=2, start_seconds=1.25)
     with pytest.raises(ClipError, match=message):
         clip_from_frames(grey_frames(14), 8, "grey", late, "clip")
