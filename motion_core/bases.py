@@ -140,7 +140,7 @@ BASES: dict[str, BaseDefaults] = {
     "shape-world-animatediff": BaseDefaults(
         family=ANIMATEDIFF,
         load=partial(_load_shape_world, "shape-world-animatediff"),
-        summary="small and bundled: moving shapes, with AnimateDiff's architecture",
+        summary="small bundled base of moving shapes, with AnimateDiff's architecture",
         optional=("checkpoint",),
         width=64,
         height=64,
@@ -154,7 +154,7 @@ BASES: dict[str, BaseDefaults] = {
     "shape-world-zeroscope": BaseDefaults(
         family=ZEROSCOPE,
         load=partial(_load_shape_world, "shape-world-zeroscope"),
-        summary="small and bundled: moving shapes, with ZeroScope's architecture",
+        summary="small bundled base of moving shapes, with ZeroScope's architecture",
         width=64,
         height=64,
         sample_steps=12,

@@ -169,7 +169,7 @@ def test_without_motions_the_base_samples_at_its_own_size(base: MotionBase) -> N
         ({"noise_prior": 0.5, "frames": 3}, "Sample at the size and number of frames"),
         ({"frames": 200}, "frames"),
         ({"steps": 5000}, "steps is 5000"),
-        ({"width": 36}, "width is 36; expected a positive multiple of 8"),
+        ({"width": 36}, "width is 36; expected a multiple of 8, at least 8"),
     ],
 )
 def test_what_cannot_be_sampled(
