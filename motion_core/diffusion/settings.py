@@ -31,7 +31,7 @@ class SampleSettings(Settings):
         high=1,
         step=0.05,
         source="arXiv 2305.08891, Sec. 3.4: 0.7 for v-prediction with zero terminal SNR",
-        help="Takes over-exposure away that strong guidance brings; 0 is off, 0.7 usual.",
+        help="Reduces over-exposure from strong guidance; 0 is off, 0.7 is common.",
     )
     frames: int = setting(
         16,
@@ -60,9 +60,9 @@ class SampleSettings(Settings):
         0,
         low=0,
         high=2**63 - 1,
-        help="Of the noise the video starts from: the same seed, the same video.",
+        help="Determines the starting noise: the same seed gives the same video.",
     )
-    negative_prompt: str = setting("", lines=True, help="What guidance steers away from.")
+    negative_prompt: str = setting("", lines=True, help="What the video should not show.")
     noise_prior: float = setting(
         0.0,
         low=0,

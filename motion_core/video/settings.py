@@ -19,8 +19,8 @@ class ClipSettings(Settings):
         16,
         low=1,
         widget_high=128,
-        help="Frames of one clip. More shows a longer motion and takes more memory. AnimateDiff v1 "
-        "takes up to 24, v2 and v3 up to 32; 16 is what it was made with.",
+        help="Frames per clip. More frames show a longer motion and take more memory. "
+        "AnimateDiff v1 supports up to 24, v2 and v3 up to 32; it was trained on 16.",
     )
     start_seconds: float = setting(
         0.0,
@@ -28,7 +28,7 @@ class ClipSettings(Settings):
         widget_high=100000,
         step=0.1,
         flag="--start",
-        help="Seconds from the video's beginning at which the first clip may begin.",
+        help="Where the first clip starts, in seconds from the beginning of the video.",
     )
     stride: int = setting(
         1,
@@ -71,7 +71,7 @@ class ClipSettings(Settings):
     )
     fit: Fit = setting(
         "crop",
-        help="Where the proportions differ: crop keeps the middle, pad adds black bars, stretch "
+        help="If the proportions differ: crop keeps the middle, pad adds black bars, stretch "
         "distorts.",
     )
     windows: int = setting(
