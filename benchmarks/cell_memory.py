@@ -29,7 +29,9 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from motion_core.adapters.lora.training import active_loras, trainable_lora
+from motion_core.adapters.base import Scope
+from motion_core.adapters.lora.training import trainable_lora
+from motion_core.backbones.base import Family
 from motion_core.backbones.checkpointing import gradient_checkpointing
 from motion_core.backbones.frame_norms import normalise_as_version
 from motion_core.backbones.temporal import (
@@ -45,7 +47,7 @@ FRAMES, RANK, DROPOUT = 16, 32, 0.1
 class Case(NamedTuple):
     """A row of the table. size: of the square video, in pixels."""
 
-    family: str
+    family: Family
     dtype: torch.dtype
     checkpointing: bool
     size: int
@@ -101,7 +103,7 @@ def bytes_per_cell(case: Case) -> float:
         per_frame = FRAMES  # prompts, as UNetMotionModel wants them
     width = int(unet.config["cross_attention_dim"])
     with ExitStack() as stack:
-        trained = stack.enter_context(_loras_in_place(unet))
+        trained = stack.enter_context(_loras_in_place(unet, case.family))
         if case.checkpointing:
             stack.enter_context(gradient_checkpointing(unet))
         stack.enter_context(_as_on_cuda())
@@ -136,18 +138,32 @@ def _unet(case: Case) -> Any:
 
 
 @contextmanager
-def _loras_in_place(unet: nn.Module) -> Iterator[list[nn.Parameter]]:
+def _loras_in_place(unet: nn.Module, family: Family) -> Iterator[list[nn.Parameter]]:
     """The temporal LoRA, which is trained and has its gradients, and the frozen spatial one."""
-    sites = {"temporal": temporal_linear_names(unet), "spatial": spatial_linear_names(unet)}
+    sites: dict[Scope, list[str]] = {
+        "temporal": temporal_linear_names(unet),
+        "spatial": spatial_linear_names(unet),
+    }
     rng = torch.Generator().manual_seed(0)
     with ExitStack() as stack:
         loras = {
-            name: stack.enter_context(
-                trainable_lora(unet, name, linears, rank=RANK, alpha=RANK, dropout=DROPOUT, rng=rng)
+            scope: stack.enter_context(
+                trainable_lora(
+                    unet,
+                    scope,
+                    linears,
+                    scope=scope,
+                    family=family,
+                    rank=RANK,
+                    alpha=RANK,
+                    dropout=DROPOUT,
+                    rng=rng,
+                )
             )
-            for name, linears in sites.items()
+            for scope, linears in sites.items()
         }
-        stack.enter_context(active_loras(unet, tuple(sites)))
+        for lora in loras.values():
+            stack.enter_context(lora.active())
         for parameter in loras["spatial"].parameters:
             parameter.requires_grad_(False)
         for parameter in loras["temporal"].parameters:

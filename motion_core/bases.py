@@ -54,13 +54,14 @@ def _load_shape_world(name: str, parts: Mapping[str, Path], dtype: torch.dtype) 
 class BaseDefaults:
     """What a base is trained and sampled at where nothing else is asked for.
 
-    family: which adapters fit; see `backbones.families`. load: from its files. required, optional:
-    the files to give. width, height: pixels.
+    name: in `BASES`. family: which adapters fit; see `backbones.families`. load: from its files.
+    required, optional: the files to give. width, height: pixels.
     frames, fps: of a clip. sample_steps: DDIM steps. adapter_end: share of them with adapters.
-    train, methods: settings of every training, and of each method, that differ from the method's
-    own here; method_train: of the training with one method.
+    train: settings of every training that differ from the trainer's own here; a method's are its
+    own, see `Method.defaults_on`.
     """
 
+    name: str
     family: str
     load: Load
     summary: str
@@ -74,12 +75,6 @@ class BaseDefaults:
     guidance_scale: float
     adapter_end: float = 1.0
     train: Mapping[str, object] = field(default_factory=dict)
-    methods: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    method_train: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-
-    def train_with(self, method: str) -> dict[str, object]:
-        """Settings of the training with a method."""
-        return {**self.train, **self.method_train.get(method, {})}
 
     def usual_settings(self, steps: int | None = None) -> SampleSettings:
         """How it is sampled where nothing else is asked for. steps: None is its own."""
@@ -107,37 +102,10 @@ _SMALL_TRAIN: Mapping[str, object] = {
     "max_grad_norm": 1.0,
     "checkpointing": False,
 }
-# LoRAs are nearly as wide as the layers, so that dropout only costs time.
-_SMALL_METHODS: Mapping[str, Mapping[str, object]] = {
-    "motion_director": {"dropout": 0.0, "spatial_dropout_p": 0.05},
-    "coupled": {"dropout": 0.0},
-    # Templates in the words that the bases know. Every block, as the deep ones see 4x4 latents, in
-    # which a zigzag is too small to be learned. The reference's looks are far from a template's
-    # here, so that its own prompt goes with its loss. Every bit of β costs motion: fidelity 0.88
-    # with none, 0.76 with 0.1.
-    "motion_crafter": {
-        "templates": "shapes",
-        "blocks": "all",
-        "separate_reference_prompt": True,
-        "kl": "moment_gaussian",
-        "beta": 0.01,
-    },
-    # Every level, as its embeddings are small. Differences of neighbouring frames lose where an
-    # object is, which 16 frames of 8x8 latents cannot tell otherwise: docs/results.md has both.
-    "motion_inversion": {"channels": (64, 96), "debias": "none"},
-    # A verb's embedding of 64 channels takes in looks where its change is not held small.
-    "motrans": {"dropout": 0.0, "appearance_steps": 60, "residual_weight": 0.1},
-}
-# Whole weights bear less, embeddings more.
-_SMALL_METHOD_TRAIN: Mapping[str, Mapping[str, object]] = {
-    "motion_crafter": {"learning_rate": 1e-3, "steps": 330, "noise_draws": 2},
-    "motion_inversion": {"learning_rate": 0.02, "steps": 350},
-    "motrans": {"steps": 420},  # of which 60 learn looks
-    "vmc": {"learning_rate": 1e-3},
-}
 
-BASES: dict[str, BaseDefaults] = {
-    "shape-world-animatediff": BaseDefaults(
+_BASES = (
+    BaseDefaults(
+        name="shape-world-animatediff",
         family=ANIMATEDIFF,
         load=partial(_load_shape_world, "shape-world-animatediff"),
         summary="small bundled base of moving shapes, with AnimateDiff's architecture",
@@ -148,10 +116,9 @@ BASES: dict[str, BaseDefaults] = {
         guidance_scale=5.5,
         adapter_end=0.6,
         train={**_SMALL_TRAIN, "steps": 300},
-        methods=_SMALL_METHODS,
-        method_train=_SMALL_METHOD_TRAIN,
     ),
-    "shape-world-zeroscope": BaseDefaults(
+    BaseDefaults(
+        name="shape-world-zeroscope",
         family=ZEROSCOPE,
         load=partial(_load_shape_world, "shape-world-zeroscope"),
         summary="small bundled base of moving shapes, with ZeroScope's architecture",
@@ -161,25 +128,10 @@ BASES: dict[str, BaseDefaults] = {
         guidance_scale=4.5,
         adapter_end=0.6,
         train={**_SMALL_TRAIN, "steps": 350, "min_timestep": 300},
-        methods={
-            **_SMALL_METHODS,
-            "motion_inversion": {
-                **_SMALL_METHODS["motion_inversion"],
-                "positions": ("down", "up", "mid", "in"),
-            },
-            # Its temporal layers tell frames apart by little, and learn no direction while a LoRA
-            # of looks stands before them that a sample goes without: fidelity 0.74 with 120 steps
-            # of looks, 0.86 with 60, 0.95 with 30.
-            "motrans": {**_SMALL_METHODS["motrans"], "appearance_steps": 30},
-        },
-        method_train={
-            **_SMALL_METHOD_TRAIN,
-            "motion_crafter": {"learning_rate": 2e-3, "steps": 220, "noise_draws": 2},
-            "motrans": {"steps": 360},
-        },
     ),
     # Sampling as in configs/prompts of guoyww/AnimateDiff: 25 steps, guidance 7.5 to 8.
-    "animatediff": BaseDefaults(
+    BaseDefaults(
+        name="animatediff",
         family=ANIMATEDIFF,
         load=_load_animatediff,
         summary="your Stable Diffusion 1.5 checkpoint and AnimateDiff motion module",
@@ -191,7 +143,8 @@ BASES: dict[str, BaseDefaults] = {
         guidance_scale=7.5,
     ),
     # MotionDirector, configs/config_single_video.yaml and MotionDirector_inference.py.
-    "zeroscope": BaseDefaults(
+    BaseDefaults(
+        name="zeroscope",
         family=ZEROSCOPE,
         load=_load_zeroscope,
         summary="your ZeroScope or ModelScope folder or file",
@@ -201,7 +154,8 @@ BASES: dict[str, BaseDefaults] = {
         height=384,
         guidance_scale=12.0,
     ),
-}
+)
+BASES: dict[str, BaseDefaults] = {base.name: base for base in _BASES}
 
 
 def base_defaults(name: str) -> BaseDefaults:

@@ -15,9 +15,9 @@ def looks_of(clips: Sequence[Clip]) -> list[Clip]:
     """The first clip of each look: the windows of a video share one, and so do all images. In the
     order in which MoTrans takes recaptions.
     """
-    from ..motion_core.methods.motion_director import spatial_lora_names
+    from ..motion_core.methods.appearance import appearance_names
 
-    names = spatial_lora_names(clips)  # type: ignore[arg-type]  # it reads what both clips have
+    names = appearance_names(clips)
     firsts = {name: index for index, name in reversed(list(enumerate(names)))}
     return [clips[index] for index in sorted(firsts.values())]
 

@@ -9,20 +9,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from motion_core.adapters.base import Adapter
+from motion_core.adapters.weights.adapter import WeightsAdapter
 from motion_core.backbones.base import Backbone
 from motion_core.events import Event, StepDone
-from motion_core.methods.base import LossTerm, ParameterGroup
+from motion_core.methods.base import Attached, LossTerm, Method
 from motion_core.methods.losses import mse
 from motion_core.methods.motion_director import MotionDirector, MotionDirectorSettings
+from motion_core.methods.parts import ParameterGroup, PlannedGroup
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import train
 from motion_core.types import Batch, LatentClip
@@ -74,44 +75,60 @@ class LeastSquaresSettings:
     noise: float = 0.0
 
 
-class LeastSquares:
+@dataclass(frozen=True)
+class Free:
+    """A part of no model."""
+
+    parameters: list[nn.Parameter]
+
+    def active(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def export(self) -> WeightsAdapter:
+        deltas = {str(index): p.detach() for index, p in enumerate(self.parameters)}
+        return WeightsAdapter(scope="temporal", family="animatediff", deltas=deltas)
+
+
+def free_group(*parameters: nn.Parameter) -> ParameterGroup:
+    return ParameterGroup(parts={"free": Free([*parameters])}, learning_rate=0.1, weight_decay=0.0)
+
+
+class LeastSquares(Method[LeastSquaresSettings]):
     """A method with no network: each group's one parameter p, 0 at first, learns the latents:
     (p − x)².
     """
 
-    name = "least_squares"
+    name = title = summary = "least_squares"
+    Settings = LeastSquaresSettings
 
     def __init__(self, settings: LeastSquaresSettings | None = None) -> None:
-        self.settings = settings or LeastSquaresSettings()
+        super().__init__(settings)
         self.seen: list[int] = []
         self.values: list[tuple[float, ...]] = []
+
+    def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
+        return {}
 
     @contextmanager
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
-    ) -> Iterator[LeastSquares]:
-        self.groups: Mapping[str, ParameterGroup] = {
-            name: ParameterGroup(
-                parameters=[nn.Parameter(torch.zeros(1))], learning_rate=0.1, weight_decay=0.0
-            )
-            for name in self.settings.groups
+    ) -> Iterator[Attached]:
+        self.made = {
+            name: free_group(nn.Parameter(torch.zeros(1))) for name in self.settings.groups
         }
-        yield self
+        yield Attached(groups=self.made, passes=self.passes)
 
     def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
         self.seen.append(batch.clip_index)
         noise = torch.randn(batch.latents.shape, generator=rng) * self.settings.noise
         for name in self.settings.groups:
             self.values.append(self.current())
-            prediction = self.groups[name].parameters[0].expand(batch.latents.shape)
+            prediction = self.made[name].parameters[0].expand(batch.latents.shape)
             yield LossTerm(f"loss {name}", mse(prediction, batch.latents + noise), name)
 
     def current(self) -> tuple[float, ...]:
         """Every group's parameter as it is now."""
-        return tuple(group.parameters[0].item() for group in self.groups.values())
-
-    def adapters(self) -> dict[str, Adapter]:
-        return {}
+        return tuple(group.parameters[0].item() for group in self.made.values())
 
 
 RESUME_SETTINGS = TrainSettings(steps=6, save_every=2, learning_rate=1e-3, checkpointing=False)

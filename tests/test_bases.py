@@ -11,7 +11,6 @@ from motion_core.backbones.files.saving import save_checkpoint, save_motion_modu
 from motion_core.bases import BASES, base_defaults, check_parts, load_base
 from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import FormatError, SettingsError
-from motion_core.methods import METHODS
 from motion_core.settings import from_mapping
 from motion_core.training.settings import TrainSettings
 from motion_core.video.settings import ClipSettings
@@ -36,8 +35,6 @@ def test_the_defaults_are_settings(name: str) -> None:
         height=base.height,
     )
     from_mapping(TrainSettings, base.train)
-    for method, values in base.methods.items():
-        from_mapping(type(METHODS[method]().settings), values)
 
 
 def test_parts_that_are_missing_or_foreign() -> None:

@@ -41,6 +41,10 @@ MAY_NAME_A_FAMILY = (
     "nodes/extension.py",
     "nodes/host/folders.py",
     "nodes/comfy_models/",  # models that ComfyUI has built: it has a class a family
+    # Defaults by base, of which one is called shape-world-zeroscope:
+    "motion_core/methods/motion_crafter.py",
+    "motion_core/methods/motion_inversion.py",
+    "motion_core/methods/motrans/method.py",
 )
 
 MAY_NAME_AN_ADAPTER = (
@@ -51,12 +55,8 @@ MAY_NAME_AN_ADAPTER = (
 
 # These still ask for a name. The lists may only get shorter.
 STILL_NAME_A_METHOD = (
-    "motion_core/bases.py",
     "motion_core/cli/injected_image.py",
     "nodes/recaption.py",
-    "nodes/recaptions.py",
-    "nodes/runs/memory.py",
-    "nodes/runs/settings.py",
     "nodes/sample.py",
 )
 STILL_NAME_A_FAMILY = (

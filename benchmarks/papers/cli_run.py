@@ -18,7 +18,10 @@ from motion_core.cli.side_by_side import side_by_side
 from motion_core.cli.terminal import Terminal, say
 from motion_core.events import Event, Started
 from motion_core.files import replacing
+from motion_core.methods import METHODS
+from motion_core.settings import from_mapping
 from motion_core.training.records import write_json
+from motion_core.training.settings import TrainSettings
 
 from .claims import judge_claims
 from .notes import read_notes
@@ -92,10 +95,15 @@ def _shares(plan: Plan, count: int) -> list[Plan]:
 def _steps(rows: Sequence[Row]) -> int:
     """Of all trainings, if no row shares one."""
     return sum(
-        int(base_defaults(BASES[row.backbone]).train_with(row.variant.method)["steps"])  # type: ignore[call-overload]
+        _default_steps(row.variant.method, BASES[row.backbone])
         for row in rows
         if row.variant.method
     )
+
+
+def _default_steps(method: str, base: str) -> int:
+    usual = METHODS[method].defaults_on(base, base_defaults(base).train).train
+    return from_mapping(TrainSettings, usual).steps
 
 
 def _failures(

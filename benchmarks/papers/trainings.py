@@ -68,10 +68,9 @@ def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Trainin
     more: settings of the training that win over all others.
     """
     base, variant = BASES[row.backbone], row.variant
-    method, defaults = method_of(variant, base, reference(row.motion)), base_defaults(base)
-    settings = from_mapping(
-        TrainSettings, {**defaults.train_with(method.name), **variant.train, **more}
-    )
+    method = method_of(variant, base, reference(row.motion))
+    usual = method.defaults_on(base, base_defaults(base).train).train
+    settings = from_mapping(TrainSettings, {**usual, **variant.train, **more})
     clip = encode_clip(backbone, reference_clip(row.motion, variant.prompt))
     decided_by = describe(backbone, [clip.digest], method, settings)
     decided_by["training"]["steps"] = settings.steps
@@ -95,8 +94,8 @@ def method_of(variant: Variant, base: str, scene: Scene) -> Method:
         )
     method = METHODS[name]
     own = {key: _filled(value, scene) for key, value in variant.settings.items()}
-    chosen = {**base_defaults(base).methods.get(name, {}), **own}
-    return method(from_mapping(type(method().settings), chosen))
+    usual = method.defaults_on(base, base_defaults(base).train).settings
+    return method(from_mapping(method.Settings, {**usual, **own}))
 
 
 def reference_clip(motion: str, prompt: str | None = None) -> Clip:

@@ -18,7 +18,7 @@ from ..bases import BASES, PERSONALISED, BaseDefaults, base_defaults, check_part
 from ..diffusion.settings import SampleSettings
 from ..errors import SettingsError
 from ..methods import METHODS
-from ..methods.base import Method
+from ..methods.base import Method, MethodDefaults
 from ..settings import from_mapping, require, to_mapping
 from ..training.settings import TrainSettings
 from ..video.settings import ClipSettings
@@ -90,14 +90,12 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
         )
     require(isinstance(name, str), "base", name, f"one of {', '.join(BASES)}")
     method_name = chosen_method(layers)
-    of_method = {"train": getattr(METHODS.get(method_name), "train_defaults", {})}
-    merged = _merged([of_method, _defaults(base_defaults(name), method_name), *layers])
+    settings, base = settings_class(method_name), base_defaults(name)
+    defaults = METHODS[method_name].defaults_on(base.name, base.train)
+    merged = _merged([_defaults(base, defaults), *layers])
     tables = {table: merged.pop(table) for table in TABLES}
     tables["objective"].pop("name", None)
-    settings = settings_class(method_name)
     check_owners(tables["objective"], method_name)
-    of_base = base_defaults(name).methods.get(method_name, {})
-    tables["objective"] = {**of_base, **tables["objective"]}
     run = from_mapping(RunSettings, merged)
     check_parts(name, **{part: getattr(run, part) for part in PARTS})
     return TrainRequest(
@@ -144,7 +142,7 @@ def absolute_paths(layer: Layer, folder: Path) -> Layer:
     return values
 
 
-def _defaults(base: BaseDefaults, method_name: str) -> Layer:
+def _defaults(base: BaseDefaults, method: MethodDefaults) -> Layer:
     return {
         "sample_steps": base.sample_steps,
         "sample_guidance": base.guidance_scale,
@@ -154,7 +152,8 @@ def _defaults(base: BaseDefaults, method_name: str) -> Layer:
             "width": base.width,
             "height": base.height,
         },
-        "train": base.train_with(method_name),
+        "train": method.train,
+        "objective": method.settings,
     }
 
 

@@ -1,19 +1,27 @@
-"""What a method is to the trainer: which parameters it trains, on which losses, and what it leaves
-behind."""
+"""What a method is: the parts it trains, on which losses, what it needs, and what it leaves behind.
+
+A method is a subclass of `Method` and a line in the registry; what others have to know of it they
+ask the class, never its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..adapters.base import MOTION, Adapter, names_of_scopes
+from ..adapters.base import MOTION, Adapter, Scope, names_of_scopes
 from ..backbones.base import Backbone
+from ..errors import ClipError
 from ..types import Batch, LatentClip
+from .parts import ParameterGroup, PlannedGroup
+
+S = TypeVar("S")
 
 
 class LossTerm(NamedTuple):
@@ -25,61 +33,122 @@ class LossTerm(NamedTuple):
     group: str
 
 
+Passes = Callable[[Batch, torch.Generator], Generator[LossTerm, None, None]]
+
+
 @dataclass(frozen=True, kw_only=True)
-class ParameterGroup:
-    """Trained together by one optimiser. learning_rate and weight_decay: the method's own
-    defaults."""
+class Attached:
+    """A method at work: its parts are in the model until the context ends, and change nothing
+    outside of the passes.
 
-    parameters: Sequence[nn.Parameter]
-    learning_rate: float
-    weight_decay: float
-
-
-class Attached(Protocol):
-    """A method attached to a backbone: its parameters live in the model until the context
-    ends."""
-
-    groups: Mapping[str, ParameterGroup]
-
-    def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-        """Yields one LossTerm a forward pass. The caller runs `backward` before asking for the
-        next one, so that each graph is freed first and the model is still in that pass's state
-        when a checkpoint is recomputed. It closes the generator when a backward fails, so that the
-        model leaves that pass's state."""
-        ...
-
-    def adapters(self) -> dict[str, Adapter]:
-        """What has been learned so far, by group name ("temporal", "spatial.0" …), as copies on
-        the CPU."""
-        ...
-
-
-class Method(Protocol):
-    """A method, configured.
-
-    name: in files and the registry. title: the name that people read. summary: a phrase on what it
-    does. Settings: its frozen dataclass, whose defaults are the method's own. Its samples apply
-    what moves; a method of which they need more says so by an attribute `shows`, see
-    `applied_names`. A method whose training differs from the trainer's defaults has them as
-    `train_defaults`; one with stages has the fewest steps that reach the last one as `least_steps`.
+    groups: what is trained, by name.
+    passes: yields one LossTerm a forward pass. The caller runs `backward` before asking for the
+    next one, so that each graph is freed first and the model is still in that pass's state when a
+    checkpoint is recomputed. It closes the generator when a backward fails, so that the model
+    leaves that pass's state.
     """
 
-    name: str
-    title: str
-    summary: str
-    Settings: type
+    groups: Mapping[str, ParameterGroup]
+    passes: Passes
 
-    def __init__(self, settings: Any = None) -> None: ...
+    def adapters(self) -> dict[str, Adapter]:
+        """What has been trained so far, by part ("temporal", "spatial.0" …), as copies on the
+        CPU.
+        """
+        parts = [part for group in self.groups.values() for part in group.parts.items()]
+        return {name: part.export() for name, part in parts}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodDefaults:
+    """Values where nothing else is asked for, by field: those that differ from the settings
+    classes' own.
+
+    settings: of the method. train: of its training.
+    """
+
+    settings: Mapping[str, object] = field(default_factory=dict)
+    train: Mapping[str, object] = field(default_factory=dict)
+
+
+class Method(ABC, Generic[S]):
+    """A method, configured. Raises SettingsError on settings out of range.
+
+    A base class and no protocol, so that most methods need not say what is the same for most.
+
+    name: in the registry, files and commands.
+    title: for people.
+    summary: how the motion is learned, in a line that completes the name.
+    Settings: the method's frozen settings dataclass.
+    defaults: by the beginning of a base's name; "" is every base.
+    shows: the scopes that a sample applies.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    Settings: ClassVar[type[Any]]
+    defaults: ClassVar[Mapping[str, MethodDefaults]] = {}
+    shows: ClassVar[Sequence[Scope]] = MOTION
+
+    def __init__(self, settings: S | None = None) -> None:
+        self.settings: S = self.Settings() if settings is None else settings
+
+    @classmethod
+    def defaults_on(cls, base: str, train: Mapping[str, object]) -> MethodDefaults:
+        """The defaults on a base. train: the base's own for every method; what the method says of
+        this base wins over them, and they over what it says of every base.
+        """
+        named = [cls.defaults[key] for key in sorted(cls.defaults) if key and base.startswith(key)]
+        every = cls.defaults.get("", MethodDefaults())
+        settings, training = {**every.settings}, {**every.train, **train}
+        for defaults in named:
+            settings |= defaults.settings
+            training |= defaults.train
+        return MethodDefaults(settings=settings, train=training)
 
     @property
-    def settings(self) -> Any: ...
+    def least_steps(self) -> int:
+        """The fewest steps that reach the last of the method's stages."""
+        return 1
 
+    @property
+    def lighter(self) -> Sequence[str]:
+        """Settings, as people write them, with which it would train far fewer numbers."""
+        return ()
+
+    def check(self, backbone: Backbone) -> None:
+        """Raises MotionError where the base lacks what these settings need; before any work."""
+
+    @abstractmethod
+    def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
+        """What it will train, in the order in which it is made. Of the clips only shapes, prompts
+        and names are read. Raises ClipError or SettingsError where they do not fit.
+        """
+
+    def trained(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, int]:
+        """How many numbers it will train, by group; raises as `groups` does."""
+        groups = self.groups(backbone, clips)
+        return {name: group.count(backbone.network) for name, group in groups.items()}
+
+    @abstractmethod
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
     ) -> AbstractContextManager[Attached]:
-        """Puts freshly initialised adapters into the model; the context removes them, also after
-        an exception."""
-        ...
+        """Makes what it trains, freshly initialised; the context takes it out, also after an
+        exception. Raises as `groups` does.
+        """
+
+
+def check_videos(clips: Sequence[LatentClip], why: str) -> None:
+    """Raises ClipError without clips, and for an image. why: it cannot be trained on, and what to
+    do.
+    """
+    if not clips:
+        raise ClipError("No clips to train on. Add at least one.")
+    for clip in clips:
+        if clip.is_image:
+            raise ClipError(f"{clip.source} is an image; {why}")
 
 
 def applied_names(adapters: Mapping[str, Adapter], method: Method) -> tuple[str, ...]:
@@ -90,7 +159,7 @@ def applied_names(adapters: Mapping[str, Adapter], method: Method) -> tuple[str,
     keep a video's appearance out of its motion. So without `shows` only motion is applied. The
     adapter file keeps the names, so that no reader has to know the method.
     """
-    return names_of_scopes(adapters, getattr(method, "shows", MOTION))
+    return names_of_scopes(adapters, method.shows)
 
 
 def applied_adapters(

@@ -9,31 +9,31 @@ Customization), v2 (Plug-and-play Motion Guidance; the defaults). There is no pu
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..adapters.base import Adapter, Scope
-from ..adapters.lora.training import active_loras, trainable_lora
-from ..adapters.weights.training import trainable_weights
+from ..adapters.base import Scope
+from ..adapters.lora.training import LoraPlan
+from ..adapters.weights.training import WeightsPlan
 from ..backbones.base import Backbone
-from ..backbones.depth import (
-    Blocks,
-)
+from ..backbones.depth import Blocks
 from ..backbones.sites import blocks_of
 from ..diffusion.encoding import encode_prompts
 from ..errors import ClipError
 from ..settings import Settings, require, setting
 from ..types import Batch, LatentClip
-from .base import LossTerm, ParameterGroup
+from .appearance import single_frame_term
+from .base import Attached, LossTerm, Method, MethodDefaults
 from .kl import KL_READINGS, KlReading
 from .lora_settings import lora_rank
-from .losses import frames_at, mse
+from .losses import mse
 from .noised import noised
+from .parts import ParameterGroup, Plan, PlannedGroup, made, training
 from .templates import filled_templates, load_templates
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ LORA_WEIGHT_DECAY = 1e-2
 LIKELY_HALF = 0.8  # v2, Sec. 3.2.3
 TEMPORAL: Scope = "temporal"
 SPATIAL: Scope = "spatial"
+SCOPES: tuple[Scope, ...] = (TEMPORAL, SPATIAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,93 +130,101 @@ class MotionCrafterSettings(Settings):
         )
 
 
-class MotionCrafter:
-    """The method, configured; see `Method`."""
+class MotionCrafter(Method[MotionCrafterSettings]):
+    """L = mean (ε̂ - ε)² + β·D_KL(q_θ ‖ p_base) (v2, Eq. 3), under a drawn template, tunes the
+    temporal modules. v1's L_spatial = mean (ε̂_i - ε_i)² (Eq. 1), of one frame i, tunes spatial
+    attention.
+    """
 
     name = "motion_crafter"
     title = "MotionCrafter"
-    summary = "trains the temporal layers themselves, guided by the frozen base to preserve its "
-    "appearance"
+    summary = (
+        "trains the temporal layers themselves, guided by the frozen base to preserve its "
+        "appearance"
+    )
     Settings = MotionCrafterSettings
+    # Templates in the words that the small bases know. Every block, as the deep ones see 4x4
+    # latents, in which a zigzag is too small to be learned. The reference's looks are far from a
+    # template's here, so that its own prompt goes with its loss. Every bit of β costs motion:
+    # fidelity 0.88 with none, 0.76 with 0.1. Whole weights bear a lower rate than LoRAs.
+    defaults: ClassVar = {
+        "shape-world": MethodDefaults(
+            settings={
+                "templates": "shapes",
+                "blocks": "all",
+                "separate_reference_prompt": True,
+                "kl": "moment_gaussian",
+                "beta": 0.01,
+            },
+            train={"learning_rate": 1e-3, "steps": 330, "noise_draws": 2},
+        ),
+        "shape-world-zeroscope": MethodDefaults(train={"learning_rate": 2e-3, "steps": 220}),
+    }
 
-    def __init__(self, settings: MotionCrafterSettings | None = None) -> None:
-        self.settings = settings or MotionCrafterSettings()
+    @property
+    def lighter(self) -> Sequence[str]:
+        """A LoRA, where whole weights are tuned."""
+        return ("parametrisation = lora",) if self.settings.parametrisation == "full" else ()
+
+    def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
+        """The temporal modules, unless there are images alone, and v1's spatial path if it is on.
+
+        Raises ClipError without clips, or for an image without the spatial path.
+        """
+        settings = self.settings
+        _check_clips(clips, settings.spatial_path)
+        moves = not all(clip.is_image for clip in clips)
+        wanted: dict[Scope, bool] = {TEMPORAL: moves, SPATIAL: settings.spatial_path}
+        full = settings.parametrisation == "full"
+        return {
+            scope: PlannedGroup(
+                parts={scope: _plan(backbone, scope, settings)},
+                learning_rate=LEARNING_RATE if full else LORA_LEARNING_RATE,
+                weight_decay=WEIGHT_DECAY if full else LORA_WEIGHT_DECAY,
+            )
+            for scope, is_wanted in wanted.items()
+            if is_wanted
+        }
 
     @contextmanager
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
-    ) -> Iterator[AttachedMotionCrafter]:
-        """Copies the weights to be tuned (or puts LoRAs in), switched off outside of the passes,
-        and encodes every template's prompt.
-
-        With images alone there is nothing temporal. Raises ClipError without clips, or for an image
-        without the spatial path; SettingsError for templates that cannot be used.
+    ) -> Iterator[Attached]:
+        """See `Method`; encodes every template's prompt. Raises SettingsError for templates that
+        cannot be used.
         """
-        settings = self.settings
-        _check_clips(clips, settings.spatial_path)
-        videos = [clip for clip in clips if not clip.is_image]
-        scopes: list[Scope] = []
-        if videos:
-            scopes.append(TEMPORAL)
-        if settings.spatial_path:
-            scopes.append(SPATIAL)
-        prompts = _template_embeds(backbone, videos, settings)
-        with ExitStack() as stack:
-            tuned: dict[Scope, _Tuned] = {
-                scope: stack.enter_context(_tuned(backbone, scope, settings, rng))
-                for scope in scopes
-            }
-            stack.enter_context(active_loras(backbone.network, ()))
-            yield AttachedMotionCrafter(
-                backbone, tuned, [prompts.get(clip.prompt) for clip in clips], settings
-            )
+        planned = self.groups(backbone, clips)
+        prompts = _template_embeds(backbone, [c for c in clips if not c.is_image], self.settings)
+        for scope in SCOPES:
+            if scope in planned:
+                blocks = ", ".join(blocks_of(_names(backbone, scope, self.settings)))
+                logger.info("MotionCrafter tunes %s layers in %s.", scope, blocks)
+        with made(planned, backbone, rng) as groups:
+            embeds = [prompts.get(clip.prompt) for clip in clips]
+            passes = _Passes(self.settings, backbone, groups, embeds)
+            yield Attached(groups=groups, passes=passes)
 
 
-class AttachedMotionCrafter:
-    """The tuned parameters and the passes that train them; see `Attached`."""
+@dataclass(frozen=True)
+class _Passes:
+    """template_embeds: (templates, L, D) of each clip, None of an image."""
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        tuned: Mapping[Scope, _Tuned],
-        template_embeds: Sequence[Tensor | None],
-        settings: MotionCrafterSettings,
-    ) -> None:
-        self._backbone, self._tuned, self._settings = backbone, tuned, settings
-        self._template_embeds = template_embeds
-        full = settings.parametrisation == "full"
-        self.groups: Mapping[str, ParameterGroup] = {
-            scope: ParameterGroup(
-                parameters=part.parameters,
-                learning_rate=LEARNING_RATE if full else LORA_LEARNING_RATE,
-                weight_decay=WEIGHT_DECAY if full else LORA_WEIGHT_DECAY,
-            )
-            for scope, part in tuned.items()
-        }
+    settings: MotionCrafterSettings
+    backbone: Backbone
+    groups: Mapping[str, ParameterGroup]
+    template_embeds: Sequence[Tensor | None]
 
-    def adapters(self) -> dict[str, Adapter]:
-        """Copies of what is learned on the CPU, by group name."""
-        return {scope: tuned.export() for scope, tuned in self._tuned.items()}
-
-    def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
+    def __call__(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
         """v1's spatial pass, if it is on, then the motion's; see `Attached`.
 
         Each has the other's weights at the base's ("separately fine-tunes", v1, Sec. 3.1).
         """
-        if SPATIAL in self._tuned:
-            yield from self._spatial_pass(batch, rng)
+        if SPATIAL in self.groups:
+            drawn = noised(self.backbone, batch.latents, rng, min_timestep=batch.min_timestep)
+            with training(self.groups, SPATIAL):
+                yield single_frame_term(self.backbone, drawn, batch.prompt_embeds, SPATIAL, rng)
         if batch.latents.shape[2] > 1:
             yield from self._motion_passes(batch, rng)
-
-    def _spatial_pass(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-        """v1, Eq. 1: one frame i ~ U(F), at any timestep, under the clip's prompt."""
-        noisy, timesteps, target = noised(
-            self._backbone, batch.latents, rng, min_timestep=batch.min_timestep
-        )
-        frames = torch.randint(noisy.shape[2], (len(noisy),), generator=rng)
-        with self._tuned[SPATIAL].active():
-            pred = self._backbone.predict(frames_at(noisy, frames), timesteps, batch.prompt_embeds)
-            yield LossTerm(SPATIAL, mse(pred, frames_at(target, frames)), SPATIAL)
 
     def _motion_passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
         """v2, Eq. 3: L_motion = L_temporal + β·L_appearance, both branches on the same noisy
@@ -224,20 +233,19 @@ class AttachedMotionCrafter:
         The frozen branch goes first and keeps no graph: it is the same network with the tuned
         weights swapped out.
         """
-        settings, predict = self._settings, self._backbone.predict
-        total = self._backbone.schedule.total
+        settings, predict = self.settings, self.backbone.predict
+        total = self.backbone.schedule.total
         span = range(batch.min_timestep, total)
         timesteps = layered_timesteps(len(batch.latents), span, settings.timestep_bias, rng)
-        noisy, timesteps, target = noised(self._backbone, batch.latents, rng, timesteps=timesteps)
+        noisy, timesteps, target = noised(self.backbone, batch.latents, rng, timesteps=timesteps)
         prompts = self._drawn_templates(batch, rng)
         with torch.no_grad():
             base_pred = predict(noisy, timesteps, prompts)
-        tuned = self._tuned[TEMPORAL]
         if settings.separate_reference_prompt:
-            with tuned.active():
+            with training(self.groups, TEMPORAL):
                 pred = predict(noisy, timesteps, batch.prompt_embeds)
                 yield LossTerm(TEMPORAL, mse(pred, target), TEMPORAL)
-        with tuned.active():
+        with training(self.groups, TEMPORAL):
             pred = predict(noisy, timesteps, prompts)
             appearance = settings.beta * KL_READINGS[settings.kl](pred, base_pred)
             if settings.separate_reference_prompt:
@@ -247,7 +255,7 @@ class AttachedMotionCrafter:
 
     def _drawn_templates(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """(B, L, D): the prompt embeddings of one random template for each video."""
-        embeds = self._template_embeds[batch.clip_index]
+        embeds = self.template_embeds[batch.clip_index]
         assert embeds is not None  # a video's
         drawn = torch.randint(len(embeds), (len(batch.latents),), generator=rng)
         return embeds[drawn].to(batch.prompt_embeds)
@@ -269,33 +277,12 @@ def layered_timesteps(count: int, span: range, bias: TimestepBias, rng: torch.Ge
     return torch.where(likely == (bias == "early"), high, low)
 
 
-class _Tuned(NamedTuple):
-    """What whole weights and LoRAs have in common."""
-
-    parameters: Sequence[nn.Parameter]
-    active: Callable[[], AbstractContextManager[None]]
-    export: Callable[[], Adapter]
-
-
-@contextmanager
-def _tuned(
-    backbone: Backbone, scope: Scope, settings: MotionCrafterSettings, rng: torch.Generator
-) -> Iterator[_Tuned]:
-    """The parameters of this scope, switched off until they are made `active`."""
-    network, family = backbone.network, backbone.family
+def _plan(backbone: Backbone, scope: Scope, settings: MotionCrafterSettings) -> Plan:
+    """What is tuned of this scope."""
     names = _names(backbone, scope, settings)
-    logger.info("MotionCrafter trains %s layers in %s.", scope, ", ".join(blocks_of(names)))
     if settings.parametrisation == "full":
-        weights = trainable_weights(network, names)
-        yield _Tuned(weights.parameters, weights.active, lambda: weights.export(scope, family))
-        return
-    rank = settings.rank
-    with trainable_lora(network, scope, names, rank=rank, alpha=rank, dropout=0.0, rng=rng) as lora:
-        yield _Tuned(
-            lora.parameters,
-            lambda: active_loras(network, (scope,)),
-            lambda: lora.export(scope, family),
-        )
+        return WeightsPlan(scope=scope, names=names)
+    return LoraPlan(scope=scope, linears=names, rank=settings.rank, alpha=settings.rank)
 
 
 def _names(backbone: Backbone, scope: Scope, settings: MotionCrafterSettings) -> list[str]:

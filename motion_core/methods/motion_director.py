@@ -10,24 +10,22 @@ Reference: showlab/MotionDirector 0146a50, MotionDirector_train.py and configs/.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from ..adapters.base import Adapter
-from ..adapters.lora.training import TrainableLora, active_loras, trainable_lora
 from ..backbones.base import Backbone
-from ..backbones.frozen import frozen_parameters
-from ..errors import ClipError
 from ..settings import Settings, setting
 from ..types import Batch, LatentClip
-from .base import LossTerm, ParameterGroup
+from .appearance import appearance_names, dropped, loras_of, single_frame_term
+from .base import Attached, LossTerm, Method, MethodDefaults
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
-from .losses import Anchor, debiased_mse, draw_anchors, frames_at, mse
+from .losses import Anchor, debiased_mse, draw_anchors, mse
 from .noised import noised
+from .parts import ParameterGroup, PlannedGroup, lora_plans, made, training
 
 LEARNING_RATE = 5e-4  # all official configs
 WEIGHT_DECAY_ONE = 1e-2  # config_single_video.yaml
@@ -89,8 +87,13 @@ class MotionDirectorSettings(Settings):
     )
 
 
-class MotionDirector:
-    """The method, configured; see `Method`."""
+class MotionDirector(Method[MotionDirectorSettings]):
+    """A step has two losses, of the same noisy latents, where ε is what the base predicts:
+
+    L_spatial = mean (ε̂_i - ε_i)², of one frame i (Eq. 4), trains the video's spatial LoRA;
+    L_temporal = mean (ε̂ - ε)² + mean (φ(ε̂) - φ(ε))² (Eq. 7), of all frames, the temporal one,
+    with φ(ε_i) = √(β² + 1)·ε_i - β·ε_anchor (Eq. 5), which takes away what the frames share.
+    """
 
     name = "motion_director"
     title = "MotionDirector"
@@ -99,104 +102,73 @@ class MotionDirector:
         "the motion is applied"
     )
     Settings = MotionDirectorSettings
+    # LoRAs are nearly as wide as a small base's layers, so that dropout only costs time.
+    defaults: ClassVar = {
+        "shape-world": MethodDefaults(settings={"dropout": 0.0, "spatial_dropout_p": 0.05})
+    }
 
-    def __init__(self, settings: MotionDirectorSettings | None = None) -> None:
-        self.settings = settings or MotionDirectorSettings()
+    def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
+        """A spatial LoRA for each appearance and, unless there are images alone, a temporal one.
+
+        Raises ClipError without clips.
+        """
+        settings, scopes = self.settings, loras_of(clips)
+        several = len(set(appearance_names(clips))) > 1 or clips[0].is_image
+        decay = WEIGHT_DECAY_SEVERAL if several else WEIGHT_DECAY_ONE
+        plans = lora_plans(
+            backbone,
+            scopes,
+            rank=settings.rank,
+            alpha=settings.alpha,
+            dropout=settings.dropout,
+        )
+        return {
+            name: PlannedGroup(parts={name: plan}, learning_rate=LEARNING_RATE, weight_decay=decay)
+            for name, plan in plans.items()
+        }
 
     @contextmanager
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
-    ) -> Iterator[AttachedMotionDirector]:
-        """Puts a temporal LoRA and the videos' spatial LoRAs into the network, all switched off
-        outside of the passes.
-
-        With images alone there is no temporal LoRA. Raises ClipError without clips.
-        """
-        spatial_names = spatial_lora_names(clips)
-        sites = {name: backbone.sites("spatial") for name in dict.fromkeys(spatial_names)}
-        if not all(clip.is_image for clip in clips):
-            sites[TEMPORAL] = backbone.sites("temporal")
-        settings = self.settings
-        with ExitStack() as stack:
-            loras = {
-                name: stack.enter_context(
-                    trainable_lora(
-                        backbone.network,
-                        name,
-                        linears,
-                        rank=settings.rank,
-                        alpha=settings.alpha or settings.rank,
-                        dropout=settings.dropout,
-                        rng=rng,
-                    )
-                )
-                for name, linears in sites.items()
-            }
-            stack.enter_context(active_loras(backbone.network, ()))
-            several = len(set(spatial_names)) > 1 or clips[0].is_image
-            decay = WEIGHT_DECAY_SEVERAL if several else WEIGHT_DECAY_ONE
-            yield AttachedMotionDirector(backbone, loras, spatial_names, settings, decay)
+    ) -> Iterator[Attached]:
+        """See `Method`."""
+        with made(self.groups(backbone, clips), backbone, rng) as groups:
+            passes = _Passes(self.settings, backbone, groups, appearance_names(clips))
+            yield Attached(groups=groups, passes=passes)
 
 
-class AttachedMotionDirector:
-    """The LoRAs in the model and the passes that train them; see `Attached`."""
+@dataclass(frozen=True)
+class _Passes:
+    """spatial_names: each clip's spatial LoRA."""
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        loras: Mapping[str, TrainableLora],
-        spatial_names: Sequence[str],
-        settings: MotionDirectorSettings,
-        weight_decay: float,
-    ) -> None:
-        self._backbone, self._settings = backbone, settings
-        self._loras, self._spatial_names = loras, spatial_names
-        self.groups: Mapping[str, ParameterGroup] = {
-            name: ParameterGroup(
-                parameters=lora.parameters,
-                learning_rate=LEARNING_RATE,
-                weight_decay=weight_decay,
-            )
-            for name, lora in loras.items()
-        }
+    settings: MotionDirectorSettings
+    backbone: Backbone
+    groups: Mapping[str, ParameterGroup]
+    spatial_names: Sequence[str]
 
-    def adapters(self) -> dict[str, Adapter]:
-        """Copies of the LoRAs on the CPU, by group name."""
-        family = self._backbone.family
-        return {
-            name: lora.export(TEMPORAL if name == TEMPORAL else "spatial", family)
-            for name, lora in self._loras.items()
-        }
-
-    def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-        """The spatial pass on one frame, then the temporal pass on all, of the same noisy latents;
-        see `Attached`.
+    def __call__(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
+        """The spatial pass on one frame, then the temporal pass on all; see `Attached`.
 
         Deviation: the official code runs both forwards before either backward; here the spatial
         graph is freed first.
         """
-        settings, is_image = self._settings, batch.latents.shape[2] == 1
-        spatial = self._spatial_names[batch.clip_index]
+        settings, is_image = self.settings, batch.latents.shape[2] == 1
+        spatial = self.spatial_names[batch.clip_index]
         latents = self._mirrored(batch.latents, rng) if is_image else batch.latents
-        noisy, timesteps, target = noised(
-            self._backbone, latents, rng, min_timestep=batch.min_timestep
-        )
-        without_spatial = not is_image and _chance(settings.spatial_dropout_p, rng)
+        drawn = noised(self.backbone, latents, rng, min_timestep=batch.min_timestep)
+        without_spatial = not is_image and dropped(settings.spatial_dropout_p, rng)
         if not without_spatial:
-            with self._training(spatial, active=(spatial,)):
-                frames = torch.randint(latents.shape[2], (len(latents),), generator=rng)
-                frame = frames_at(noisy, frames)
-                pred = self._backbone.predict(frame, timesteps, batch.prompt_embeds)
-                yield LossTerm("spatial", mse(pred, frames_at(target, frames)), spatial)
+            with training(self.groups, spatial):
+                yield single_frame_term(self.backbone, drawn, batch.prompt_embeds, spatial, rng)
         if not is_image:
-            active = (TEMPORAL,) if without_spatial else (spatial, TEMPORAL)
-            with self._training(TEMPORAL, active=active):
-                pred = self._backbone.predict(noisy, timesteps, batch.prompt_embeds)
-                yield LossTerm(TEMPORAL, self._temporal_loss(pred, target, rng), TEMPORAL)
+            beside = () if without_spatial else (spatial,)
+            with training(self.groups, TEMPORAL, beside):
+                pred = self.backbone.predict(drawn.latents, drawn.timesteps, batch.prompt_embeds)
+                yield LossTerm(TEMPORAL, self._temporal_loss(pred, drawn.target, rng), TEMPORAL)
 
     def _temporal_loss(self, pred: Tensor, target: Tensor, rng: torch.Generator) -> Tensor:
-        """Eq. 7: MSE plus the debiased MSE, with one anchor frame a video."""
-        settings = self._settings
+        """Eq. 7, with one anchor frame a video; or Eq. 1 alone."""
+        settings = self.settings
         if settings.loss == "plain":
             return mse(pred, target)
         anchors = draw_anchors(pred.shape, settings.anchor, rng)
@@ -210,39 +182,5 @@ class AttachedMotionDirector:
         flipped: what they decode to is the mirrored image but for the VAE's own small asymmetry,
         and the LoRA is there to learn looks, not the VAE's last detail.
         """
-        flip = torch.rand(len(latents), generator=rng) < self._settings.image_hflip_p
+        flip = torch.rand(len(latents), generator=rng) < self.settings.image_hflip_p
         return torch.where(flip.to(latents.device).view(-1, 1, 1, 1, 1), latents.flip(-1), latents)
-
-    @contextmanager
-    def _training(self, group: str, active: Sequence[str]) -> Iterator[None]:
-        """These LoRAs take part in the forward; only the group's gets gradients, the others are
-        frozen.
-        """
-        others = [
-            parameter
-            for name, lora in self._loras.items()
-            if name != group
-            for parameter in lora.parameters
-        ]
-        with active_loras(self._backbone.network, active), frozen_parameters(others):
-            yield
-
-
-def spatial_lora_names(clips: Sequence[LatentClip]) -> list[str]:
-    """Each clip's spatial LoRA: the windows of a video share one, and so do all images.
-
-    Images of one run are pictures of one subject, and make one appearance
-    (config_multi_images.yaml, single_spatial_lora).
-    """
-    if not clips:
-        raise ClipError("No clips to train on. Add at least one clip or image.")
-    looks = [
-        "images" if clip.is_image else ("video", clip.video or index)
-        for index, clip in enumerate(clips)
-    ]
-    numbers = {look: number for number, look in enumerate(dict.fromkeys(looks))}
-    return [f"spatial.{numbers[look]}" for look in looks]
-
-
-def _chance(probability: float, rng: torch.Generator) -> bool:
-    return bool(torch.rand((), generator=rng) < probability)

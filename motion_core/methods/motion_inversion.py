@@ -10,28 +10,27 @@ Reference: EnVision-Research/MotionInversion 31ed7fb, train.py, loss/ and config
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from ..adapters.base import Adapter
+from ..adapters.base import Scope
 from ..adapters.embedding.adapter import Debias
 from ..adapters.embedding.sites import EmbeddingSite, Position, embedding_sites
-from ..adapters.embedding.training import Design, TrainableEmbedding, zero_embedding
-from ..adapters.lora.training import TrainableLora, active_loras, trainable_lora
+from ..adapters.embedding.training import Design, EmbeddingPlan
 from ..backbones.base import Backbone
-from ..backbones.frozen import frozen_parameters
 from ..errors import ClipError, SettingsError
 from ..settings import Settings, require, setting
 from ..types import Batch, LatentClip
-from .base import LossTerm, ParameterGroup
+from .appearance import appearance_names, dropped, single_frame_term
+from .base import Attached, LossTerm, Method, MethodDefaults, check_videos
 from .lora_settings import lora_dropout, lora_rank
-from .losses import debiased_mse, draw_anchors, frames_at, mse
-from .motion_director import spatial_lora_names
-from .noised import Noised, noised
+from .losses import debiased_mse, draw_anchors, mse
+from .noised import noised
+from .parts import ParameterGroup, Plan, PlannedGroup, lora_plans, made, training
 
 LEARNING_RATE = 0.02  # configs/config.yaml, learning_rate
 SPATIAL_LEARNING_RATE = 5e-4  # configs/config.yaml, learning_rate_spatial
@@ -111,88 +110,74 @@ class MotionInversionSettings(Settings):
         require(bool(self.positions), "positions", self.positions, f"one or more of {known}")
 
 
-class MotionInversion:
-    """The method, configured; see `Method`."""
+class MotionInversion(Method[MotionInversionSettings]):
+    """L = mean (ε̂ - ε)² (Eq. 4) trains the embedding, which adds m_QK to what queries and keys, and
+    m_V to what values, are made of in temporal attention (Eq. 3). With debiasing L is
+    MotionDirector's Eq. 7, and with the hybrid its Eq. 4 trains a spatial LoRA beside.
+    """
 
     name = "motion_inversion"
     title = "Motion Inversion"
     summary = "trains an embedding of the motion and leaves all weights unchanged"
     Settings = MotionInversionSettings
+    # Every level, as a small base's embeddings are small, and bear a high rate. Differences of
+    # neighbouring frames lose where an object is, which 16 frames of 8x8 latents cannot tell
+    # otherwise: docs/results.md has both.
+    defaults: ClassVar = {
+        "shape-world": MethodDefaults(
+            settings={"channels": (64, 96), "debias": "none"},
+            train={"learning_rate": 0.02, "steps": 350},
+        ),
+        "shape-world-zeroscope": MethodDefaults(
+            settings={"positions": ("down", "up", "mid", "in")}
+        ),
+    }
 
-    def __init__(self, settings: MotionInversionSettings | None = None) -> None:
-        self.settings = settings or MotionInversionSettings()
-
-    @contextmanager
-    def attach(
-        self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
-    ) -> Iterator[AttachedMotionInversion]:
-        """Makes the embedding and, for the hybrid loss, the videos' spatial LoRAs; neither acts
-        outside of the passes.
+    def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
+        """The embedding and, for the hybrid loss, a spatial LoRA for each video.
 
         Raises ClipError without clips, with an image, or with clips of several sizes or lengths;
         SettingsError if there is no temporal transformer at the chosen sites.
         """
-        settings, network = self.settings, backbone.network
-        spatial_names = spatial_lora_names(clips)
+        settings = self.settings
         _check_clips(clips)
-        embedding = zero_embedding(
-            chosen_sites(network, settings.channels, settings.positions),
-            clips[0].latents.shape,
-            settings.qk,
-            settings.v,
-            next(network.parameters()).device,
+        embedding = EmbeddingPlan(
+            sites=chosen_sites(backbone.network, settings.channels, settings.positions),
+            latents_shape=clips[0].latents.shape,
+            qk=settings.qk,
+            v=settings.v,
+            debias=settings.debias,
         )
-        if settings.loss != "debiased_hybrid":
-            yield AttachedMotionInversion(backbone, embedding, {}, [], settings)
-            return
-        with ExitStack() as stack:
-            loras = {
-                name: stack.enter_context(
-                    trainable_lora(
-                        network,
-                        name,
-                        backbone.sites("spatial"),
-                        rank=settings.rank,
-                        alpha=settings.rank,
-                        dropout=settings.dropout,
-                        rng=rng,
-                    )
-                )
-                for name in dict.fromkeys(spatial_names)
-            }
-            stack.enter_context(active_loras(network, ()))
-            yield AttachedMotionInversion(backbone, embedding, loras, spatial_names, settings)
-
-
-class AttachedMotionInversion:
-    """The embedding, the LoRAs in the model, and the passes that train them; see `Attached`."""
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        embedding: TrainableEmbedding,
-        loras: Mapping[str, TrainableLora],
-        spatial_names: Sequence[str],
-        settings: MotionInversionSettings,
-    ) -> None:
-        self._backbone, self._settings = backbone, settings
-        self._embedding, self._loras, self._spatial_names = embedding, loras, spatial_names
-        groups = {TEMPORAL: (embedding.parameters, LEARNING_RATE)}
-        groups |= {name: (lora.parameters, SPATIAL_LEARNING_RATE) for name, lora in loras.items()}
-        self.groups: Mapping[str, ParameterGroup] = {
-            name: ParameterGroup(
-                parameters=parameters, learning_rate=rate, weight_decay=WEIGHT_DECAY
-            )
-            for name, (parameters, rate) in groups.items()
+        plans: dict[str, tuple[Plan, float]] = {TEMPORAL: (embedding, LEARNING_RATE)}
+        if settings.loss == "debiased_hybrid":
+            spatial: dict[str, Scope] = dict.fromkeys(appearance_names(clips), "spatial")
+            loras = lora_plans(backbone, spatial, rank=settings.rank, dropout=settings.dropout)
+            plans |= {name: (plan, SPATIAL_LEARNING_RATE) for name, plan in loras.items()}
+        return {
+            name: PlannedGroup(parts={name: plan}, learning_rate=rate, weight_decay=WEIGHT_DECAY)
+            for name, (plan, rate) in plans.items()
         }
 
-    def adapters(self) -> dict[str, Adapter]:
-        """Copies of the embedding and the LoRAs on the CPU, by group name."""
-        family = self._backbone.family
-        loras = {name: lora.export("spatial", family) for name, lora in self._loras.items()}
-        return {TEMPORAL: self._embedding.export(family, self._settings.debias), **loras}
+    @contextmanager
+    def attach(
+        self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
+    ) -> Iterator[Attached]:
+        """See `Method`."""
+        with made(self.groups(backbone, clips), backbone, rng) as groups:
+            passes = _Passes(self.settings, backbone, groups, appearance_names(clips))
+            yield Attached(groups=groups, passes=passes)
 
-    def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
+
+@dataclass(frozen=True)
+class _Passes:
+    """spatial_names: each clip's spatial LoRA, if there are any."""
+
+    settings: MotionInversionSettings
+    backbone: Backbone
+    groups: Mapping[str, ParameterGroup]
+    spatial_names: Sequence[str]
+
+    def __call__(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
         """With the hybrid loss, the spatial pass on one frame; then the pass on all frames, with
         the embedding. Both are of the same noisy latents; see `Attached`.
 
@@ -201,45 +186,22 @@ class AttachedMotionInversion:
         optimiser before the temporal backward. Here it is MotionDirector's two passes, with the
         embedding in the temporal LoRA's place.
         """
-        drawn = noised(self._backbone, batch.latents, rng, min_timestep=batch.min_timestep)
-        spatial = self._spatial_names[batch.clip_index] if self._loras else None
-        if spatial and torch.rand((), generator=rng) < self._settings.spatial_dropout_p:
-            spatial = None
-        if spatial:
-            yield from self._spatial_pass(spatial, drawn, batch.prompt_embeds, rng)
-        network, active = self._backbone.network, [spatial] if spatial else []
-        with (
-            self._embedding.active(network),
-            active_loras(network, active),
-            frozen_parameters(self._others(TEMPORAL)),
-        ):
-            pred = self._backbone.predict(drawn.latents, drawn.timesteps, batch.prompt_embeds)
+        drawn = noised(self.backbone, batch.latents, rng, min_timestep=batch.min_timestep)
+        spatial, beside = self.spatial_names[batch.clip_index], ()
+        if spatial in self.groups and not dropped(self.settings.spatial_dropout_p, rng):
+            beside = (spatial,)
+            with training(self.groups, spatial):
+                yield single_frame_term(self.backbone, drawn, batch.prompt_embeds, spatial, rng)
+        with training(self.groups, TEMPORAL, beside):
+            pred = self.backbone.predict(drawn.latents, drawn.timesteps, batch.prompt_embeds)
             yield LossTerm(TEMPORAL, self._temporal_loss(pred, drawn.target, rng), TEMPORAL)
-
-    def _spatial_pass(
-        self, name: str, drawn: Noised, prompt_embeds: Tensor, rng: torch.Generator
-    ) -> Generator[LossTerm, None, None]:
-        """One frame of each draw, without temporal modules: MotionDirector Eq. 4."""
-        frames = torch.randint(drawn.latents.shape[2], (len(drawn.latents),), generator=rng)
-        with (
-            active_loras(self._backbone.network, [name]),
-            frozen_parameters(self._others(name)),
-        ):
-            frame = frames_at(drawn.latents, frames)
-            pred = self._backbone.predict(frame, drawn.timesteps, prompt_embeds)
-            yield LossTerm("spatial", mse(pred, frames_at(drawn.target, frames)), name)
 
     def _temporal_loss(self, pred: Tensor, target: Tensor, rng: torch.Generator) -> Tensor:
         """Eq. 4, or with debiasing MotionDirector's Eq. 7, one anchor frame a video."""
-        if self._settings.loss == "base":
+        if self.settings.loss == "base":
             return mse(pred, target)
         anchors = draw_anchors(pred.shape, "random", rng)
         return mse(pred, target) + debiased_mse(pred, target, anchors, BETA)
-
-    def _others(self, group: str) -> list[nn.Parameter]:
-        """The parameters that this group's pass leaves alone."""
-        others = [g.parameters for name, g in self.groups.items() if name != group]
-        return [parameter for parameters in others for parameter in parameters]
 
 
 def chosen_sites(
@@ -271,12 +233,11 @@ def _listed(sites: Sequence[EmbeddingSite]) -> str:
 
 
 def _check_clips(clips: Sequence[LatentClip]) -> None:
-    for clip in clips:
-        if clip.is_image:
-            raise ClipError(
-                f"{clip.source} is an image; Motion Inversion only trains on videos. Leave it "
-                "out, or train its appearance with MotionDirector."
-            )
+    check_videos(
+        clips,
+        "Motion Inversion only trains on videos. Leave it out, or train its appearance with "
+        "MotionDirector.",
+    )
     shapes = {tuple(clip.latents.shape[2:]) for clip in clips}
     if len(shapes) > 1:
         listed = ", ".join(f"{8 * w}x{8 * h} with {frames} frames" for frames, h, w in shapes)

@@ -12,32 +12,31 @@ Deviation: the paper's base predicts ε. Where the base predicts v, motion vecto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..adapters.base import Adapter
-from ..adapters.lora.training import TrainableLora, active_loras, trainable_lora
-from ..adapters.weights.training import TrainableWeights, trainable_weights
+from ..adapters.base import Scope
+from ..adapters.lora.training import LoraPlan
+from ..adapters.weights.training import WeightsPlan
 from ..backbones.base import Backbone
-from ..errors import ClipError
 from ..settings import Settings, setting
 from ..types import Batch, LatentClip
-from .base import LossTerm, ParameterGroup
+from .base import Attached, LossTerm, Method, MethodDefaults, check_videos
 from .lora_settings import lora_rank
 from .losses import mse
 from .noised import noised
+from .parts import PlannedGroup, made, training
 
 LEARNING_RATE = 1e-4  # all official configs, lr
 LORA_LEARNING_RATE = 5e-4  # MotionDirector's, for LoRAs on the same layers
 WEIGHT_DECAY = 1e-2  # train_inference.py, adam_weight_decay
-TEMPORAL = "temporal"
+TEMPORAL: Scope = "temporal"
 
 VmcLoss = Literal["cosine", "cosine_abs", "mse"]
 Parametrisation = Literal["full", "lora"]
@@ -67,79 +66,57 @@ class VmcSettings(Settings):
     rank: int = lora_rank("the LoRA, if parametrisation is lora", "MotionDirector's", main=True)
 
 
-class Vmc:
-    """The method, configured; see `Method`."""
+class Vmc(Method[VmcSettings]):
+    """L = mean (1 - cos(δε̂_n, δε_n)) (Eq. 17), with δε_n = ε_{n+1} - ε_n, trains the queries, keys
+    and values of temporal attention.
+    """
 
     name = "vmc"
     title = "VMC"
     summary = "trains temporal attention on the differences between neighbouring frames"
     Settings = VmcSettings
+    defaults: ClassVar = {"shape-world": MethodDefaults(train={"learning_rate": 1e-3})}
 
-    def __init__(self, settings: VmcSettings | None = None) -> None:
-        self.settings = settings or VmcSettings()
+    @property
+    def lighter(self) -> Sequence[str]:
+        """A LoRA, where whole weights are tuned."""
+        return ("parametrisation = lora",) if self.settings.parametrisation == "full" else ()
+
+    def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
+        """The layers' whole weights, or a LoRA on them.
+
+        Raises ClipError without clips, and for an image, which has no neighbouring frames.
+        """
+        check_videos(
+            clips, "VMC learns from the differences between a video's frames. Use only videos."
+        )
+        linears, rank = attention_linears(backbone), self.settings.rank
+        if self.settings.parametrisation == "full":
+            names = _parameters(backbone.network, linears)
+            plan, rate = WeightsPlan(scope=TEMPORAL, names=names), LEARNING_RATE
+        else:
+            plan = LoraPlan(scope=TEMPORAL, linears=linears, rank=rank, alpha=rank)
+            rate = LORA_LEARNING_RATE
+        group = PlannedGroup(parts={TEMPORAL: plan}, learning_rate=rate, weight_decay=WEIGHT_DECAY)
+        return {TEMPORAL: group}
 
     @contextmanager
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
-    ) -> Iterator[AttachedVmc]:
-        """Copies the temporal attention's weights to be tuned, or puts a LoRA in, switched off
-        outside of the passes.
+    ) -> Iterator[Attached]:
+        """See `Method`."""
+        with made(self.groups(backbone, clips), backbone, rng) as groups:
 
-        Raises ClipError without clips, and for an image, which has no neighbouring frames.
-        """
-        if not clips:
-            raise ClipError("No clips to train on. Add at least one.")
-        for clip in clips:
-            if clip.is_image:
-                raise ClipError(
-                    f"{clip.source} is an image; VMC learns from the differences between a "
-                    "video's frames. Use only videos."
+            def passes(batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
+                noisy, timesteps, target = noised(
+                    backbone, batch.latents, rng, min_timestep=batch.min_timestep
                 )
-        network, layers = backbone.network, attention_linears(backbone)
-        if self.settings.parametrisation == "full":
-            weights = trainable_weights(network, _parameters(network, layers))
-            group = _group(weights.parameters, LEARNING_RATE)
-            yield AttachedVmc(backbone, weights, weights.active, group, self.settings.loss)
-            return
-        rank = self.settings.rank
-        with (
-            trainable_lora(
-                network, TEMPORAL, layers, rank=rank, alpha=rank, dropout=0.0, rng=rng
-            ) as lora,
-            active_loras(network, ()),
-        ):
-            active = partial(active_loras, network, (TEMPORAL,))
-            group = _group(lora.parameters, LORA_LEARNING_RATE)
-            yield AttachedVmc(backbone, lora, active, group, self.settings.loss)
+                with training(groups, TEMPORAL):
+                    pred = backbone.predict(noisy, timesteps, batch.prompt_embeds)
+                    loss = motion_vector_loss(pred, target, self.settings.loss)
+                    yield LossTerm(TEMPORAL, loss, TEMPORAL)
 
-
-class AttachedVmc:
-    """What is tuned in the model and the one pass that trains it; see `Attached`."""
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        tuned: TrainableWeights | TrainableLora,
-        active: Callable[[], AbstractContextManager[None]],
-        group: ParameterGroup,
-        loss: VmcLoss,
-    ) -> None:
-        self._backbone, self._tuned, self._active = backbone, tuned, active
-        self._loss: VmcLoss = loss
-        self.groups: Mapping[str, ParameterGroup] = {TEMPORAL: group}
-
-    def adapters(self) -> dict[str, Adapter]:
-        """A copy of what is learned, on the CPU."""
-        return {TEMPORAL: self._tuned.export(TEMPORAL, self._backbone.family)}
-
-    def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-        """The distance of predicted and true motion vectors of all frames; see `Attached`."""
-        noisy, timesteps, target = noised(
-            self._backbone, batch.latents, rng, min_timestep=batch.min_timestep
-        )
-        with self._active():
-            pred = self._backbone.predict(noisy, timesteps, batch.prompt_embeds)
-            yield LossTerm(TEMPORAL, motion_vector_loss(pred, target, self._loss), TEMPORAL)
+            yield Attached(groups=groups, passes=passes)
 
 
 def attention_linears(backbone: Backbone) -> list[str]:
@@ -154,12 +131,6 @@ def _parameters(network: nn.Module, layers: Sequence[str]) -> list[str]:
         for layer in layers
         for p, _ in network.get_submodule(layer).named_parameters()
     ]
-
-
-def _group(parameters: Sequence[nn.Parameter], learning_rate: float) -> ParameterGroup:
-    return ParameterGroup(
-        parameters=parameters, learning_rate=learning_rate, weight_decay=WEIGHT_DECAY
-    )
 
 
 def motion_vectors(values: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from ..errors import FormatError, TrainingError
-from ..methods.base import ParameterGroup
+from ..methods.parts import ParameterGroup
 from .records import write_json
 
 FORMAT_VERSION = 1

@@ -120,11 +120,10 @@ def describe(
 
 
 def _check_steps(method: Method, settings: TrainSettings) -> None:
-    least = getattr(method, "least_steps", 1)
-    if settings.steps < least:
+    if settings.steps < method.least_steps:
         raise SettingsError(
             f"steps is {settings.steps}; with these settings, {method.name} reaches its last "
-            f"stage at step {least}. Train longer, or shorten the earlier stages."
+            f"stage at step {method.least_steps}. Train longer, or shorten the earlier stages."
         )
 
 

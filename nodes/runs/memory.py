@@ -1,8 +1,8 @@
 """How much of the accelerator's memory a training will take, before it starts.
 
-In: a base, a method and its settings, the clip's size. Out: bytes, and what to say of them. Weights
-and what is trained are counted and certain. What a step keeps for its backward pass is estimated,
-and an estimate refuses nothing: it warns.
+In: a base, a method and its settings, the clips' sizes. Out: bytes, and what to say of them.
+Weights and what is trained are counted and certain. What a step keeps for its backward pass is
+estimated, and an estimate refuses nothing: it warns.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from torch import Tensor
 
-from ...motion_core.backbones.base import Backbone, latent_shape
+from ...motion_core.backbones.base import Backbone, latent_shape, pixel_shape
 from ...motion_core.errors import MotionError
 from ...motion_core.methods.base import Method
-from ...motion_core.methods.vmc import attention_linears
 from ...motion_core.training.settings import TrainSettings
+from ...motion_core.types import Clip, LatentClip
 
 GIB = 2**30
 # float32: the parameter, its gradient and AdamW's two moments; all but the gradient are saved.
@@ -49,56 +49,37 @@ def memory_need(
     backbone: Backbone,
     method: Method,
     settings: TrainSettings,
-    shape: Sequence[int],
+    clips: Sequence[LatentClip],
     dtype: torch.dtype,
 ) -> MemoryNeed:
-    """What a training takes. shape: (frames, channels, height, width) of the largest clip, in
-    pixels. dtype: of the frozen weights.
-    """
-    unet = backbone.network
-    frames, _, height, width = shape
-    _, _, *sizes = latent_shape(backbone, frames, height, width)
-    cells = math.prod(sizes) * settings.noise_draws
-    trained = trained_parameters(backbone, method)
+    """What a training takes. clips: of which only shapes are read. dtype: of the frozen weights."""
+    network, largest = backbone.network, max((clip.latents for clip in clips), key=Tensor.numel)
+    cells = math.prod(largest.shape[2:]) * settings.noise_draws
+    frames, height, width = pixel_shape(backbone, largest)
+    trained = sum(method.trained(backbone, clips).values())
     return MemoryNeed(
-        weights=sum(weight.numel() for weight in unet.parameters()) * dtype.itemsize,
+        weights=sum(weight.numel() for weight in network.parameters()) * dtype.itemsize,
         trained=trained * TRAINED_BYTES,
         activations=backbone.training_bytes(cells, dtype, settings.checkpointing),
         saved=trained * SAVED_BYTES * KEPT_STATES,
         what=f"{frames} frames of {width}x{height}",
-        advice=_advice(method.settings, settings, dtype),
+        advice=_advice(method, settings, dtype),
     )
 
 
-def trained_parameters(backbone: Backbone, method: Method) -> int:
-    """How many numbers a method trains; embeddings, which are few, are not counted."""
-    settings: Any = method.settings
-    if getattr(settings, "parametrisation", "lora") == "full":
-        parameters = dict(backbone.network.named_parameters())
-        return sum(parameters[name].numel() for name in _whole_weights(backbone, method))
-    layers = [backbone.network.get_submodule(name) for name in _lora_layers(backbone, method)]
-    return sum(settings.rank * sum(layer.weight.shape) for layer in layers)  # type: ignore[arg-type]
-
-
-def _whole_weights(backbone: Backbone, method: Method) -> list[str]:
-    settings: Any = method.settings
-    if method.name == "vmc":
-        layers = tuple(f"{name}." for name in attention_linears(backbone))
-        return [name for name, _ in backbone.network.named_parameters() if name.startswith(layers)]
-    looks = backbone.parameters("spatial_attention") if settings.spatial_path else []
-    return [*backbone.in_blocks(backbone.parameters("temporal"), settings.blocks), *looks]
-
-
-def _lora_layers(backbone: Backbone, method: Method) -> list[str]:
-    """Of one clip; each further one has a LoRA of its own for its looks."""
-    settings: Any = method.settings
-    if method.name == "motion_inversion":
-        return backbone.sites("spatial") if settings.loss == "debiased_hybrid" else []
-    if method.name == "vmc":
-        return attention_linears(backbone)
-    if method.name == "motion_crafter":
-        return backbone.in_blocks(backbone.sites("temporal"), settings.blocks)
-    return [*backbone.sites("temporal"), *backbone.sites("spatial")]
+def unencoded(backbone: Backbone, clip: Clip) -> LatentClip:
+    """The clip as the network will see it, without its values: shapes on the meta device."""
+    frames, _, height, width = clip.frames.shape
+    prompt_width = int(backbone.text.model.config.hidden_size)
+    return LatentClip(
+        latents=torch.empty(latent_shape(backbone, frames, height, width), device="meta"),
+        prompt_embeds=torch.empty(1, 1, prompt_width, device="meta"),
+        prompt=clip.prompt,
+        fps=clip.fps,
+        digest="",
+        source=clip.source,
+        video=clip.video,
+    )
 
 
 def check_certain(need: MemoryNeed, total: int) -> None:
@@ -136,13 +117,12 @@ def disk_warning_of(need: MemoryNeed, free: int) -> str | None:
     )
 
 
-def _advice(method: Any, settings: TrainSettings, dtype: torch.dtype) -> str:
+def _advice(method: Method, settings: TrainSettings, dtype: torch.dtype) -> str:
     """Only what is not chosen already, the most helpful first."""
     steps = []
     if not settings.checkpointing:
         steps.append("memory = low")
-    if getattr(method, "parametrisation", "lora") == "full":
-        steps.append("parametrisation = lora")
+    steps += method.lighter
     if dtype.itemsize > 2:
         steps.append("precision = bf16")
     if settings.noise_draws > 1:

@@ -19,7 +19,6 @@ from ...motion_core.training.settings import TrainSettings
 from ..widget_values import changed
 
 if TYPE_CHECKING:
-    from ...motion_core.backbones.base import Backbone
     from ...motion_core.methods.base import Method
 
 
@@ -49,19 +48,8 @@ def build_method(
     said = changed(fields_of(cls), widgets)
     more = advanced.values if advanced is not None else {}
     _check_agreement(said, more)
-    values = {**defaults.methods.get(method_name, {}), **more, **said}
-    return METHODS[method_name](from_mapping(cls, values))
-
-
-def check_method(backbone: Backbone, method: Method) -> None:
-    """Raises SettingsError or FormatError where a method needs an image encoder that neither the
-    base nor its settings have: before anything is encoded.
-    """
-    from ...motion_core.methods.motrans.image_encoder_files import check_image_encoder
-
-    settings: Any = method.settings
-    if method.name == "motrans" and {settings.injection, settings.enhancer} != {"none"}:
-        check_image_encoder(backbone, settings.image_encoder)
+    usual = METHODS[method_name].defaults_on(defaults.name, defaults.train).settings
+    return METHODS[method_name](from_mapping(cls, {**usual, **more, **said}))
 
 
 def build_training(
@@ -71,10 +59,9 @@ def build_training(
     advanced: MethodSettings | None,
 ) -> TrainSettings:
     """The training's settings. said: what the training node's own widgets ask for."""
-    of_method: Mapping[str, object] = getattr(METHODS[method_name], "train_defaults", {})
+    usual = METHODS[method_name].defaults_on(defaults.name, defaults.train).train
     more = advanced.train if advanced is not None else {}
-    values = {**of_method, **defaults.train_with(method_name), **more, **said}
-    return from_mapping(TrainSettings, values)
+    return from_mapping(TrainSettings, {**usual, **more, **said})
 
 
 def _check_method(method_name: str, advanced: MethodSettings | None) -> None:

@@ -34,12 +34,18 @@ from ..host.folders import listed_name, runs_folder
 from ..motion_files import load_motion
 from ..sockets import adapters_to_apply
 from .choice import RunChoice, choose_run, run_to_resume
-from .memory import MemoryNeed, check_certain, disk_warning_of, memory_need, warning_of
+from .memory import (
+    MemoryNeed,
+    check_certain,
+    disk_warning_of,
+    memory_need,
+    unencoded,
+    warning_of,
+)
 from .registry.folder import REFERENCE, SAMPLES
 from .request import TrainingRequest, Watch, Work
 from .results import lacks_noise, sample, save_noise, save_results, show_last_sample, write_sample
 from .samples import forget_samples, last_samples
-from .settings import check_method
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +195,7 @@ def _check(request: TrainingRequest) -> None:
     total = backbone.schedule.total
     fits = steps == 0 or 2 <= steps <= total
     require(fits, "inversion_steps", steps, f"2 to {total}, or 0 for no noise file")
-    check_method(backbone, request.method)
+    request.method.check(backbone)
 
 
 def _warn_of_memory(request: TrainingRequest) -> None:
@@ -215,8 +221,6 @@ def _needed(request: TrainingRequest, device: torch.device) -> int:
 
 
 def _need(request: TrainingRequest) -> MemoryNeed:
-    largest = max((clip.frames for clip in request.clips), key=Tensor.numel)
+    clips = [unencoded(request.base.backbone, clip) for clip in request.clips]
     dtype = request.settings.dtype_on(management.get_torch_device())
-    return memory_need(
-        request.base.backbone, request.method, request.settings, largest.shape, dtype
-    )
+    return memory_need(request.base.backbone, request.method, request.settings, clips, dtype)

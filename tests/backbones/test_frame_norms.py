@@ -13,7 +13,7 @@ from diffusers import MotionAdapter
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import Tensor, nn
 
-from motion_core.adapters.lora.training import trainable_lora
+from motion_core.adapters.lora.training import LoraPlan
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.checkpointing import gradient_checkpointing
 from motion_core.backbones.files.keys import motion_keys
@@ -152,11 +152,11 @@ def test_a_copy_has_its_own_frames(first: AnimateDiff) -> None:
 
 
 def test_a_lora_is_put_in_and_taken_out(first: AnimateDiff) -> None:
-    options = {"rank": 2, "alpha": 2.0, "dropout": 0.0, "rng": torch.Generator().manual_seed(0)}
     names = first.sites("spatial") + first.sites("temporal")
+    plan = LoraPlan(scope="temporal", linears=names, rank=2, alpha=2.0)
     with torch.no_grad():
         before = first.predict(*inputs())
-        with trainable_lora(first.network, "motion", names, **options) as lora:
+        with plan.made("motion", first, torch.Generator()) as lora, lora.active():
             assert torch.equal(first.predict(*inputs()), before)
             for parameter in lora.parameters:
                 parameter.add_(0.1)

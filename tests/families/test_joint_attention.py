@@ -166,6 +166,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The two lines of the registries."""
     monkeypatch.setitem(FAMILIES, FAMILY, FamilyFiles())
     base = BaseDefaults(
+        name=NAME,
         family=FAMILY,
         load=joint_attention,
         summary="tiny, random",

@@ -10,11 +10,10 @@ from torch import Tensor
 
 from motion_core.backbones.base import Backbone
 from motion_core.errors import ClipError, SettingsError
-from motion_core.methods import METHODS
+from motion_core.methods.base import Attached
 from motion_core.methods.noised import noised
 from motion_core.methods.vmc import (
     TEMPORAL,
-    AttachedVmc,
     Vmc,
     VmcSettings,
     attention_linears,
@@ -36,7 +35,7 @@ def video(*frames: tuple[float, ...]) -> Tensor:
     return torch.tensor(frames).T.reshape(1, len(frames[0]), len(frames), 1, 1)
 
 
-def stir(attached: AttachedVmc) -> None:
+def stir(attached: Attached) -> None:
     with torch.no_grad():
         for parameter in attached.groups[TEMPORAL].parameters:
             parameter.add_(torch.randn(parameter.shape, generator=rng(9)) * 0.3)
@@ -94,36 +93,11 @@ def test_it_adapts_queries_keys_and_values_of_temporal_attention() -> None:
 
 @pytest.mark.parametrize("make", BACKBONES)
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_the_pass_trains_its_group_and_nothing_else(
-    make: Callable[[], Backbone], settings: VmcSettings
-) -> None:
-    """Plain backward, without `inputs`: whatever else could get a gradient would get it here."""
-    backbone, clip = make(), latent_clip()
-    backbone.network.requires_grad_(False)  # as the trainer does
-    with Vmc(settings).attach(backbone, [clip], rng()) as attached:
-        stir(attached)
-        terms = []
-        for term in attached.passes(batch_of(clip), rng()):
-            term.value.backward()
-            terms.append((term.name, term.group))
-        owned = attached.groups[TEMPORAL].parameters
-        assert terms == [(TEMPORAL, TEMPORAL)]
-        assert len(owned) == len(attention_linears(backbone)) * (
-            2 if settings.parametrisation == "lora" else 1
-        )
-        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in owned)
-        ids = {id(parameter) for parameter in owned}
-        assert all(p.grad is None for p in backbone.network.parameters() if id(p) not in ids)
-
-
-@pytest.mark.parametrize("make", BACKBONES)
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_the_base_before_after_and_outside_and_what_is_kept_of_it(
+def test_its_loss_before_training_and_of_what_is_kept(
     make: Callable[[], Backbone], settings: VmcSettings
 ) -> None:
     """Untrained, the pass has the base's loss; stirred, the exported adapter has the pass's."""
     backbone, clip = make(), latent_clip()
-    weights = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
     batch = batch_of(clip, draws=2)
 
     def loss() -> float:
@@ -148,10 +122,6 @@ def test_the_base_before_after_and_outside_and_what_is_kept_of_it(
     )
     with adapter.applied(backbone, 1.0):
         assert loss() == pytest.approx(trained, rel=1e-4)
-    assert loss() == base
-    after = backbone.network.state_dict()
-    assert after.keys() == weights.keys()
-    assert all(torch.equal(after[name], tensor) for name, tensor in weights.items())
 
 
 def test_what_it_refuses() -> None:
@@ -166,7 +136,7 @@ def test_what_it_refuses() -> None:
 
 def test_registered_with_its_papers_defaults() -> None:
     """Learning rate 1e-4 and decay 1e-2 for whole weights; a LoRA's rate is MotionDirector's."""
-    method = METHODS["vmc"]()
+    method = Vmc()
     assert to_mapping(method.settings) == {
         "loss": "cosine",
         "parametrisation": "full",

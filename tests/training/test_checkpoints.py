@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from motion_core.errors import FormatError, TrainingError
-from motion_core.methods.base import ParameterGroup
+from motion_core.methods.parts import ParameterGroup
 from motion_core.training.checkpoints import (
     Position,
     base_digest,
@@ -20,6 +20,7 @@ from motion_core.training.checkpoints import (
     save_checkpoint,
 )
 
+from ..runs import free_group
 from ..tiny import tiny_animatediff
 
 DESCRIPTION = {"training": {"seed": 0, "learning_rate": 1e-3}, "clips": {"0": "abc"}}
@@ -29,11 +30,7 @@ Optimisers = dict[str, AdamW]
 
 def groups_and_optimisers(fill: float) -> tuple[Groups, Optimisers]:
     groups = {
-        name: ParameterGroup(
-            parameters=[nn.Parameter(torch.full((2, 3), fill)), nn.Parameter(torch.zeros(1))],
-            learning_rate=0.1,
-            weight_decay=0.0,
-        )
+        name: free_group(nn.Parameter(torch.full((2, 3), fill)), nn.Parameter(torch.zeros(1)))
         for name in ("temporal", "spatial.0")
     }
     return groups, {name: AdamW(group.parameters, lr=0.1) for name, group in groups.items()}

@@ -39,9 +39,8 @@ from motion_core.events import (
     StopRun,
     ignore_events,
 )
-from motion_core.methods.base import LossTerm
+from motion_core.methods.base import Attached, LossTerm
 from motion_core.methods.motion_director import (
-    AttachedMotionDirector,
     MotionDirector,
     MotionDirectorSettings,
 )
@@ -606,7 +605,7 @@ class Steep(LeastSquares):
     """√p at p = 0: the loss is 0, its gradient 1 / (2√p) infinite."""
 
     def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-        yield LossTerm("root", self.groups["a"].parameters[0].sqrt().sum(), "a")
+        yield LossTerm("root", self.made["a"].parameters[0].sqrt().sum(), "a")
 
 
 def test_a_gradient_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
@@ -620,7 +619,7 @@ class Overflowing(LeastSquares):
     """(p·1e-25)·1e35: the gradient is 1e10, but on the way backward has scale·1e35."""
 
     def passes(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-        yield LossTerm("product", (self.groups["a"].parameters[0] * 1e-25 * 1e35).sum(), "a")
+        yield LossTerm("product", (self.made["a"].parameters[0] * 1e-25 * 1e35).sum(), "a")
 
 
 def test_fp16_scales_the_loss_and_skips_what_overflows(
@@ -681,7 +680,7 @@ class Watched(MotionDirector):
 
     def attach(
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
-    ) -> AbstractContextManager[AttachedMotionDirector]:
+    ) -> AbstractContextManager[Attached]:
         self.dtypes = {parameter.dtype for parameter in backbone.network.parameters()}
         return super().attach(backbone, clips, rng)
 

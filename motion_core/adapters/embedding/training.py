@@ -7,15 +7,16 @@ Sec. 4.3 for the other designs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from ...backbones.base import Family
+from ...backbones.base import Backbone, Family
 from .adapter import BlockEmbedding, Debias, EmbeddingAdapter, resized
 from .hooks import BlockShifts, Shift, Size, shifted_attention
 from .sites import EmbeddingSite
@@ -24,10 +25,63 @@ Design = Literal["1d", "2d"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainableEmbedding:
-    """blocks: float32 parameters, by the blocks' names."""
+class EmbeddingPlan:
+    """An embedding to be trained at these sites.
 
+    latents_shape: (B, C, F, h, w) of the reference.
+    qk, v: whether all positions share m_QK, m_V ("1d") or each has its own ("2d").
+    debias: of the adapter that it becomes.
+    """
+
+    sites: Sequence[EmbeddingSite]
+    latents_shape: Sequence[int]
+    qk: Design
+    v: Design
+    debias: Debias
+
+    def count(self, network: nn.Module) -> int:
+        """Numbers that it trains."""
+        return sum(math.prod(shape) for site in self.sites for shape in self._shapes(site))
+
+    def made(
+        self, name: str, backbone: Backbone, rng: torch.Generator
+    ) -> AbstractContextManager[TrainableEmbedding]:
+        """Zeros, which change nothing yet."""
+        network = backbone.network
+        device = next(network.parameters()).device
+        blocks = {
+            site.name: BlockEmbedding(
+                *(nn.Parameter(torch.zeros(shape, device=device)) for shape in self._shapes(site))
+            )
+            for site in self.sites
+        }
+        return nullcontext(
+            TrainableEmbedding(
+                network=network, family=backbone.family, blocks=blocks, debias=self.debias
+            )
+        )
+
+    def _shapes(self, site: EmbeddingSite) -> list[tuple[int, ...]]:
+        """(h, w, F, C) of m_QK, m_V and m_V of the second attention; h and w are 1 if shared."""
+        frames, height, width = self.latents_shape[2:]
+        whole = site.positions(height, width)
+        return [
+            (*(whole if design == "2d" else (1, 1)), frames, site.channels)
+            for design in (self.qk, self.v, self.v)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainableEmbedding:
+    """An embedding of a model, of which it changes nothing but while it is `active`.
+
+    blocks: float32 parameters, by the blocks' names.
+    """
+
+    network: nn.Module
+    family: Family
     blocks: Mapping[str, BlockEmbedding]
+    debias: Debias
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -35,7 +89,7 @@ class TrainableEmbedding:
         values = [value for block in self.blocks.values() for value in block]
         return [value for value in values if isinstance(value, nn.Parameter)]
 
-    def active(self, network: nn.Module) -> AbstractContextManager[None]:
+    def active(self) -> AbstractContextManager[None]:
         """Within the context the embedding takes part in the forward pass, without debiasing (the
         official code debiases in inference only). Backward belongs inside too.
         """
@@ -43,40 +97,17 @@ class TrainableEmbedding:
             name: BlockShifts(*(_shift(values) for values in block))
             for name, block in self.blocks.items()
         }
-        return shifted_attention(network, shifts)
+        return shifted_attention(self.network, shifts)
 
-    def export(self, family: Family, debias: Debias) -> EmbeddingAdapter:
-        """What has been learned so far, as copies on the CPU."""
+    def export(self) -> EmbeddingAdapter:
+        """What has been trained so far, as copies on the CPU."""
         blocks = {
             name: BlockEmbedding(
                 *(values.detach().to("cpu", torch.float32, copy=True) for values in block)
             )
             for name, block in self.blocks.items()
         }
-        return EmbeddingAdapter(family=family, blocks=blocks, debias=debias)
-
-
-def zero_embedding(
-    sites: Sequence[EmbeddingSite],
-    latents_shape: Sequence[int],
-    qk: Design,
-    v: Design,
-    device: torch.device | str,
-) -> TrainableEmbedding:
-    """An embedding that changes nothing yet.
-
-    latents_shape: (B, C, F, h, w) of the reference. qk, v: whether all positions share m_QK, m_V
-    ("1d") or each has its own ("2d").
-    """
-    frames, height, width = latents_shape[2:]
-
-    def zeros(site: EmbeddingSite, design: Design) -> nn.Parameter:
-        positions = site.positions(height, width) if design == "2d" else (1, 1)
-        return nn.Parameter(torch.zeros(*positions, frames, site.channels, device=device))
-
-    return TrainableEmbedding(
-        blocks={site.name: BlockEmbedding(*(zeros(site, d) for d in (qk, v, v))) for site in sites}
-    )
+        return EmbeddingAdapter(family=self.family, blocks=blocks, debias=self.debias)
 
 
 def _shift(values: Tensor) -> Shift:

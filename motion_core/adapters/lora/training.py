@@ -1,4 +1,4 @@
-"""Training LoRAs: injected through peft, switched on and off by name, exported, taken out.
+"""Training LoRAs: injected through peft, switched on and off, exported, taken out.
 
 In: a network and the full names of linear layers in it. Out: parameters to train and, from them, a
 `LoraAdapter`. Papers: LoRA (Hu et al. 2021, Eq. 3); MotionDirector (ECCV 2024, Sec. 3), whose
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard, cast
 
 import torch
 from torch import nn
 
-from ...backbones.base import Family
+from ...backbones.base import Backbone, Family
 from ...errors import AdapterError
 from ...settings import require
 from ..base import Scope
@@ -28,28 +28,76 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainableLora:
-    """A LoRA that lives in a model.
+class LoraPlan:
+    """A LoRA to be trained on the linear layers of these full names, of scale alpha / rank."""
 
-    parameters: A (r, in) and B (out, r) of each layer, in the order of the names given, float32.
-    """
+    scope: Scope
+    linears: Sequence[str]
+    rank: int
+    alpha: float
+    dropout: float = 0.0
+
+    def count(self, network: nn.Module) -> int:
+        """Numbers that it trains: r · (in + out) of each layer."""
+        layers = (cast(nn.Linear, network.get_submodule(path)) for path in self.linears)
+        return sum(self.rank * (layer.in_features + layer.out_features) for layer in layers)
+
+    def made(
+        self, name: str, backbone: Backbone, rng: torch.Generator
+    ) -> AbstractContextManager[TrainableLora]:
+        """See `trainable_lora`."""
+        return trainable_lora(
+            backbone.network,
+            name,
+            self.linears,
+            scope=self.scope,
+            family=backbone.family,
+            rank=self.rank,
+            alpha=self.alpha,
+            dropout=self.dropout,
+            rng=rng,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainableLora:
+    """A LoRA that lives in a model, of which it changes nothing but while it is `active`."""
 
     name: str
+    scope: Scope
+    family: Family
     layers: Mapping[str, LoraLinear]
 
     @property
     def parameters(self) -> list[nn.Parameter]:
+        """A (r, in) and B (out, r) of each layer, in the order of the names given, float32."""
         return [weight for layer in self.layers.values() for weight in _weights(layer, self.name)]
 
-    def export(self, scope: Scope, family: Family) -> LoraAdapter:
-        """What has been learned so far, as copies on the CPU."""
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Within the context it takes part in the forward pass, beside others that do.
+
+        Backward belongs inside too: a checkpointed block is recomputed there. Which parameters
+        require gradients is not changed.
+        """
+        before = [_state(layer) for layer in self.layers.values()]
+        try:
+            for state in before:
+                _activate(state.layer, [*state.active, _key(self.name)])
+            yield
+        finally:
+            for state in before:
+                state.restore()
+
+    def export(self) -> LoraAdapter:
+        """What has been trained so far, as copies on the CPU."""
         pairs = {}
         for path, layer in self.layers.items():
             down, up = (
                 w.detach().to("cpu", torch.float32, copy=True) for w in _weights(layer, self.name)
             )
             pairs[path] = LoraPair(down, up * layer.scaling[_key(self.name)])
-        return LoraAdapter(scope=scope, family=family, pairs=pairs)
+        return LoraAdapter(scope=self.scope, family=self.family, pairs=pairs)
 
 
 @contextmanager
@@ -58,15 +106,16 @@ def trainable_lora(
     name: str,
     linears: Sequence[str],
     *,
+    scope: Scope,
+    family: Family,
     rank: int,
     alpha: float,
     dropout: float,
     rng: torch.Generator,
 ) -> Iterator[TrainableLora]:
-    """Injects a fresh LoRA of rank `rank` and scale alpha / rank into these layers, and makes it
-    active.
+    """Injects a fresh LoRA of rank `rank` and scale alpha / rank into these layers, switched off.
 
-    Sets of other names may be in the model at the same time, also on the same layers; the base
+    LoRAs of other names may be in the model at the same time, also on the same layers; the base
     weights are frozen meanwhile. B = 0, so nothing changes before the first step, and A is drawn
     from `rng` with standard deviation 1/r, not variance (the official code: `normal_(std=1 / r)`).
 
@@ -96,8 +145,8 @@ def trainable_lora(
         layers = {path: _lora_layer(network, path) for path in linears}
         for layer in layers.values():
             _initialise(layer, _key(name), rng)
-            _activate(layer, [*active.get(layer, []), _key(name)])
-        yield TrainableLora(name=name, layers=layers)
+            _activate(layer, active.get(layer, []))
+        yield TrainableLora(name=name, scope=scope, family=family, layers=layers)
     finally:
         for path in linears:
             _remove(network, path, _key(name))
@@ -105,31 +154,6 @@ def trainable_lora(
             state.restore()
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
-
-
-@contextmanager
-def active_loras(network: nn.Module, names: Sequence[str]) -> Iterator[None]:
-    """Only these injected LoRAs take part in the forward pass; with none, the output is the base's,
-    bit for bit.
-
-    Backward belongs inside the context too: a checkpointed block is recomputed there. Which
-    parameters require gradients is not changed. Raises AdapterError for a name that is not in the
-    model.
-    """
-    layers = _lora_layers(network)
-    present = {key for layer in layers for key in layer.lora_A}
-    for name in names:
-        if _key(name) not in present:
-            known = ", ".join(sorted(present)) or "none"
-            raise AdapterError(f"No LoRA named {name!r} is in this model; injected: {known}.")
-    before = [_state(layer) for layer in layers]
-    try:
-        for layer in layers:
-            _activate(layer, [_key(name) for name in names if _key(name) in layer.lora_A])
-        yield
-    finally:
-        for state in before:
-            state.restore()
 
 
 def _key(name: str) -> str:

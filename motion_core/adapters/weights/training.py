@@ -8,14 +8,14 @@ fine-tuning is its training at strength 1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ...backbones.base import Family
+from ...backbones.base import Backbone, Family
 from ..base import Scope
 from .adapter import Place, WeightsAdapter, find_places, swapped_in
 
@@ -28,6 +28,8 @@ class TrainableWeights:
     trained, and the frozen branch of a method is the same network without it.
     """
 
+    scope: Scope
+    family: Family
     copies: Mapping[str, _Copy]
 
     @property
@@ -47,16 +49,39 @@ class TrainableWeights:
         with swapped_in(swaps):
             yield
 
-    def export(self, scope: Scope, family: Family) -> WeightsAdapter:
-        """What has been learned so far, as differences to the base on the CPU."""
+    def export(self) -> WeightsAdapter:
+        """What has been trained so far, as differences to the base on the CPU."""
         deltas = {
             name: (copy.trained.detach() - copy.original.detach().float()).cpu()
             for name, copy in self.copies.items()
         }
-        return WeightsAdapter(scope=scope, family=family, deltas=deltas)
+        return WeightsAdapter(scope=self.scope, family=self.family, deltas=deltas)
 
 
-def trainable_weights(network: nn.Module, names: Sequence[str]) -> TrainableWeights:
+@dataclass(frozen=True, kw_only=True)
+class WeightsPlan:
+    """Whole parameters, of these full names, to be trained."""
+
+    scope: Scope
+    names: Sequence[str]
+
+    def count(self, network: nn.Module) -> int:
+        """Numbers that it trains."""
+        return sum(network.get_parameter(name).numel() for name in self.names)
+
+    def made(
+        self, name: str, backbone: Backbone, rng: torch.Generator
+    ) -> AbstractContextManager[TrainableWeights]:
+        """See `trainable_weights`."""
+        weights = trainable_weights(
+            backbone.network, self.names, scope=self.scope, family=backbone.family
+        )
+        return nullcontext(weights)
+
+
+def trainable_weights(
+    network: nn.Module, names: Sequence[str], *, scope: Scope, family: Family
+) -> TrainableWeights:
     """Float32 copies of these parameters, to be trained; the model is left as it is until they are
     made `active`.
 
@@ -66,7 +91,7 @@ def trainable_weights(network: nn.Module, names: Sequence[str]) -> TrainableWeig
     for name, place in find_places(network, names).items():
         trained = nn.Parameter(place.tensor.detach().to(torch.float32, copy=True))
         copies[name] = _Copy(place, place.tensor, trained)
-    return TrainableWeights(copies=copies)
+    return TrainableWeights(scope=scope, family=family, copies=copies)
 
 
 class _Copy(NamedTuple):

@@ -43,6 +43,21 @@ def check_image_encoder(backbone: Backbone, path: str | None) -> None:
         raise _none_of_its_own(backbone)
 
 
+def image_embed_width(backbone: Backbone, path: str | None) -> int:
+    """Of the embeddings of that encoder, which is not read; raises SettingsError as
+    `image_encoder_for` does.
+    """
+    if path:
+        import open_clip  # heavy, and not needed for the names of methods
+
+        config = open_clip.get_model_config(DEFAULT_MODEL)
+        assert config is not None
+        return int(config["embed_dim"])
+    if backbone.image_encoder is not None:
+        return backbone.image_encoder.width
+    raise _none_of_its_own(backbone)
+
+
 def _none_of_its_own(backbone: Backbone) -> SettingsError:
     return SettingsError(
         f"{backbone.version} has no image encoder of its own. Set image_encoder to the path of "

@@ -17,19 +17,19 @@ from ...adapters.verb.tokens import VerbTokens, verb_tokens
 from ...backbones.base import Backbone
 from ...errors import ClipError
 from ...types import LatentClip
-from .appearance import image_embeds, recaption_embeds
+from .clip_embeds import image_embeds, recaption_embeds
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownClip:
-    """What the method knows of a clip. look: its spatial LoRA. recaption_embeds: (1, L, D).
+    """What the method knows of a clip. appearance: its spatial LoRA. recaption_embeds: (1, L, D).
     frame_embeds: ψ(f) (F, V), and video_embed (V,) their mean; verb: in its prompt, and verb_embed
     (D,) there. These are None of images, and where no part of the method asks for them.
     """
 
-    look: str
+    appearance: str
     is_image: bool
     recaption_embeds: Tensor
     frame_embeds: Tensor | None
@@ -41,7 +41,7 @@ class KnownClip:
 def known_clips(
     backbone: Backbone,
     clips: Sequence[LatentClip],
-    looks: Sequence[str],
+    appearances: Sequence[str],
     *,
     recaptions: Sequence[str],
     recaptioner: str | None,
@@ -61,13 +61,13 @@ def known_clips(
     ]
     videos = [clip for clip in clips if not clip.is_image]
     seen = iter(image_embeds(backbone, videos, image_encoder) if needs_images and videos else [])
-    recaptioned = recaption_embeds(backbone, clips, looks, recaptions, recaptioner, rng)
+    recaptioned = recaption_embeds(backbone, clips, appearances, recaptions, recaptioner, rng)
     known = []
-    for clip, look, found, embeds in zip(clips, looks, verbs, recaptioned, strict=True):
+    for clip, name, found, embeds in zip(clips, appearances, verbs, recaptioned, strict=True):
         frames = None if clip.is_image else next(seen, None)
         known.append(
             KnownClip(
-                look=look,
+                appearance=name,
                 is_image=clip.is_image,
                 recaption_embeds=embeds,
                 frame_embeds=frames,

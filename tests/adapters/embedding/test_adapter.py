@@ -20,7 +20,7 @@ from motion_core.adapters.embedding.adapter import (
 )
 from motion_core.adapters.embedding.hooks import Size
 from motion_core.adapters.embedding.sites import embedding_sites
-from motion_core.adapters.lora.training import trainable_lora
+from motion_core.adapters.lora.training import LoraPlan
 from motion_core.backbones.base import Backbone
 from motion_core.errors import AdapterError, FormatError, SettingsError
 from tests.tiny import tiny_animatediff, tiny_zeroscope
@@ -215,6 +215,12 @@ def test_debias_changes_on_a_loaded_adapter() -> None:
         dataclasses.replace(adapter, debias="twice")
 
 
+@contextmanager
+def _active(plan: LoraPlan, backbone: Backbone) -> Iterator[None]:
+    with plan.made("temporal", backbone, seeded()) as lora, lora.active():
+        yield
+
+
 @pytest.mark.parametrize("lora_first", [True, False])
 def test_a_lora_sees_what_its_layer_sees(lora_first: bool) -> None:
     """Whichever comes first: A of the LoRA around to_q gets F + m_QK."""
@@ -222,10 +228,8 @@ def test_a_lora_sees_what_its_layer_sees(lora_first: bool) -> None:
     adapter = an_embedding(backbone)
     name, block = next(iter(adapter.blocks.items()))
     layer = f"{name}.attn1.to_q"
-    lora = trainable_lora(
-        backbone.network, "temporal", [layer], rank=2, alpha=2.0, dropout=0.0, rng=seeded()
-    )
-    contexts = [lora, adapter.applied(backbone, 1.0)]
+    plan = LoraPlan(scope="temporal", linears=[layer], rank=2, alpha=2.0)
+    contexts = [_active(plan, backbone), adapter.applied(backbone, 1.0)]
     inputs: list[Tensor] = []
     with contexts[not lora_first], contexts[lora_first]:
         wrapped = backbone.network.get_submodule(layer)

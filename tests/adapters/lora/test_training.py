@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 import torch
@@ -11,9 +12,10 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from motion_core.adapters.base import Scope
 from motion_core.adapters.lora.adapter import LoraAdapter
 from motion_core.adapters.lora.keys import LoraPair
-from motion_core.adapters.lora.training import TrainableLora, active_loras, trainable_lora
+from motion_core.adapters.lora.training import LoraPlan, TrainableLora, trainable_lora
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.temporal import spatial_linear_names, temporal_linear_names
 from motion_core.errors import AdapterError, SettingsError
@@ -42,8 +44,37 @@ def stir(lora: TrainableLora, seed: int = 1) -> None:
             weight.normal_(0, 0.3, generator=seeded(seed))
 
 
-def inject(unet: nn.Module, name: str, linears: list[str], rank: int = 2, dropout: float = 0.0):
-    return trainable_lora(unet, name, linears, rank=rank, alpha=rank, dropout=dropout, rng=seeded())
+def make_lora(
+    unet: nn.Module,
+    name: str,
+    linears: Sequence[str],
+    *,
+    scope: Scope = "temporal",
+    rank: int = 1,
+    alpha: float = 1.0,
+    dropout: float = 0.0,
+) -> AbstractContextManager[TrainableLora]:
+    return trainable_lora(
+        unet,
+        name,
+        linears,
+        scope=scope,
+        family="animatediff",
+        rank=rank,
+        alpha=alpha,
+        dropout=dropout,
+        rng=seeded(),
+    )
+
+
+@contextmanager
+def inject(
+    unet: nn.Module, name: str, linears: list[str], rank: int = 2, dropout: float = 0.0
+) -> Iterator[TrainableLora]:
+    """A LoRA that takes part all the time."""
+    made = make_lora(unet, name, linears, rank=rank, alpha=rank, dropout=dropout)
+    with made as lora, lora.active():
+        yield lora
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -64,30 +95,34 @@ def test_a_fresh_lora_changes_nothing(make: Maker, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("make", BACKBONES)
 @torch.no_grad()
-def test_only_active_sets_take_part(make: Maker) -> None:
+def test_only_active_ones_take_part(make: Maker) -> None:
+    """None at first; each beside the others that are active already."""
     backbone = make()
     unet, spatial = backbone.network, backbone.sites("spatial")
     base = predict(backbone)
     with (
-        inject(unet, "temporal", backbone.sites("temporal")) as temporal,
-        inject(unet, "spatial.0", spatial) as first,
-        inject(unet, "spatial.1", spatial) as second,
+        make_lora(unet, "temporal", backbone.sites("temporal"), rank=2, alpha=2) as temporal,
+        make_lora(unet, "spatial.0", spatial, rank=2, alpha=2) as first,
+        make_lora(unet, "spatial.1", spatial, rank=2, alpha=2) as second,
     ):
         for seed, lora in enumerate((temporal, first, second)):
             stir(lora, seed)
-        everything = predict(backbone)
-        with active_loras(unet, []):
-            assert torch.equal(predict(backbone), base)
-            with active_loras(unet, ["spatial.1"]):
-                alone = predict(backbone)
-            assert torch.equal(predict(backbone), base)
-        assert torch.equal(predict(backbone), everything)
-        with active_loras(unet, ["spatial.0"]):
+        assert torch.equal(predict(backbone), base)
+        with temporal.active(), first.active():
+            with second.active():
+                everything = predict(backbone)
+            both = predict(backbone)
+        with second.active():
+            alone = predict(backbone)
+        assert torch.equal(predict(backbone), base)
+        with first.active(), temporal.active():
+            assert torch.equal(predict(backbone), both)
+        with first.active():
             other = predict(backbone)
     with inject(unet, "only", spatial) as lora:
         stir(lora, seed=2)
         assert torch.equal(predict(backbone), alone)
-    assert len({float(x.sum()) for x in (base, everything, alone, other)}) == 4
+    assert len({float(x.sum()) for x in (base, everything, both, alone, other)}) == 5
 
 
 def two_layers() -> nn.Sequential:
@@ -110,14 +145,15 @@ def test_overlapping_sets_add_up() -> None:
     """
     model, x = two_layers()[:1], torch.ones(1, 2)
     with (
-        trainable_lora(model, "a", ["0"], rank=1, alpha=3, dropout=0, rng=seeded()) as a,
-        trainable_lora(model, "b", ["0"], rank=1, alpha=1, dropout=0, rng=seeded()) as b,
+        make_lora(model, "a", ["0"], alpha=3) as a,
+        make_lora(model, "b", ["0"]) as b,
     ):
         set_weights(a, [[1.0, 0.5]], [[2.0], [-1.0]])
         set_weights(b, [[0.0, 1.0]], [[1.0], [1.0]])
-        expected = {("a", "b"): [13, 3.5], ("a",): [12, 2.5], ("b",): [4, 8], (): [3, 7]}
-        for names, value in expected.items():
-            with active_loras(model, names):
+        for loras, value in (((a, b), [13, 3.5]), ((a,), [12, 2.5]), ((b,), [4, 8]), ((), [3, 7])):
+            with ExitStack() as stack:
+                for lora in loras:
+                    stack.enter_context(lora.active())
                 assert model(x).tolist() == [value]
 
 
@@ -128,15 +164,15 @@ def test_gradients_reach_the_named_set_only() -> None:
     """
     model, x = two_layers()[:1], torch.ones(1, 2)
     with (
-        trainable_lora(model, "a", ["0"], rank=1, alpha=3, dropout=0, rng=seeded()) as a,
-        trainable_lora(model, "b", ["0"], rank=1, alpha=1, dropout=0, rng=seeded()) as b,
+        make_lora(model, "a", ["0"], alpha=3) as a,
+        make_lora(model, "b", ["0"]) as b,
     ):
         set_weights(a, [[1.0, 0.5]], [[2.0], [-1.0]])
-        with active_loras(model, ["b"]):
+        with b.active():
             model(x).sum().backward(inputs=b.parameters)
         assert [weight.grad for weight in a.parameters] == [None, None]
         b.parameters[0].grad = b.parameters[1].grad = None
-        with active_loras(model, ["a", "b"]):
+        with a.active(), b.active():
             model(x).sum().backward(inputs=a.parameters)
         down, up = (weight.grad for weight in a.parameters)
         assert down is not None and down.tolist() == [[3.0, 3.0]]
@@ -144,7 +180,7 @@ def test_gradients_reach_the_named_set_only() -> None:
         assert [weight.grad for weight in b.parameters] == [None, None]
         assert not model[0].get_base_layer().weight.requires_grad
         b.parameters[0].requires_grad_(False)
-        with active_loras(model, ["b"]), inject(model, "c", ["0"]):
+        with b.active(), inject(model, "c", ["0"]):
             assert [weight.requires_grad for weight in b.parameters] == [False, True]
         assert [weight.requires_grad for weight in b.parameters] == [False, True]
         assert all(weight.requires_grad for weight in a.parameters)
@@ -194,8 +230,7 @@ def test_the_original_layers_come_back(make: Maker) -> None:
     modules, attributes = dict(unet.named_modules()), set(vars(unet))
     with pytest.raises(RuntimeError, match="stop"), inject(unet, "spatial.0", spatial) as first:
         stir(first)
-        with active_loras(unet, ["spatial.0"]):
-            before = predict(backbone)
+        before = predict(backbone)
         assert not weight.requires_grad
         with pytest.raises(KeyError), inject(unet, "spatial.1", spatial[:3]) as second:
             stir(second)
@@ -256,9 +291,9 @@ def test_initial_values_come_from_the_generator() -> None:
 def test_export_bakes_alpha_in_and_copies() -> None:
     """up = B · alpha / r = (2, -1) · 3 / 1 = (6, -3)."""
     model = two_layers()
-    with trainable_lora(model, "x", ["0"], rank=1, alpha=3, dropout=0, rng=seeded()) as lora:
+    with make_lora(model, "x", ["0"], alpha=3) as lora:
         set_weights(lora, [[1.0, 0.5]], [[2.0], [-1.0]])
-        adapter = lora.export("temporal", "animatediff")
+        adapter = lora.export()
         stir(lora)
     assert adapter.pairs["0"].down.tolist() == [[1.0, 0.5]]
     assert adapter.pairs["0"].up.tolist() == [[6.0], [-3.0]]
@@ -270,18 +305,16 @@ def test_export_bakes_alpha_in_and_copies() -> None:
 def test_applied_is_the_trained_lora(make: Maker) -> None:
     """Merged weights give what the injected branch gives, up to rounding; several add up."""
     backbone = make()
-    unet = backbone.network
-    with (
-        inject(unet, "temporal", backbone.sites("temporal")) as temporal,
-        inject(unet, "spatial.0", backbone.sites("spatial")) as spatial,
-    ):
-        stir(temporal)
-        stir(spatial, seed=2)
+    temporal = LoraPlan(scope="temporal", linears=backbone.sites("temporal"), rank=2, alpha=3)
+    spatial = LoraPlan(scope="spatial", linears=backbone.sites("spatial"), rank=2, alpha=2)
+    with ExitStack() as stack:
+        adapters = []
+        for seed, (name, plan) in enumerate({"temporal": temporal, "spatial.0": spatial}.items()):
+            lora = stack.enter_context(plan.made(name, backbone, seeded()))
+            stack.enter_context(lora.active())
+            stir(lora, seed)
+            adapters.append(lora.export())
         trained = predict(backbone)
-        adapters = [
-            temporal.export("temporal", backbone.family),
-            spatial.export("spatial", backbone.family),
-        ]
     base = predict(backbone)
     with adapters[0].applied(backbone, 1.0), adapters[1].applied(backbone, 1.0):
         torch.testing.assert_close(predict(backbone), trained, rtol=1e-4, atol=1e-4)
@@ -354,8 +387,8 @@ def test_bad_requests_leave_the_model_alone(
     changed: dict, error: type[Exception], message: str
 ) -> None:
     model = two_layers()
-    request = {"linears": ["0"], "rank": 1, "alpha": 1.0, "dropout": 0.0, **changed}
-    with pytest.raises(error, match=message), trainable_lora(model, "x", rng=seeded(), **request):
+    request = {"linears": ["0"], **changed}
+    with pytest.raises(error, match=message), make_lora(model, "x", **request):
         pass
     assert type(model[0]) is nn.Linear and model[0].weight.requires_grad
 
@@ -368,9 +401,6 @@ def test_names_are_checked() -> None:
             inject(model, "spatial.0", ["1"]),
         ):
             pass
-        with pytest.raises(AdapterError, match="No LoRA named 'temporal'"):
-            with active_loras(model, ["temporal"]):
-                pass
         assert model(torch.ones(1, 2)).requires_grad and len(lora.parameters) == 2
 
 

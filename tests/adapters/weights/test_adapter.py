@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from motion_core.adapters.lora.training import trainable_lora
+from motion_core.adapters.lora.training import LoraPlan
 from motion_core.adapters.weights.adapter import WeightsAdapter
-from motion_core.adapters.weights.training import trainable_weights
+from motion_core.adapters.weights.training import TrainableWeights, trainable_weights
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.depth import temporal_parameter_names
 from motion_core.errors import AdapterError, FormatError
@@ -32,12 +32,16 @@ def output(model: nn.Module, dtype: torch.dtype = torch.float32) -> float:
     return float(model(torch.ones(1, 2, dtype=dtype)))
 
 
+def trained_copies(model: nn.Module, names: list[str]) -> TrainableWeights:
+    return trainable_weights(model, names, scope="temporal", family="zeroscope")
+
+
 def test_copies_are_trained_in_place_of_the_weights() -> None:
     """At a = b = 1 the base gives 2·(1 + 2 + 3) = 12. With the bias at 4 and the convolution at 3:
     3·(1 + 2 + 4) = 21. dy/dbias = 3, dy/dconv = 7. ΔW is 1 and 1, whatever W0 is.
     """
     model = small_model()
-    weights = trainable_weights(model, ["0.bias", "1.weight"])
+    weights = trained_copies(model, ["0.bias", "1.weight"])
     bias, conv = weights.parameters
     with torch.no_grad():
         bias.fill_(4.0)
@@ -49,7 +53,7 @@ def test_copies_are_trained_in_place_of_the_weights() -> None:
         y.sum().backward()
     assert output(model) == 12.0
     assert (bias.grad, conv.grad) == (torch.tensor([3.0]), torch.tensor([[[7.0]]]))
-    deltas = weights.export("temporal", "zeroscope").deltas
+    deltas = weights.export().deltas
     assert {name: delta.tolist() for name, delta in deltas.items()} == {
         "0.bias": [1.0],
         "1.weight": [[[1.0]]],
@@ -59,7 +63,7 @@ def test_copies_are_trained_in_place_of_the_weights() -> None:
 def test_the_model_is_itself_again_also_after_an_error() -> None:
     model = small_model()
     before = dict(model.named_parameters())
-    weights = trainable_weights(model, ["0.weight", "1.weight"])
+    weights = trained_copies(model, ["0.weight", "1.weight"])
     with pytest.raises(RuntimeError, match="in the pass"), weights.active():
         assert model[0].weight is weights.parameters[0]
         raise RuntimeError("in the pass")
@@ -73,7 +77,7 @@ def test_a_base_in_half_precision_has_float32_copies() -> None:
     float32 and keep it. dy/dconv = 6.
     """
     model = small_model(torch.bfloat16)
-    weights = trainable_weights(model, ["1.weight"])
+    weights = trained_copies(model, ["1.weight"])
     (conv,) = weights.parameters
     with torch.no_grad():
         conv.add_(2.0**-10)
@@ -83,14 +87,14 @@ def test_a_base_in_half_precision_has_float32_copies() -> None:
         y.sum().backward(inputs=[conv])
     assert conv.grad is not None
     assert (conv.grad.dtype, conv.grad.item()) == (torch.float32, 6.0)
-    assert weights.export("temporal", "zeroscope").deltas["1.weight"].item() == 2.0**-10
+    assert weights.export().deltas["1.weight"].item() == 2.0**-10
     assert model[1].weight.dtype == torch.bfloat16 and output(model, torch.bfloat16) == 12.0
 
 
 @pytest.mark.parametrize("names", [["0.weight", "2.weight"], ["0.scale"], ["0"], []])
 def test_unknown_parameters_are_refused(names: list[str]) -> None:
     with pytest.raises(AdapterError, match="parameters to adapt are not in this base"):
-        trainable_weights(small_model(), names)
+        trained_copies(small_model(), names)
 
 
 def random_adapter(backbone: Backbone) -> WeightsAdapter:
@@ -135,8 +139,8 @@ def test_applied_below_an_injected_lora() -> None:
     adapter, names = random_adapter(backbone), backbone.sites("temporal")
     with adapter.applied(backbone, 1.0):
         expected = predict(backbone)
-    rng = torch.Generator().manual_seed(0)
-    with trainable_lora(backbone.network, "x", names, rank=1, alpha=1.0, dropout=0.0, rng=rng):
+    plan = LoraPlan(scope="temporal", linears=names, rank=1, alpha=1.0)
+    with plan.made("x", backbone, torch.Generator()) as lora, lora.active():
         with adapter.applied(backbone, 1.0):
             torch.testing.assert_close(predict(backbone), expected)
 

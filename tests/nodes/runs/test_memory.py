@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,23 +16,22 @@ from motion_adapters.nodes.runs.memory import (
     check_certain,
     disk_warning_of,
     memory_need,
-    trained_parameters,
+    unencoded,
     warning_of,
 )
 
 from benchmarks import cell_memory
+from motion_core.backbones.base import Backbone
 from motion_core.errors import MotionError
-from motion_core.methods import METHODS
-from motion_core.methods.motion_crafter import MotionCrafter, MotionCrafterSettings
-from motion_core.methods.motion_director import MotionDirector, MotionDirectorSettings
-from motion_core.methods.vmc import Vmc, VmcSettings
+from motion_core.methods.base import Method
+from motion_core.methods.motion_crafter import MotionCrafter
+from motion_core.methods.motion_director import MotionDirector
+from motion_core.methods.motrans.method import MoTrans, MoTransSettings
+from motion_core.methods.vmc import Vmc
 from motion_core.training.settings import TrainSettings
-from motion_core.types import LatentClip
-from tests.tiny import PROMPT_DIM, tiny_animatediff
+from motion_core.types import Clip
+from tests.tiny import tiny_animatediff
 
-CELL_BYTES = {"animatediff": AnimateDiff.cell_bytes, "zeroscope": ZeroScope.cell_bytes}
-
-SHAPE = (16, 3, 512, 512)
 NEED = MemoryNeed(
     weights=3 * GIB,
     trained=6 * GIB,
@@ -44,48 +42,37 @@ NEED = MemoryNeed(
 )
 
 
-def latent_clip(frames: int, size: int, width: int) -> LatentClip:
-    return LatentClip(
-        latents=torch.randn(1, 4, frames, size, size),
-        prompt_embeds=torch.randn(1, 77, width),
-        prompt="a bicycle",
+CELL_BYTES = {"animatediff": AnimateDiff.cell_bytes, "zeroscope": ZeroScope.cell_bytes}
+
+
+def clip(frames: int = 16, size: int = 512, video: str = "") -> Clip:
+    return Clip(
+        frames=torch.empty(frames, 3, size, size, device="meta"),
         fps=8.0,
-        digest="random",
-        source="random",
+        prompt="a bicycle turns",
+        source="bicycle.mp4",
+        video=video,
     )
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        MotionDirector(MotionDirectorSettings(rank=4)),
-        MotionCrafter(),
-        MotionCrafter(MotionCrafterSettings(blocks="all", spatial_path=True)),
-        MotionCrafter(MotionCrafterSettings(parametrisation="lora", rank=4)),
-        Vmc(),
-        Vmc(VmcSettings(parametrisation="lora", rank=4)),
-        METHODS["coupled"](),
-    ],
-    ids=lambda method: f"{method.name}-{getattr(method.settings, 'parametrisation', '')}",
-)
-def test_what_is_trained_is_counted_as_it_will_be(method: Any) -> None:
-    backbone = tiny_animatediff()
-    clips = [latent_clip(8, 2, PROMPT_DIM)]
-    with method.attach(backbone, clips, torch.Generator()) as attached:
-        groups = attached.groups.values()
-        real = sum(parameter.numel() for group in groups for parameter in group.parameters)
-    assert trained_parameters(tiny_animatediff(), method) == real > 0
+def need_of(
+    backbone: Backbone, method: Method, settings: TrainSettings, dtype: torch.dtype, clips: int = 1
+) -> MemoryNeed:
+    shapes = [unencoded(backbone, clip()) for _ in range(clips)]
+    return memory_need(backbone, method, settings, shapes, dtype)
 
 
 def test_the_need_by_hand() -> None:
     """64·64·16 cells of 76 kB at a first level of 320 channels; 8 wide, a fortieth of it."""
     backbone = tiny_animatediff()
     settings = TrainSettings(checkpointing=True, noise_draws=2)
-    need = memory_need(backbone, Vmc(), settings, SHAPE, torch.bfloat16)
+    need = need_of(backbone, Vmc(), settings, torch.bfloat16)
     assert need.activations == 2 * 65536 * 76_000 // 40
     assert need.weights == 2 * sum(p.numel() for p in backbone.network.parameters())
-    assert need.trained == 16 * trained_parameters(backbone, Vmc())
-    assert need.saved == 36 * trained_parameters(backbone, Vmc())
+    (trained,) = Vmc().trained(backbone, [unencoded(backbone, clip())]).values()
+    assert need.trained == 16 * trained
+    assert need.saved == 36 * trained
+    assert need.what == "16 frames of 512x512"
     assert need.beside_weights == need.trained + need.activations
 
 
@@ -97,14 +84,34 @@ def test_a_card_of_12_gb_is_not_warned_of_a_usual_training() -> None:
         unet = UNetMotionModel(cross_attention_dim=768, use_motion_mid_block=False)
     backbone = tiny_animatediff()
     backbone.network = unet
-    need = memory_need(backbone, MotionDirector(), TrainSettings(), SHAPE, torch.bfloat16)
+    need = need_of(backbone, MotionDirector(), TrainSettings(), torch.bfloat16)
     assert warning_of(need, int(9.5 * GIB)) is None
     assert warning_of(need, 5 * GIB) is not None
-    whole = memory_need(backbone, MotionCrafter(), TrainSettings(), SHAPE, torch.bfloat16)
+    whole = need_of(backbone, MotionCrafter(), TrainSettings(), torch.bfloat16)
     assert whole.trained / GIB == pytest.approx(5.4, abs=0.3)
     with pytest.raises(MotionError, match=r"Use parametrisation = lora, or fewer frames"):
         check_certain(whole, 6 * GIB)
     check_certain(whole, 12 * GIB)
+
+
+def test_all_of_motrans_is_counted() -> None:
+    """At full size on Stable Diffusion 1.5 and AnimateDiff v3: 2 + 3 motion modules of 320 and 640
+    channels each and 4 + 6 of 1280 make Σd = 17,600. The injector has 1024 numbers for each:
+    18,022,400. The enhancer has 768 · (1024 + 2 · 768) = 1,966,080, the temporal LoRA 30 · 32 ·
+    17,600 = 16,896,000, the spatial one of each video 8,785,920.
+    """
+    with torch.device("meta"):
+        unet = UNetMotionModel(cross_attention_dim=768, use_motion_mid_block=False)
+    backbone = tiny_animatediff()
+    backbone.network = unet
+    backbone.text.model.config.hidden_size = 768
+    method = MoTrans(MoTransSettings(image_encoder="open_clip_pytorch_model.bin"))
+    clips = [unencoded(backbone, clip(video=name)) for name in ("a", "b", "b")]
+    assert method.trained(backbone, clips) == {
+        "spatial.0": 8_785_920,
+        "spatial.1": 8_785_920,
+        "temporal": 16_896_000 + 18_022_400 + 1_966_080,
+    }
 
 
 def test_only_what_is_certain_is_refused() -> None:
@@ -136,7 +143,7 @@ def test_what_may_not_fit_is_said() -> None:
 def test_advice_is_what_is_not_done_already(
     settings: TrainSettings, dtype: torch.dtype, first: str
 ) -> None:
-    need = memory_need(tiny_animatediff(), MotionDirector(), settings, SHAPE, dtype)
+    need = need_of(tiny_animatediff(), MotionDirector(), settings, dtype)
     assert need.advice.startswith(first)
 
 

@@ -7,7 +7,6 @@ from motion_adapters.nodes.runs.settings import (
     MethodSettings,
     build_method,
     build_training,
-    check_method,
 )
 from motion_adapters.nodes.widget_values import changed, widget_default
 
@@ -42,16 +41,14 @@ def test_an_untouched_node_is_the_paper_on_a_large_base() -> None:
 
 def test_an_untouched_node_is_the_bases_own_on_a_small_one() -> None:
     method = build_method(SMALL, "motion_director", widgets("motion_director"), None)
-    own = SMALL.methods["motion_director"]
-    assert method.settings == MotionDirectorSettings(**own)  # type: ignore[arg-type]
+    assert method.settings == MotionDirectorSettings(dropout=0.0, spatial_dropout_p=0.05)
     training = build_training(SMALL, "motion_director", {}, None)
     assert training.steps == SMALL.train["steps"] and training.noise_draws == 3
 
 
 def test_the_methods_own_training_counts() -> None:
     assert build_training(LARGE, "motrans", {}, None).steps == 900
-    own = SMALL.method_train["motrans"]
-    assert build_training(SMALL, "motrans", {}, None).steps == own["steps"]
+    assert build_training(SMALL, "motrans", {}, None).steps == 420
 
 
 def test_a_touched_widget_wins() -> None:
@@ -97,8 +94,8 @@ def test_motrans_without_an_image_encoder_is_refused_before_it_is_needed() -> No
     base, small = tiny_zeroscope(), load_base("shape-world-zeroscope")
     method = build_method(LARGE, "motrans", widgets("motrans"), None)
     with pytest.raises(SettingsError, match="Set image_encoder"):
-        check_method(base, method)
-    check_method(small, method)
-    check_method(base, build_method(LARGE, "coupled", widgets("coupled"), None))
+        method.check(base)
+    method.check(small)
+    build_method(LARGE, "coupled", widgets("coupled"), None).check(base)
     off = MethodSettings(method="motrans", values={"injection": "none", "enhancer": "none"})
-    check_method(base, build_method(LARGE, "motrans", widgets("motrans"), off))
+    build_method(LARGE, "motrans", widgets("motrans"), off).check(base)

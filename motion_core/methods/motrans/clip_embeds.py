@@ -1,4 +1,4 @@
-"""What a method is told of its clips' looks: a fuller prompt, and how an image encoder sees each
+"""What a method knows of its clips' appearance: a fuller prompt, and how an image encoder sees each
 frame.
 
 In: encoded clips. Out: embeddings of the recaptioned prompts, and image embeddings. Models that are
@@ -57,19 +57,19 @@ def image_embeds(
 def recaption_embeds(
     backbone: Backbone,
     clips: Sequence[LatentClip],
-    looks: Sequence[str],
+    appearances: Sequence[str],
     recaptions: Sequence[str],
     recaptioner: str | None,
     rng: torch.Generator,
 ) -> list[Tensor]:
     """(1, L, D) of each clip, float32 on the CPU: its recaption's, or its own prompt's without one.
 
-    looks: which look each clip shows. recaptions: one for all looks, one for each in their order,
-    or none. recaptioner: folder of a model that makes them by a random frame if none are given.
+    appearances: which one each clip shows. recaptions: one for all, one for each in their order, or
+    none. recaptioner: folder of a model that makes them by a random frame if none are given.
     Raises SettingsError for another number of them.
     """
-    firsts = {look: index for index, look in reversed(list(enumerate(looks)))}
-    names = list(dict.fromkeys(looks))
+    firsts = {name: index for index, name in reversed(list(enumerate(appearances)))}
+    names = list(dict.fromkeys(appearances))
     if len(recaptions) not in (0, 1, len(names)):
         raise SettingsError(
             f"There are {len(recaptions)} recaptions for {len(names)} videos. Give one for all, "
@@ -84,7 +84,7 @@ def recaption_embeds(
     embeds = {
         name: encode_prompts(backbone, [text]) for name, text in zip(names, each, strict=True)
     }
-    return [embeds[look] for look in looks]
+    return [embeds[name] for name in appearances]
 
 
 def _made(
