@@ -30,7 +30,7 @@ _CORE = (
     "...motion_core.diffusion.generate",
     "...motion_core.methods",
     "...motion_core.training.trainer",
-    "...motion_core.backbones.animatediff",  # needs diffusers and transformers as it is imported
+    "...motion_core.backbones.files.components",  # diffusers and transformers
     "peft",  # which the core imports late
 )
 _PACKAGES = {"open_clip": "open_clip_torch"}

@@ -52,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_all_parts(run: Path) -> None:
     info, adapters = load_adapter(run / "adapter.safetensors")
-    assert info.method == "motrans" and info.shown == ("temporal", "verb", "injector")
+    assert info.method == "motrans" and info.shown == ("temporal", "injector", "verb")
     assert set(adapters) == {"spatial.0", "temporal", "verb", "injector"}
     assert adapters["verb"].options["verb"] == "zigzagging"
     losses = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["losses"]
