@@ -1,4 +1,4 @@
-"""The steps of one training run: passes, optimisers, events, records, saving and going on.
+"""The steps of one training run: passes, events, records, checkpoints and resuming.
 
 In: attached parameters and clips, see `trainer.train`, which prepares the model and restores it.
 """
@@ -6,19 +6,14 @@ In: attached parameters and clips, see `trainer.train`, which prepares the model
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.amp.grad_scaler import GradScaler
-from torch.nn.utils import clip_grad_norm_
-from torch.optim import AdamW
 
 from ..adapters.base import Adapter
 from ..errors import TrainingError
@@ -45,7 +40,8 @@ from .checkpoints import (
     save_checkpoint,
 )
 from .process import MemoryUse, kept_global_rng, uninterrupted
-from .settings import TrainSettings, learning_rate_factor
+from .settings import TrainSettings
+from .stepper import Stepper
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +67,7 @@ class TrainingRun:
 
     def __init__(
         self,
+        *,
         clips: Sequence[LatentClip],
         attached: Attached,
         settings: TrainSettings,
@@ -85,19 +82,7 @@ class TrainingRun:
         self.run_folder, self.sink, self.make_sample = run_folder, sink, make_sample
         self.description, self.rng, self.device = description, rng, device
         self.memory = MemoryUse(device)
-        self.optimisers = {
-            name: AdamW(
-                group.parameters,
-                lr=settings.learning_rate or group.learning_rate,
-                betas=(0.9, 0.999),
-                weight_decay=group.weight_decay
-                if settings.weight_decay is None
-                else settings.weight_decay,
-            )
-            for name, group in attached.groups.items()
-        }
-        self.base_rates = {n: o.param_groups[0]["lr"] for n, o in self.optimisers.items()}
-        self.scaler = GradScaler(device.type, enabled=settings.precision == "fp16")
+        self.stepper = Stepper(groups=attached.groups, settings=settings, device=device)
         self.clips_left: list[int] = []
         self.position = self._stand(0)
         self.saved: Path | None = None
@@ -169,12 +154,14 @@ class TrainingRun:
         groups: set[str] = set()
         for _ in range(self.settings.accumulation):
             for term in self._terms(self._next_batch()):
-                losses.setdefault(term.name, []).append(self._backward(term))
+                losses.setdefault(term.name, []).append(
+                    self.stepper.backward(term, self.position.step)
+                )
                 groups.add(term.group)
-        norm = self._clip_gradients(groups)
+        norm = self.stepper.clip_gradients(groups, self.position.step)
         with uninterrupted():
             self.is_whole = False
-            rate = self._step_optimisers(groups)
+            rate = self.stepper.step(groups, self.position.step)
             self.position = self._stand(self.position.step + 1)
             self.is_whole = True
             memory_now, memory_peak = self.memory.measure()
@@ -211,56 +198,11 @@ class TrainingRun:
         """The method's passes; only the forward is under autocast, as torch asks for."""
         with closing(self.attached.passes(batch, self.rng)) as passes:
             while True:
-                with self._autocast():
+                with self.stepper.autocast():
                     term = next(passes, None)
                 if term is None:
                     return
                 yield term
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.settings.precision == "fp32" or self.device.type != "cuda":
-            return nullcontext()
-        return torch.autocast("cuda", self.settings.dtype_on(self.device))
-
-    def _backward(self, term: LossTerm) -> float:
-        value = term.value.item()
-        if not math.isfinite(value):
-            raise self._not_finite(f"the loss {term.name!r} is {value}")
-        scaled: Tensor = self.scaler.scale(term.value / self.settings.accumulation)
-        scaled.backward(inputs=list(self.attached.groups[term.group].parameters))
-        return value
-
-    def _clip_gradients(self, groups: set[str]) -> float:
-        """The norm of all gradients together, before clipping; infinite only where fp16's scaler
-        skips the step.
-        """
-        squares = 0.0
-        for name in sorted(groups):
-            self.scaler.unscale_(self.optimisers[name])
-            limit = self.settings.max_grad_norm or math.inf
-            norm = float(clip_grad_norm_(self.attached.groups[name].parameters, limit))
-            skipped = self.scaler.is_enabled() and self.scaler.get_scale() > 1.0
-            if not math.isfinite(norm) and not skipped:
-                raise self._not_finite(f"the gradient of {name!r} is {norm}")
-            squares += norm**2
-        return math.sqrt(squares)
-
-    def _step_optimisers(self, groups: set[str]) -> float:
-        """Steps the groups that were trained; returns the largest of their learning rates."""
-        factor = learning_rate_factor(self.settings, self.position.step)
-        for name in sorted(groups):
-            optimiser = self.optimisers[name]
-            optimiser.param_groups[0]["lr"] = self.base_rates[name] * factor
-            self.scaler.step(optimiser)
-            optimiser.zero_grad(set_to_none=True)
-        self.scaler.update()
-        return max(self.base_rates[name] * factor for name in groups)
-
-    def _not_finite(self, what: str) -> TrainingError:
-        return TrainingError(
-            f"In step {self.position.step + 1} {what}. Lower the learning rate, set "
-            "max_grad_norm to 1, use bf16 or fp32, or check the clips; the last checkpoint is kept."
-        )
 
     def _sample(self, make_sample: MakeSample) -> None:
         with torch.no_grad(), kept_global_rng(self.device):
@@ -278,7 +220,7 @@ class TrainingRun:
 
     def _resume(self, checkpoint: Path) -> None:
         self.position, scaler = load_checkpoint(
-            checkpoint, groups=self.attached.groups, optimisers=self.optimisers
+            checkpoint, groups=self.attached.groups, optimisers=self.stepper.optimisers
         )
         self.rng.set_state(self.position.generator)
         torch.set_rng_state(self.position.dropout)
@@ -286,7 +228,7 @@ class TrainingRun:
             torch.cuda.set_rng_state(self.position.dropout_cuda, self.device)
         self.clips_left = list(self.position.clips_left)
         if scaler:
-            self.scaler.load_state_dict(scaler)
+            self.stepper.scaler.load_state_dict(scaler)
         self.saved = checkpoint
 
     def _save(self, announce: EventSink | None = None) -> Path:
@@ -299,8 +241,8 @@ class TrainingRun:
             self.run_folder,
             self.position,
             groups=self.attached.groups,
-            optimisers=self.optimisers,
-            scaler=self.scaler.state_dict(),
+            optimisers=self.stepper.optimisers,
+            scaler=self.stepper.scaler.state_dict(),
             description=self.description,
         )
         self._write_state("running")

@@ -80,7 +80,15 @@ def train(
         if settings.checkpointing:
             stack.enter_context(backbone.checkpointing())
         run = TrainingRun(
-            clips, attached, settings, run_folder, sink, make_sample, description, rng, device
+            clips=clips,
+            attached=attached,
+            settings=settings,
+            run_folder=run_folder,
+            sink=sink,
+            make_sample=make_sample,
+            description=description,
+            rng=rng,
+            device=device,
         )
         result = run.to_the_end(checkpoint)
     last = {name: history[-1][1] for name, history in result.losses.items()}
