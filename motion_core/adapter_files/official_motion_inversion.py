@@ -18,7 +18,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..adapters.embedding.adapter import BlockEmbedding, Debias, EmbeddingAdapter
+from ..adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
+from ..adapters.embedding.debias import Debias
 from ..adapters.embedding.sites import place
 from ..backbones.families import ZEROSCOPE
 from ..backbones.files.kinds import Role, require_role

@@ -17,9 +17,9 @@ from ..adapters.base import Adapter
 from ..backbones.base import Backbone, check_frames, latent_shape
 from ..errors import MotionError
 from ..types import LatentClip
-from .ddim import OnStep, invert_latents, sample_latents
 from .encoding import decode_latents, encode_prompts
 from .noise import blend_noise_prior, draw_noise
+from .sampling import OnStep, invert_latents, sample_latents
 from .settings import SampleSettings
 
 

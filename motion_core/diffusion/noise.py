@@ -6,16 +6,12 @@ Latents and noise are (B, C, F, h, w).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..errors import MotionError
 from ..settings import require
-
-if TYPE_CHECKING:
-    pass
 
 
 def draw_noise(

@@ -15,7 +15,7 @@ from ..backbones.base import Backbone
 from ..errors import ClipError
 from .base import LossTerm
 from .losses import frames_at, mse
-from .noised import Noised
+from .noisy_latents import NoisyLatents
 
 
 class Source(Protocol):
@@ -58,7 +58,7 @@ def dropped(probability: float, rng: torch.Generator) -> bool:
 
 
 def single_frame_term(
-    backbone: Backbone, drawn: Noised, prompt_embeds: Tensor, group: str, rng: torch.Generator
+    backbone: Backbone, drawn: NoisyLatents, prompt_embeds: Tensor, group: str, rng: torch.Generator
 ) -> LossTerm:
     """The loss of one random frame i of each video, without temporal modules: mean (ε̂_i - ε_i)²;
     MotionDirector, Eq. 4.

@@ -23,7 +23,7 @@ from ..types import Batch, LatentClip
 from .base import Attached, LossTerm, Method, MethodDefaults, check_videos
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
 from .losses import mse
-from .noised import noised
+from .noisy_latents import draw_noisy_latents
 from .parts import PlannedGroup, lora_plans, made, training
 
 LEARNING_RATE = 5e-4  # MotionDirector, all official configs
@@ -80,7 +80,7 @@ class Coupled(Method[CoupledSettings]):
         with made(self.groups(backbone, clips), backbone, rng) as groups:
 
             def passes(batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-                noisy, timesteps, target = noised(
+                noisy, timesteps, target = draw_noisy_latents(
                     backbone, batch.latents, rng, min_timestep=batch.min_timestep
                 )
                 with training(groups, GROUP):

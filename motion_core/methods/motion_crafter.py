@@ -32,7 +32,7 @@ from .base import Attached, LossTerm, Method, MethodDefaults
 from .kl import KL_READINGS, KlReading
 from .lora_settings import lora_rank
 from .losses import mse
-from .noised import noised
+from .noisy_latents import draw_noisy_latents
 from .parts import ParameterGroup, Plan, PlannedGroup, made, training
 from .templates import filled_templates, load_templates
 
@@ -220,7 +220,9 @@ class _Passes:
         Each has the other's weights at the base's ("separately fine-tunes", v1, Sec. 3.1).
         """
         if SPATIAL in self.groups:
-            drawn = noised(self.backbone, batch.latents, rng, min_timestep=batch.min_timestep)
+            drawn = draw_noisy_latents(
+                self.backbone, batch.latents, rng, min_timestep=batch.min_timestep
+            )
             with training(self.groups, SPATIAL):
                 yield single_frame_term(self.backbone, drawn, batch.prompt_embeds, SPATIAL, rng)
         if batch.latents.shape[2] > 1:
@@ -237,7 +239,9 @@ class _Passes:
         total = self.backbone.schedule.total
         span = range(batch.min_timestep, total)
         timesteps = layered_timesteps(len(batch.latents), span, settings.timestep_bias, rng)
-        noisy, timesteps, target = noised(self.backbone, batch.latents, rng, timesteps=timesteps)
+        noisy, timesteps, target = draw_noisy_latents(
+            self.backbone, batch.latents, rng, timesteps=timesteps
+        )
         prompts = self._drawn_templates(batch, rng)
         with torch.no_grad():
             base_pred = predict(noisy, timesteps, prompts)

@@ -24,7 +24,7 @@ from .appearance import appearance_names, dropped, loras_of, single_frame_term
 from .base import Attached, LossTerm, Method, MethodDefaults
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
 from .losses import Anchor, debiased_mse, draw_anchors, mse
-from .noised import noised
+from .noisy_latents import draw_noisy_latents
 from .parts import ParameterGroup, PlannedGroup, lora_plans, made, training
 
 LEARNING_RATE = 5e-4  # all official configs
@@ -155,7 +155,7 @@ class _Passes:
         settings, is_image = self.settings, batch.latents.shape[2] == 1
         spatial = self.spatial_names[batch.clip_index]
         latents = self._mirrored(batch.latents, rng) if is_image else batch.latents
-        drawn = noised(self.backbone, latents, rng, min_timestep=batch.min_timestep)
+        drawn = draw_noisy_latents(self.backbone, latents, rng, min_timestep=batch.min_timestep)
         without_spatial = not is_image and dropped(settings.spatial_dropout_p, rng)
         if not without_spatial:
             with training(self.groups, spatial):

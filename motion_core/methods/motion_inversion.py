@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..adapters.base import Scope
-from ..adapters.embedding.adapter import Debias
+from ..adapters.embedding.debias import Debias
 from ..adapters.embedding.sites import EmbeddingSite, Position, embedding_sites
 from ..adapters.embedding.training import Design, EmbeddingPlan
 from ..backbones.base import Backbone
@@ -29,7 +29,7 @@ from .appearance import appearance_names, dropped, single_frame_term
 from .base import Attached, LossTerm, Method, MethodDefaults, check_videos
 from .lora_settings import lora_dropout, lora_rank
 from .losses import debiased_mse, draw_anchors, mse
-from .noised import noised
+from .noisy_latents import draw_noisy_latents
 from .parts import ParameterGroup, Plan, PlannedGroup, lora_plans, made, training
 
 LEARNING_RATE = 0.02  # configs/config.yaml, learning_rate
@@ -186,7 +186,9 @@ class _Passes:
         optimiser before the temporal backward. Here it is MotionDirector's two passes, with the
         embedding in the temporal LoRA's place.
         """
-        drawn = noised(self.backbone, batch.latents, rng, min_timestep=batch.min_timestep)
+        drawn = draw_noisy_latents(
+            self.backbone, batch.latents, rng, min_timestep=batch.min_timestep
+        )
         spatial, beside = self.spatial_names[batch.clip_index], ()
         if spatial in self.groups and not dropped(self.settings.spatial_dropout_p, rng):
             beside = (spatial,)

@@ -30,7 +30,7 @@ from ..types import Batch, LatentClip
 from .base import Attached, LossTerm, Method, MethodDefaults, check_videos
 from .lora_settings import lora_rank
 from .losses import mse
-from .noised import noised
+from .noisy_latents import draw_noisy_latents
 from .parts import PlannedGroup, made, training
 
 LEARNING_RATE = 1e-4  # all official configs, lr
@@ -108,7 +108,7 @@ class Vmc(Method[VmcSettings]):
         with made(self.groups(backbone, clips), backbone, rng) as groups:
 
             def passes(batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-                noisy, timesteps, target = noised(
+                noisy, timesteps, target = draw_noisy_latents(
                     backbone, batch.latents, rng, min_timestep=batch.min_timestep
                 )
                 with training(groups, TEMPORAL):

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
-from ..diffusion.ddim import sample_latents
 from ..diffusion.encoding import decode_latents, encode_prompts
 from ..diffusion.generate import apply_adapters, starting_noise, taking_off
+from ..diffusion.sampling import sample_latents
 from ..diffusion.settings import SampleSettings
 
 TOGETHER = 8

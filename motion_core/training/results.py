@@ -23,8 +23,8 @@ from ..adapter_files.own import AdapterInfo, preview_jpeg, save_adapter
 from ..adapter_files.summary import adapter_parametrisation, adapter_rank, adapter_sites
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone, pixel_shape
-from ..diffusion.ddim import OnStep
 from ..diffusion.generate import generate, invert_clip
+from ..diffusion.sampling import OnStep
 from ..diffusion.settings import SampleSettings
 from ..methods.base import Method, applied_adapters, applied_names
 from ..settings import to_mapping

@@ -13,7 +13,7 @@ from motion_core.errors import ClipError, SettingsError
 from motion_core.methods.base import Attached, applied_adapters
 from motion_core.methods.coupled import GROUP, Coupled, CoupledSettings
 from motion_core.methods.losses import mse
-from motion_core.methods.noised import noised
+from motion_core.methods.noisy_latents import draw_noisy_latents
 from motion_core.settings import from_mapping, to_mapping
 
 from ..runs import latent_clip
@@ -42,7 +42,7 @@ def test_the_loss_of_an_untrained_lora_is_the_bases(
     with Coupled(QUIET).attach(backbone, [clip], rng()) as attached, torch.no_grad():
         loss = next(attached.passes(batch, rng(3))).value
     with torch.no_grad():
-        noisy, timesteps, target = noised(backbone, batch.latents, rng(3))
+        noisy, timesteps, target = draw_noisy_latents(backbone, batch.latents, rng(3))
         pred = backbone.predict(noisy, timesteps, batch.prompt_embeds)
     assert loss.item() == pytest.approx(mse(pred, target).item(), rel=1e-6)
 
@@ -63,7 +63,7 @@ def test_a_sample_applies_both_halves_as_they_were_trained(make: Callable[[], Ba
 
     def loss(applied: list) -> float:
         with torch.no_grad(), apply_adapters(backbone, applied):
-            noisy, timesteps, target = noised(backbone, batch.latents, rng())
+            noisy, timesteps, target = draw_noisy_latents(backbone, batch.latents, rng())
             return mse(backbone.predict(noisy, timesteps, batch.prompt_embeds), target).item()
 
     assert loss(applied_adapters(adapters, Coupled())) == pytest.approx(trained, rel=1e-4)

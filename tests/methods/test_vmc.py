@@ -11,7 +11,7 @@ from torch import Tensor
 from motion_core.backbones.base import Backbone
 from motion_core.errors import ClipError, SettingsError
 from motion_core.methods.base import Attached
-from motion_core.methods.noised import noised
+from motion_core.methods.noisy_latents import draw_noisy_latents
 from motion_core.methods.vmc import (
     TEMPORAL,
     Vmc,
@@ -102,7 +102,7 @@ def test_its_loss_before_training_and_of_what_is_kept(
 
     def loss() -> float:
         with torch.no_grad():
-            noisy, timesteps, target = noised(backbone, batch.latents, rng(3))
+            noisy, timesteps, target = draw_noisy_latents(backbone, batch.latents, rng(3))
             pred = backbone.predict(noisy, timesteps, batch.prompt_embeds)
             return motion_vector_loss(pred, target, settings.loss).item()
 

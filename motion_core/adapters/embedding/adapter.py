@@ -26,11 +26,10 @@ from ...backbones.base import Backbone, Family
 from ...errors import AdapterError, FormatError
 from ...settings import require
 from ..base import Adapter, Scope, check_family, check_joins, check_shape
+from .debias import Debias, debiased
 from .hooks import BlockShifts, Shift, Size, find_block, shifted_attention
 
 logger = logging.getLogger(__name__)
-
-Debias = Literal["difference", "drop_value", "normalise", "none"]
 
 # Trilinear interpolation reads the two nearest neighbours along an axis: made smaller than half,
 # some of what was learned is never read; made larger than twice, most places have no value of
@@ -194,19 +193,6 @@ def with_debias(adapters: Mapping[str, Adapter], debias: Debias) -> dict[str, Em
         for name, adapter in adapters.items()
         if isinstance(adapter, EmbeddingAdapter)
     }
-
-
-def debiased(values: Tensor, debias: Literal["difference", "normalise", "none"]) -> Tensor:
-    """m̃ of Eq. 5 along the frames: m̃_1 = m_1, m̃_j = m_j − m_{j−1}; or, for the ablations of
-    Sec. 4.3, m minus its mean over the frames, or m.
-
-    values: (h, w, N, C). Returns the same shape.
-    """
-    if debias == "none":
-        return values
-    if debias == "normalise":
-        return values - values.mean(dim=2, keepdim=True)
-    return torch.cat([values[:, :, :1], values.diff(dim=2)], dim=2)
 
 
 def resized(values: Tensor, size: Size) -> Tensor:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from ...backbones.base import Backbone, Family
-from .adapter import BlockEmbedding, Debias, EmbeddingAdapter, resized
+from .adapter import BlockEmbedding, EmbeddingAdapter, resized
+from .debias import Debias
 from .hooks import BlockShifts, Shift, Size, shifted_attention
 from .sites import EmbeddingSite
 

@@ -26,7 +26,7 @@ from ..appearance import appearance_names, loras_of
 from ..base import Attached, LossTerm, Method, MethodDefaults
 from ..lora_settings import lora_alpha, lora_dropout, lora_rank
 from ..losses import frames_at, mse
-from ..noised import noised
+from ..noisy_latents import draw_noisy_latents
 from ..parts import ParameterGroup, Plan, PlannedGroup, lora_plans, made, training
 from .image_encoder_files import check_image_encoder, image_embed_width
 from .known_clips import KnownClip, known_clips
@@ -259,7 +259,7 @@ class _Passes:
         """Eq. 1: one random frame under the recaptioned prompt."""
         latents = batch.latents
         frames = torch.randint(latents.shape[2], (len(latents),), generator=rng)
-        noisy, timesteps, target = noised(
+        noisy, timesteps, target = draw_noisy_latents(
             self.backbone, frames_at(latents, frames), rng, min_timestep=batch.min_timestep
         )
         embeds = clip.recaption_embeds.to(latents.device).expand(len(latents), -1, -1)
@@ -271,7 +271,7 @@ class _Passes:
         self, batch: Batch, clip: KnownClip, rng: torch.Generator
     ) -> Generator[LossTerm, None, None]:
         """Eq. 7: all frames under the base prompt, with the appearance's LoRA on and frozen."""
-        noisy, timesteps, target = noised(
+        noisy, timesteps, target = draw_noisy_latents(
             self.backbone, batch.latents, rng, min_timestep=batch.min_timestep
         )
         with (

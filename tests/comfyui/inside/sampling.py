@@ -18,9 +18,9 @@ import nodes
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.zeroscope import ZeroScope
-from motion_core.diffusion.ddim import sample_latents
 from motion_core.diffusion.encoding import encode_prompts
 from motion_core.diffusion.generate import apply_adapters, taking_off
+from motion_core.diffusion.sampling import sample_latents
 from motion_core.diffusion.settings import SampleSettings
 from motion_core.shape_world.base import ANIMATEDIFF, ZEROSCOPE, load_shape_world
 

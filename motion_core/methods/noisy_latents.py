@@ -15,7 +15,7 @@ from ..backbones.base import Backbone
 from ..diffusion.noise import draw_noise
 
 
-class Noised(NamedTuple):
+class NoisyLatents(NamedTuple):
     """latents, target: (B, C, F, h, w). timesteps: (B,), one a video."""
 
     latents: Tensor
@@ -23,14 +23,14 @@ class Noised(NamedTuple):
     target: Tensor
 
 
-def noised(
+def draw_noisy_latents(
     backbone: Backbone,
     latents: Tensor,
     rng: torch.Generator,
     *,
     min_timestep: int = 0,
     timesteps: Tensor | None = None,
-) -> Noised:
+) -> NoisyLatents:
     """Draws timesteps, uniformly from min_timestep on unless they are given, and noise.
 
     latents: (B, C, F, h, w), scaled and clean. timesteps: (B,).
@@ -41,4 +41,4 @@ def noised(
     timesteps = timesteps.to(latents.device)
     noise = draw_noise(latents.shape, rng, latents.device)
     noisy = schedule.noised(latents, noise, timesteps)
-    return Noised(noisy, timesteps, schedule.target(latents, noise, timesteps))
+    return NoisyLatents(noisy, timesteps, schedule.target(latents, noise, timesteps))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from motion_core.backbones.animatediff import AnimateDiff
 from motion_core.backbones.zeroscope import ZeroScope
-from motion_core.diffusion.ddim import invert_latents, sample_latents
+from motion_core.diffusion.sampling import invert_latents, sample_latents
 from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import FormatError, SettingsError
 from motion_core.settings import from_mapping, to_mapping
