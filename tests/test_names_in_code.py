@@ -92,7 +92,7 @@ def texts(tree: ast.Module) -> Iterator[str]:
 def method_names() -> list[str]:
     """Registry names and class names; a name that is a scope's too can't be told from it."""
     names = [*METHODS, *(type(method()).__name__ for method in METHODS.values())]
-    return [name for name in names if name not in get_args(Scope)]
+    return [name for name in names if spelled(name) not in get_args(Scope)]
 
 
 def family_names() -> list[str]:

@@ -75,8 +75,9 @@ def adapter_lines(facts: Mapping[str, Any]) -> list[str]:
     sites = f"  sites       {', '.join(facts['sites'])}"
     entries = _entry_lines(facts["adapters"])
     if not facts["reference_hash"]:
-        base = f"  base        {facts['family']}; the file has no other information about its "
-        "training"
+        base = (
+            f"  base        {facts['family']}; the file has no other information about its training"
+        )
         return [method, base, sites, *entries]
     settings = ", ".join(f"{k} {v}" for k, v in facts["settings"].get("objective", {}).items())
     return [

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from .terminal import Terminal, say
 
-SUMMARY = "Measure videos: do they match the prompt, stay consistent, and move like the "
-"reference?"
+SUMMARY = "Measure videos: do they match the prompt, stay consistent, and move like the reference?"
 
 EXAMPLES = """examples:
   python -m motion_core evaluate --reference car.mp4 --video out/*.mp4 --prompt "a bear turns" \\

@@ -22,7 +22,8 @@ def settings_class(method: str) -> type:
     """The settings dataclass of a method; raises SettingsError if there is none of that name."""
     if method not in METHODS:
         raise SettingsError(
-            f"There is no method {method!r}. Choose one of {', '.join(map(spoken, METHODS))}."
+            f"There is no method {spoken(method)!r}. "
+            f"Choose one of {', '.join(map(spoken, METHODS))}."
         )
     return METHODS[method].Settings
 

@@ -15,5 +15,12 @@ from .vmc import Vmc
 # In the order of menus and lists; what serves to compare with comes last.
 METHODS: Mapping[str, type[Method]] = {
     method.name: method
-    for method in (MotionDirector, MotionCrafter, MotionInversion, MoTrans, Vmc, Coupled)
+    for method in (
+        MotionDirector,
+        MotionCrafter,
+        MotionInversion,
+        MoTrans,
+        Vmc,
+        Coupled,
+    )
 }

@@ -215,8 +215,9 @@ def _read_tensors(path: Path, name: str) -> dict[str, Tensor]:
 
 
 def _damaged(path: Path, error: Exception) -> str:
-    return f"{path} is damaged ({error}). Delete that folder to resume from the checkpoint "
-    "before it."
+    return (
+        f"{path} is damaged ({error}). Delete that folder to resume from the checkpoint before it."
+    )
 
 
 def _by_step(folder: Path) -> list[Path]:

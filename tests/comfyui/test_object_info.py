@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from motion_core.methods import METHODS
 from tests.comfyui.place import REPOSITORY
 from tests.comfyui.server import PACK, Server
 
@@ -28,12 +29,7 @@ NODES = (
     "LoadZeroScope",
     "SampleMotionBase",
     "TrainMotionAdapter",
-    "MotionDirectorSettings",
-    "MotionCrafterSettings",
-    "MotionInversionSettings",
-    "MoTransSettings",
-    "VmcSettings",
-    "CoupledSettings",
+    *(method.Settings.__name__ for method in METHODS.values()),
     "LoadMotionAdapter",
     "SaveMotionAdapter",
     "InspectMotionAdapter",
