@@ -106,7 +106,7 @@ def test_what_is_chosen_of_each_file(finished: Path) -> None:
     assert chosen_adapters([motion, looks], with_looks=False, looks=None) == both
     assert len(chosen_adapters([motion], with_looks=True, looks=None)) == 2
     assert len(chosen_adapters([motion], with_looks=False, looks="spatial.1")) == 2
-    with pytest.raises(AdapterError, match=r"looks called 'spatial\.7'"):
+    with pytest.raises(AdapterError, match=r"appearance called 'spatial\.7'"):
         chosen_adapters([motion], with_looks=False, looks="spatial.7")
 
 
