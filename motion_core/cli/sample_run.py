@@ -113,8 +113,8 @@ def chosen_adapters(
         chosen += [(file.adapters[name], file.strength) for name in dict.fromkeys(names)]
     if looks is not None and not found:
         raise AdapterError(
-            f"No adapter contains appearance{f' called {looks!r}' if looks else ''}. Use inspect "
-            "to see what a file contains."
+            f"No adapter contains an appearance{f' called {looks!r}' if looks else ''}. "
+            "Use inspect to see what a file contains."
         )
     return chosen
 

@@ -270,7 +270,7 @@ def test_a_base_that_is_no_name(tmp_path: Path, capsys: Captured) -> None:
         (["--noise-prior", "0.5"], "no adapter has a .noise.safetensors file next to it"),
         (["--noise", "x.safetensors"], "has no effect"),
         (["--adapter", "no.safetensors"], "There is no file no.safetensors"),
-        (["--with-appearance"], "No adapter contains appearance"),
+        (["--with-appearance"], "No adapter contains an appearance"),
         (["--guidance-scale", "0"], "guidance_scale is 0.0"),
         (["--fps", "0"], "--fps is 0.0"),
         (["--enlarge", "0"], "--enlarge is 0"),
