@@ -11,7 +11,7 @@ from motion_core.backbones.files.saving import save_checkpoint, save_motion_modu
 from motion_core.bases import BASES, base_defaults, check_parts, load_base
 from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import FormatError, SettingsError
-from motion_core.settings import from_mapping
+from motion_core.settings import from_mapping, to_mapping
 from motion_core.training.settings import TrainSettings
 from motion_core.video.settings import ClipSettings
 from tests.tiny import tiny_animatediff, tiny_zeroscope
@@ -26,6 +26,7 @@ def test_an_unknown_base_lists_all() -> None:
 @pytest.mark.parametrize("name", BASES)
 def test_the_defaults_are_settings(name: str) -> None:
     base = BASES[name]
+    """None is refused, and a training runs with what the base asks for."""
     ClipSettings(frames=base.frames, fps=base.fps, width=base.width, height=base.height)
     SampleSettings(
         steps=base.sample_steps,
@@ -34,7 +35,8 @@ def test_the_defaults_are_settings(name: str) -> None:
         width=base.width,
         height=base.height,
     )
-    from_mapping(TrainSettings, base.train)
+    train = to_mapping(from_mapping(TrainSettings, base.train))
+    assert {name: train[name] for name in base.train} == dict(base.train)
 
 
 def test_parts_that_are_missing_or_foreign() -> None:

@@ -10,7 +10,7 @@ to be MotionDirector's own.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,12 +19,12 @@ import torch
 
 from ..backbones.base import Backbone
 from ..settings import Settings
-from ..types import Batch, LatentClip
-from .base import Attached, LossTerm, Method, MethodDefaults, check_videos
+from ..types import LatentClip
+from .base import Attached, Method, MethodDefaults, check_videos
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
 from .losses import mse
-from .noisy_latents import draw_noisy_latents
-from .parts import PlannedGroup, lora_plans, made, training
+from .one_pass import one_pass
+from .parts import PlannedGroup, lora_plans, made
 
 LEARNING_RATE = 5e-4  # MotionDirector, all official configs
 WEIGHT_DECAY = 1e-2  # MotionDirector, config_single_video.yaml
@@ -78,13 +78,4 @@ class Coupled(Method[CoupledSettings]):
     ) -> Iterator[Attached]:
         """See `Method`."""
         with made(self.groups(backbone, clips), backbone, rng) as groups:
-
-            def passes(batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-                noisy, timesteps, target = draw_noisy_latents(
-                    backbone, batch.latents, rng, min_timestep=batch.min_timestep
-                )
-                with training(groups, GROUP):
-                    pred = backbone.predict(noisy, timesteps, batch.prompt_embeds)
-                    yield LossTerm(GROUP, mse(pred, target), GROUP)
-
-            yield Attached(groups=groups, passes=passes)
+            yield Attached(groups=groups, passes=one_pass(backbone, groups, GROUP, mse))

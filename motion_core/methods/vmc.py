@@ -12,9 +12,10 @@ Deviation: the paper's base predicts ε. Where the base predicts v, motion vecto
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -26,12 +27,12 @@ from ..adapters.lora.training import LoraPlan
 from ..adapters.weights.training import WeightsPlan
 from ..backbones.base import Backbone
 from ..settings import Settings, setting
-from ..types import Batch, LatentClip
-from .base import Attached, LossTerm, Method, MethodDefaults, check_videos
+from ..types import LatentClip
+from .base import Attached, Method, MethodDefaults, check_videos
 from .lora_settings import lora_rank
 from .losses import mse
-from .noisy_latents import draw_noisy_latents
-from .parts import PlannedGroup, made, training
+from .one_pass import one_pass
+from .parts import PlannedGroup, made
 
 LEARNING_RATE = 1e-4  # all official configs, lr
 LORA_LEARNING_RATE = 5e-4  # MotionDirector's, for LoRAs on the same layers
@@ -105,18 +106,9 @@ class Vmc(Method[VmcSettings]):
         self, backbone: Backbone, clips: Sequence[LatentClip], rng: torch.Generator
     ) -> Iterator[Attached]:
         """See `Method`."""
+        loss = partial(motion_vector_loss, loss=self.settings.loss)
         with made(self.groups(backbone, clips), backbone, rng) as groups:
-
-            def passes(batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-                noisy, timesteps, target = draw_noisy_latents(
-                    backbone, batch.latents, rng, min_timestep=batch.min_timestep
-                )
-                with training(groups, TEMPORAL):
-                    pred = backbone.predict(noisy, timesteps, batch.prompt_embeds)
-                    loss = motion_vector_loss(pred, target, self.settings.loss)
-                    yield LossTerm(TEMPORAL, loss, TEMPORAL)
-
-            yield Attached(groups=groups, passes=passes)
+            yield Attached(groups=groups, passes=one_pass(backbone, groups, TEMPORAL, loss))
 
 
 def attention_linears(backbone: Backbone) -> list[str]:

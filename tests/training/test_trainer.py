@@ -486,14 +486,15 @@ def test_a_sink_can_ask_for_a_checkpoint_and_a_sample(tmp_path: Path) -> None:
 
 def test_a_sample_that_is_asked_for_needs_a_way_to_make_it(tmp_path: Path) -> None:
     """Without make_sample the request does nothing."""
-    train(
-        tiny_animatediff(),
-        TWO_CLIPS,
-        LeastSquares(),
-        SHORT,
-        tmp_path,
-        lambda event: Request.SAMPLE,
-    )
+    events: list[Event] = []
+
+    def asking(event: Event) -> Request:
+        events.append(event)
+        return Request.SAMPLE
+
+    train(tiny_animatediff(), TWO_CLIPS, LeastSquares(), SHORT, tmp_path, asking)
+    assert isinstance(events[-1], Finished)
+    assert not any(isinstance(event, SampleMade) for event in events)
 
 
 # Failing

@@ -138,7 +138,7 @@ def test_nothing_is_moved_to_the_device_for_what_is_only_reused(
         raise AssertionError("the base was moved")
 
     monkeypatch.setattr(training, "on_accelerator", refuse)
-    trained(base, clips, name="moved")
+    assert trained(base, clips, name="moved").args[1] == "moved.safetensors"
 
 
 def test_names_are_told_apart_across_both_folders(
@@ -224,4 +224,5 @@ def test_the_cores_loss_graph_takes_the_losses(base: MotionBase, clips: tuple[Cl
     from comfy_extras.nodes_train import LossGraphNode
 
     losses = trained(base, clips, name="zigzag", sample_every=2).args[3]
-    called(LossGraphNode, loss=losses, filename_prefix="loss")
+    (graph,) = called(LossGraphNode, loss=losses, filename_prefix="loss").ui.as_dict()["images"]
+    assert graph["filename"].endswith(".png")

@@ -95,7 +95,7 @@ def test_longer_than_the_positions(short_module: str) -> None:
     base = animatediff_base()
     image = image_model(base)
     model, _ = on_animatediff(image, motion_module=short_module)
-    with pytest.raises(MotionError, match=r"24 frames .* holds 16.*Context Windows \(Manual\)"):
+    with pytest.raises(MotionError, match=r"24 frames .* at most 16.*Context Windows \(Manual\)"):
         sampled(model, base, frames=LONG, steps=1)
     windowed, lengths = watched(in_windows(model, context_length=15))
     video = sampled(windowed, base, frames=LONG, steps=2)
