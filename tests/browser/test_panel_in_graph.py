@@ -152,7 +152,7 @@ def test_an_adapter_that_is_not_listed_is_said(tab: Tab, server: Server) -> None
     try:
         before = tab.page.evaluate(f"{NODES}.length")
         tab.button("Add apply workflow").click()
-        tab.page.get_by_text(f'"{LISTED}" is not in the list').wait_for()
+        tab.page.get_by_text(f'"{LISTED}" is not in Load Motion').wait_for()
         assert tab.page.evaluate(f"{NODES}.length") == before
     finally:
         file.touch()
