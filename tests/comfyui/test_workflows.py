@@ -35,7 +35,7 @@ ENDS = {
     "apply-with-animatediff-evolved": _NO_CHECKPOINT,
     "train-on-your-checkpoint": _NO_CHECKPOINT,
     "train-with-videohelpersuite": _NO_CHECKPOINT,
-    "zeroscope-train-and-sample": r"LoadZeroScope: The file .*\.pth no longer exists",
+    "zeroscope-train-and-sample": r"LoadZeroScope: There is no file .*\.pth",
 }
 SECONDS = 180.0
 FRAMES = 16
