@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import folder_paths
 from comfy_api.latest import io, ui
 
+from ..motion_core.adapter_files.formats import FORMATS, Format
 from .adapters import CATEGORY, file_output, last_of, motions_output
 from .host.bridge import core_run
 from .host.file_choices import new_file
@@ -23,12 +24,7 @@ if TYPE_CHECKING:
 BOTH = "both motions"
 LOOKS = "motion of the first, looks of the second"
 LORA = "LoRA"
-# The core's names of the formats, by what people call them.
-FORMATS = {
-    "AnimateDiff motion LoRA": "animatediff",
-    "diffusers LoRA": "diffusers",
-    "peft LoRA": "peft",
-}
+NAMES = {form.title: name for name, form in FORMATS.items()}
 
 
 class BlendMotions(io.ComfyNode):
@@ -100,7 +96,10 @@ class ConvertMotionAdapter(io.ComfyNode):
                     "to",
                     options=[
                         io.DynamicCombo.Option(LORA, []),
-                        *(io.DynamicCombo.Option(name, _export_inputs(name)) for name in FORMATS),
+                        *(
+                            io.DynamicCombo.Option(form.title, _export_inputs(form))
+                            for form in FORMATS.values()
+                        ),
                     ],
                     tooltip="LoRA: full weights become LoRAs in this graph; save them with Save "
                     f"Motion LoRA/Embedding. AnimateDiff: a file in models/{MOTION_LORAS}. "
@@ -157,20 +156,19 @@ def _export(motion: LoadedAdapter, *, to: str, name: str, replace: bool, which: 
     from ..motion_core.backbones.files.tensors import write_tensors
 
     chosen = chosen_name(motion.adapters, which.strip() or None, motion.name, "which")
-    tensors: dict[str, Tensor] = export_lora(motion.adapters, chosen, FORMATS[to], motion.name)
-    folder, shown = _export_folder(FORMATS[to], motion.adapters[chosen].scope)
-    others = adapter_folders() if FORMATS[to] == "animatediff" else ()
+    tensors: dict[str, Tensor] = export_lora(motion.adapters, chosen, NAMES[to], motion.name)
+    folder, shown = _export_folder(FORMATS[NAMES[to]], motion.adapters[chosen].scope)
+    others = adapter_folders() if folder in adapter_folders() else ()
     path = new_file(folder, name, others=others, replace=replace)
     write_tensors(path, tensors, {"format": "pt"})
     return f"{shown}/{path.name}"
 
 
-def _export_folder(to: str, scope: str) -> tuple[Path, str]:
+def _export_folder(form: Format, scope: str) -> tuple[Path, str]:
     """Where the program that reads it looks, and what to call that."""
-    if to == "animatediff":
-        return save_folder(MOTION_LORAS), f"models/{MOTION_LORAS}"
-    if to == "diffusers" and scope == "spatial":
-        return save_folder("loras"), "models/loras"
+    key = form.folders.get(scope)
+    if key is not None:
+        return save_folder(key), f"models/{key}"
     return Path(folder_paths.get_output_directory()) / "motion_adapters", "output/motion_adapters"
 
 
@@ -186,7 +184,7 @@ def _weight(name: str, which: str) -> io.Input:
     )
 
 
-def _export_inputs(form: str) -> list[io.Input]:
+def _export_inputs(form: Format) -> list[io.Input]:
     inputs: list[io.Input] = [
         io.String.Input("name", default="motion", tooltip="The file name, without extension."),
         io.Boolean.Input(
@@ -196,7 +194,7 @@ def _export_inputs(form: str) -> list[io.Input]:
             "the new name.",
         ),
     ]
-    if FORMATS[form] != "animatediff":
+    if len(form.scopes) > 1:
         inputs.append(
             io.String.Input(
                 "which",

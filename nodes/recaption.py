@@ -75,7 +75,7 @@ class RecaptionFrames(io.ComfyNode):
 
 def _recaptioned(clips: Sequence[Clip], model: str, seed: int, on_step: OnStep) -> list[str]:
     """By one random frame of each clip."""
-    from ..motion_core.methods.motrans.recaption import load_recaptioner
+    from ..motion_core.methods.recaption import load_recaptioner
 
     folder = model_path(LANGUAGE, model)
     if folder is None:

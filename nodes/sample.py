@@ -188,7 +188,7 @@ def _with_look(
     """MoTrans's injectors get the image, if there is one."""
     if look is None:
         return adapters
-    from ..motion_core.methods.motrans.injected_image import with_image
+    from ..motion_core.diffusion.injected_image import with_image
 
     path = None if encoder == BASES_OWN else str(model_file("clip_vision", encoder))
     return with_image(adapters, pixels_from_image(look), path, base.backbone, "the look")

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from motion_core.backbones.files.saving import save_checkpoint, save_motion_module, save_video_model
 from motion_core.bases import BASES, base_defaults, check_parts, load_base
 from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import FormatError, SettingsError
 from motion_core.settings import from_mapping, to_mapping
 from motion_core.training.settings import TrainSettings
 from motion_core.video.settings import ClipSettings
+from tests.base_files import save_checkpoint, save_motion_module, save_video_model
 from tests.tiny import tiny_animatediff, tiny_zeroscope
 
 

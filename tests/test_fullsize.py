@@ -26,7 +26,7 @@ from motion_core.shape_world.motions import FRAMES
 from motion_core.shape_world.renderer import reference_scene, render
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import train
-from motion_core.video.clips import clip_from_frames
+from motion_core.video.clips import clips_from_frames
 from motion_core.video.settings import ClipSettings
 
 pytestmark = [pytest.mark.fullsize, pytest.mark.timeout(1800)]
@@ -103,7 +103,7 @@ def test_two_steps_of_sixteen_frames(build, tmp_path: Path):
     backbone: Backbone = build()
     frames = torch.from_numpy(render(reference_scene("zigzag")))
     settings = ClipSettings(frames=FRAMES, width=64, height=64)
-    clip = encode_clip(backbone, clip_from_frames(frames, 8.0, "a red circle", settings))
+    clip = encode_clip(backbone, clips_from_frames(frames, 8.0, "a red circle", settings)[0])
     result = train(
         backbone,
         [clip],

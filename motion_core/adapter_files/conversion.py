@@ -1,13 +1,13 @@
 """Adapters in other forms: full weights as LoRAs, and LoRAs in other programs' formats.
 
 In: adapters by name and what their file says of them. Out: the same as LoRAs, or tensors for
-`backbones.tensor_files.write_tensors`, and what a LoRA keeps of the weights.
+`backbones.files.tensors.write_tensors`, and what a LoRA keeps of the weights.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -18,15 +18,10 @@ from ..adapters.lora.adapter import LoraAdapter
 from ..adapters.weights.adapter import WeightsAdapter
 from ..adapters.weights.to_lora import Conversion, weights_to_lora
 from ..errors import AdapterError
-from .other_programs import animatediff_lora, diffusers_lora, peft_lora
+from .other_programs import EXPORTS
 from .own import AdapterInfo
 from .summary import adapter_rank, adapter_sites
 
-EXPORTS: Mapping[str, Callable[[LoraAdapter], dict[str, Tensor]]] = {
-    "animatediff": animatediff_lora,
-    "diffusers": diffusers_lora,
-    "peft": peft_lora,
-}
 DEFAULT_ADAPTER = "temporal"
 
 
@@ -68,7 +63,7 @@ def weights_as_loras(info: AdapterInfo, adapters: Mapping[str, Adapter], rank: i
 def export_lora(
     adapters: Mapping[str, Adapter], name: str, to: str, source: str
 ) -> dict[str, Tensor]:
-    """The tensors of one LoRA under another program's names; to: a name in EXPORTS.
+    """The tensors of one LoRA under another program's names; to: a name in `formats.FORMATS`.
 
     source: what messages call the adapters' file. Raises AdapterError for an adapter that is no
     LoRA, or one that the program does not load.

@@ -1,6 +1,6 @@
 """LoRAs in other programs' formats: tensors by the names that their loaders look for.
 
-In: a `LoraAdapter`. Out: tensors for `backbones.tensor_files.write_tensors`; and a motion LoRA file
+In: a `LoraAdapter`. Out: tensors for `write_tensors` of backbones/files; and a motion LoRA file
 back in. alpha is baked into `up` everywhere, so no format here has an ".alpha" tensor.
 
 | program                              | function            | from                             |
@@ -17,6 +17,7 @@ UNet3DConditionModel.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -75,6 +76,14 @@ def peft_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
     `set_peft_model_state_dict(unet, tensors)`.
     """
     return to_keys(adapter.pairs, PEFT_NAMES)
+
+
+EXPORTS: Mapping[str, Callable[[LoraAdapter], dict[str, Tensor]]] = {
+    "animatediff": animatediff_lora,
+    "diffusers": diffusers_lora,
+    "peft": peft_lora,
+}
+"""The tensors of each of `formats.FORMATS`."""
 
 
 def import_animatediff_lora(path: Path) -> LoraAdapter:

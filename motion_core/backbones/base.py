@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -27,8 +27,7 @@ class Backbone(Protocol):
 
     family: which adapters fit; a name of `families.FAMILIES`. version: which model of the family
     it is, "animatediff-sd15-v3" say. network: what is trained with adapters on it. licence: of the
-    weights, for the adapter's metadata. image_encoder: the base's own; None without one. roles:
-    that `sites` takes.
+    weights, for the adapter's metadata. image_encoder: the base's own; None without one.
     """
 
     @property
@@ -58,12 +57,9 @@ class Backbone(Protocol):
     @property
     def image_encoder(self) -> OwnImageEncoder | None: ...
 
-    @property
-    def roles(self) -> Sequence[str]: ...
-
     def sites(self, role: str) -> list[str]:
         """Names in `network` of the linear layers of a role, which adapters change; see `sites` for
-        the roles. Raises AdapterError for a role that is not among `roles`.
+        the roles. Raises AdapterError for a role that it does not have.
         """
         ...
 

@@ -93,10 +93,6 @@ class VideoUNet(Generic[Network]):
     def schedule(self) -> DdimSchedule:
         return DdimSchedule(self.scheduler)
 
-    @property
-    def roles(self) -> tuple[str, ...]:
-        return tuple(SITES)
-
     def sites(self, role: str) -> list[str]:
         """See `Backbone.sites`; "temporal" is attn1, attn2 and ff of the temporal transformers,
         "spatial" attn1 and ff of the spatial ones.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..adapter_files.formats import FORMATS
+
 SUMMARY = "Convert full weights into a LoRA, or save an adapter in another program's format."
 
 EXAMPLES = """examples:
@@ -22,7 +24,7 @@ Full weights become a LoRA in every format. Energy is the share of the squared c
 keeps; parts that a LoRA cannot hold (biases, norms, convolutions) count as lost. The closer to
 100 %, the closer the motion to the original."""
 
-FORMATS = ("adapter", "animatediff", "diffusers", "peft")
+OWN = "adapter"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--to",
-        choices=FORMATS,
-        default="adapter",
+        choices=[OWN, *FORMATS],
+        default=OWN,
         help="adapter: this package's own format, with all adapters of the file; the others hold "
         "one of them (default: adapter)",
     )

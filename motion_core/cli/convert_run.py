@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..adapter_files.conversion import chosen_name, export_lora, kept_lines, weights_as_loras
+from ..adapter_files.formats import FORMATS
 from ..adapter_files.own import load_adapter, read_previews, save_adapter
 from ..adapters.weights.to_lora import Conversion
 from ..backbones.files.tensors import write_tensors
@@ -15,7 +16,7 @@ from .terminal import say
 
 
 def run_from_flags(path: Path, output: Path, to: str, rank: int, name: str | None) -> int:
-    """to: "adapter" or a name in `conversion.EXPORTS`. rank: of LoRAs made from full weights. name:
+    """to: "adapter" or a name in `formats.FORMATS`. rank: of LoRAs made from full weights. name:
     which adapter to export, None for the usual one.
     """
     require(rank >= 1, "--rank", rank, "at least 1")
@@ -36,14 +37,14 @@ def _convert_file(path: Path, output: Path, rank: int, name: str | None) -> None
     if name is not None:
         raise SettingsError(
             "--adapter chooses what to export, but this package's own format keeps all adapters. "
-            "Combine it with --to animatediff, diffusers or peft."
+            f"Combine it with --to {_others()}."
         )
     info, adapters = load_adapter(path)
     made = weights_as_loras(info, adapters, rank)
     if not made.conversions:
         raise AdapterError(
             f"{path.name} contains no full weights to convert (it is of kind "
-            f"{info.parametrisation}). To export it, use --to animatediff, diffusers or peft."
+            f"{info.parametrisation}). To export it, use --to {_others()}."
         )
     _say_what_is_kept(rank, made.conversions)
     save_adapter(output, made.adapters, made.info, read_previews(path))
@@ -62,3 +63,8 @@ def _export(path: Path, output: Path, to: str, rank: int, name: str | None) -> N
 def _say_what_is_kept(rank: int, conversions: Mapping[str, Conversion]) -> None:
     for name, conversion in conversions.items():
         say("\n".join(kept_lines(name, rank, conversion)))
+
+
+def _others() -> str:
+    *first, last = FORMATS
+    return f"{', '.join(first)} or {last}"

@@ -22,7 +22,7 @@ from ..adapter_files.own import load_adapter
 from ..adapters.base import Adapter
 from ..bases import base_defaults, load_base
 from ..errors import MotionError
-from ..shape_world.base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE
+from ..shape_world.base import CHECKPOINTS, SHIPPED
 from ..shape_world.comparison import Comparison
 from ..shape_world.references import DEMO_CLIP, FPS, reference
 from ..shape_world.renderer import render
@@ -52,9 +52,6 @@ SUBJECTS = tuple(
     )
 )
 SEEDS = (1, 2, 3)
-TRAINED = {"animatediff": ANIMATEDIFF, "zeroscope": ZEROSCOPE}
-CHECKPOINTS = {"personalised": PERSONALISED}
-"""Where else AnimateDiff's adapter is played."""
 NOISE_PRIOR = 0.3
 SHOWN = 4
 
@@ -81,7 +78,7 @@ def run_demo(output: Path, seed: int, size: DemoSize = DemoSize()) -> None:
     """
     start = time.monotonic()
     with writable_folder(output):
-        for title in TRAINED:
+        for title in SHIPPED:
             _require_replaceable(output / title)
         figures = _all_bases(output, seed, size)
     seconds = time.monotonic() - start
@@ -101,7 +98,7 @@ def _require_replaceable(folder: Path) -> None:
 
 
 def _all_bases(output: Path, seed: int, size: DemoSize) -> dict[str, Figures]:
-    calls = [(title, output, seed, size) for title in TRAINED]
+    calls = [(title, output, seed, size) for title in SHIPPED]
     on_cpu = chosen_device("auto").type == "cpu"
     each = side_by_side(_one_base, calls) if on_cpu else [_one_base(*call) for call in calls]
     return {title: rows for base in each for title, rows in base.items()}
@@ -109,12 +106,12 @@ def _all_bases(output: Path, seed: int, size: DemoSize) -> dict[str, Figures]:
 
 def _one_base(title: str, output: Path, seed: int, size: DemoSize) -> dict[str, Figures]:
     """Trains on one base and compares there, and in the checkpoints that take its adapter."""
-    base, folder = TRAINED[title], output / title
+    base, folder = SHIPPED[title], output / title
     with Terminal(label=title) as terminal:
         terminal.line(f"training a {MOTION}")
         _train(base, folder, seed, size, terminal)
         figures = {title: _compare(title, base, None, size, folder, terminal)}
-        for name, checkpoint in CHECKPOINTS.items() if base == ANIMATEDIFF else ():
+        for name, checkpoint in CHECKPOINTS.get(base, {}).items():
             figures[name] = _compare(name, base, checkpoint, size, folder, terminal)
     return figures
 

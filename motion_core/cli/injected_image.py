@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone
-from ..methods.motrans import injected_image
+from ..diffusion import injected_image
 from ..video.clips import load_image_clip
 from ..video.settings import ClipSettings
 

@@ -84,17 +84,6 @@ def release_encoders(backbone: Backbone) -> None:
     _move(_encoders(backbone), torch.device("cpu"))
 
 
-@contextmanager
-def encoders_on(backbone: Backbone, device: torch.device | str) -> Iterator[None]:
-    """The VAE and the text encoder are on `device` meanwhile; each goes back to where it was.
-
-    For many encodings and decodings in a row, which would otherwise each bring the encoder and send
-    it away.
-    """
-    with _on_device(_encoders(backbone), torch.device(device)):
-        yield
-
-
 def working_device(backbone: Backbone) -> torch.device:
     """Where encoding takes place: the UNet's accelerator, else one that an encoder is on, else the
     CPU.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..settings import Settings, setting
+from ..video.settings import pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +41,8 @@ class SampleSettings(Settings):
         flag="--num-frames",
         help="Frames of the video. More frames take more memory and time.",
     )
-    width: int = setting(
-        384,
-        low=8,
-        multiple_of=8,
-        widget_high=2048,
-        step=8,
-        help="Pixels, a multiple of 8. Larger sizes take more memory and time.",
-    )
-    height: int = setting(
-        384,
-        low=8,
-        multiple_of=8,
-        widget_high=2048,
-        step=8,
-        help="Pixels, a multiple of 8. Larger sizes take more memory and time.",
-    )
+    width: int = pixels(384, "Larger sizes take more memory and time.")
+    height: int = pixels(384, "Larger sizes take more memory and time.")
     seed: int = setting(
         0,
         low=0,

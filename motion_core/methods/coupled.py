@@ -23,8 +23,8 @@ from ..types import LatentClip
 from .base import Attached, Method, MethodDefaults, check_videos
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
 from .losses import mse
-from .one_pass import one_pass
 from .parts import PlannedGroup, lora_plans, made
+from .passes import one_pass
 
 LEARNING_RATE = 5e-4  # MotionDirector, all official configs
 WEIGHT_DECAY = 1e-2  # MotionDirector, config_single_video.yaml

@@ -48,6 +48,14 @@ def draw_anchors(shape: Sequence[int], anchor: Anchor, rng: torch.Generator) -> 
     return torch.randint(frames, (videos,), generator=rng)
 
 
+def debiased_loss(
+    model_pred: Tensor, target: Tensor, rng: torch.Generator, *, anchor: Anchor, beta: float
+) -> Tensor:
+    """MotionDirector Eq. 7, Eq. 1 and Eq. 6 together, with one anchor frame a video."""
+    anchors = draw_anchors(model_pred.shape, anchor, rng)
+    return mse(model_pred, target) + debiased_mse(model_pred, target, anchors, beta)
+
+
 def frames_at(values: Tensor, frames: Tensor) -> Tensor:
     """(B, C, 1, h, w): one frame of each video. frames: (B,) int64 in [0, F)."""
     index = frames.to(values.device).view(-1, 1, 1, 1, 1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -20,17 +20,16 @@ from torch import Tensor
 from ..backbones.base import Backbone
 from ..settings import Settings, setting
 from ..types import Batch, LatentClip
-from .appearance import appearance_names, dropped, loras_of, single_frame_term
+from .appearance import appearance_names, loras_of
 from .base import Attached, LossTerm, Method, MethodDefaults
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
-from .losses import Anchor, debiased_mse, draw_anchors, mse
-from .noisy_latents import draw_noisy_latents
-from .parts import ParameterGroup, PlannedGroup, lora_plans, made, training
+from .losses import Anchor, debiased_loss, mse
+from .parts import ParameterGroup, PlannedGroup, lora_plans, made
+from .passes import appearance_then_motion
 
 LEARNING_RATE = 5e-4  # all official configs
 WEIGHT_DECAY_ONE = 1e-2  # config_single_video.yaml
 WEIGHT_DECAY_SEVERAL = 1e-4  # config_multi_videos.yaml, and both image configs
-TEMPORAL = "temporal"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,32 +146,25 @@ class _Passes:
     spatial_names: Sequence[str]
 
     def __call__(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-        """The spatial pass on one frame, then the temporal pass on all; see `Attached`.
-
-        Deviation: the official code runs both forwards before either backward; here the spatial
-        graph is freed first.
-        """
-        settings, is_image = self.settings, batch.latents.shape[2] == 1
-        spatial = self.spatial_names[batch.clip_index]
-        latents = self._mirrored(batch.latents, rng) if is_image else batch.latents
-        drawn = draw_noisy_latents(self.backbone, latents, rng, min_timestep=batch.min_timestep)
-        without_spatial = not is_image and dropped(settings.spatial_dropout_p, rng)
-        if not without_spatial:
-            with training(self.groups, spatial):
-                yield single_frame_term(self.backbone, drawn, batch.prompt_embeds, spatial, rng)
-        if not is_image:
-            beside = () if without_spatial else (spatial,)
-            with training(self.groups, TEMPORAL, beside):
-                pred = self.backbone.predict(drawn.latents, drawn.timesteps, batch.prompt_embeds)
-                yield LossTerm(TEMPORAL, self._temporal_loss(pred, drawn.target, rng), TEMPORAL)
+        """See `appearance_then_motion`; images are mirrored at random."""
+        if batch.latents.shape[2] == 1:
+            batch = replace(batch, latents=self._mirrored(batch.latents, rng))
+        yield from appearance_then_motion(
+            self.backbone,
+            self.groups,
+            batch,
+            rng,
+            spatial=self.spatial_names[batch.clip_index],
+            dropout_p=self.settings.spatial_dropout_p,
+            loss=lambda pred, target: self._temporal_loss(pred, target, rng),
+        )
 
     def _temporal_loss(self, pred: Tensor, target: Tensor, rng: torch.Generator) -> Tensor:
-        """Eq. 7, with one anchor frame a video; or Eq. 1 alone."""
+        """Eq. 7; or Eq. 1 alone."""
         settings = self.settings
         if settings.loss == "plain":
             return mse(pred, target)
-        anchors = draw_anchors(pred.shape, settings.anchor, rng)
-        return mse(pred, target) + debiased_mse(pred, target, anchors, settings.beta)
+        return debiased_loss(pred, target, rng, anchor=settings.anchor, beta=settings.beta)
 
     def _mirrored(self, latents: Tensor, rng: torch.Generator) -> Tensor:
         """Each image flipped left to right or not.

@@ -25,12 +25,12 @@ from ..backbones.base import Backbone
 from ..errors import ClipError, SettingsError
 from ..settings import Settings, require, setting
 from ..types import Batch, LatentClip
-from .appearance import appearance_names, dropped, single_frame_term
+from .appearance import appearance_names
 from .base import Attached, LossTerm, Method, MethodDefaults, check_videos
 from .lora_settings import lora_dropout, lora_rank
-from .losses import debiased_mse, draw_anchors, mse
-from .noisy_latents import draw_noisy_latents
-from .parts import ParameterGroup, Plan, PlannedGroup, lora_plans, made, training
+from .losses import debiased_loss, mse
+from .parts import ParameterGroup, Plan, PlannedGroup, lora_plans, made
+from .passes import appearance_then_motion
 
 LEARNING_RATE = 0.02  # configs/config.yaml, learning_rate
 SPATIAL_LEARNING_RATE = 5e-4  # configs/config.yaml, learning_rate_spatial
@@ -178,32 +178,28 @@ class _Passes:
     spatial_names: Sequence[str]
 
     def __call__(self, batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-        """With the hybrid loss, the spatial pass on one frame; then the pass on all frames, with
-        the embedding. Both are of the same noisy latents; see `Attached`.
+        """See `appearance_then_motion`, with the embedding in the temporal LoRA's place; without
+        the hybrid loss there is no spatial pass.
 
         Deviation: the official hybrid loss never trains its LoRA (config.yaml calls it
         DebiasedHybridLoss, and utils/func_utils.py asks for DebiasedHybrid), and steps the spatial
-        optimiser before the temporal backward. Here it is MotionDirector's two passes, with the
-        embedding in the temporal LoRA's place.
+        optimiser before the temporal backward. Here it is MotionDirector's two passes.
         """
-        drawn = draw_noisy_latents(
-            self.backbone, batch.latents, rng, min_timestep=batch.min_timestep
+        yield from appearance_then_motion(
+            self.backbone,
+            self.groups,
+            batch,
+            rng,
+            spatial=self.spatial_names[batch.clip_index],
+            dropout_p=self.settings.spatial_dropout_p,
+            loss=lambda pred, target: self._temporal_loss(pred, target, rng),
         )
-        spatial, beside = self.spatial_names[batch.clip_index], ()
-        if spatial in self.groups and not dropped(self.settings.spatial_dropout_p, rng):
-            beside = (spatial,)
-            with training(self.groups, spatial):
-                yield single_frame_term(self.backbone, drawn, batch.prompt_embeds, spatial, rng)
-        with training(self.groups, TEMPORAL, beside):
-            pred = self.backbone.predict(drawn.latents, drawn.timesteps, batch.prompt_embeds)
-            yield LossTerm(TEMPORAL, self._temporal_loss(pred, drawn.target, rng), TEMPORAL)
 
     def _temporal_loss(self, pred: Tensor, target: Tensor, rng: torch.Generator) -> Tensor:
-        """Eq. 4, or with debiasing MotionDirector's Eq. 7, one anchor frame a video."""
+        """Eq. 4, or with debiasing MotionDirector's Eq. 7."""
         if self.settings.loss == "base":
             return mse(pred, target)
-        anchors = draw_anchors(pred.shape, "random", rng)
-        return mse(pred, target) + debiased_mse(pred, target, anchors, BETA)
+        return debiased_loss(pred, target, rng, anchor="random", beta=BETA)
 
 
 def chosen_sites(

@@ -31,8 +31,8 @@ from ..types import LatentClip
 from .base import Attached, Method, MethodDefaults, check_videos
 from .lora_settings import lora_rank
 from .losses import mse
-from .one_pass import one_pass
 from .parts import PlannedGroup, made
+from .passes import one_pass
 
 LEARNING_RATE = 1e-4  # all official configs, lr
 LORA_LEARNING_RATE = 5e-4  # MotionDirector's, for LoRAs on the same layers

@@ -7,6 +7,7 @@ UNet3D in a ModelScope file. Both share one VAE and the text tower of one open_c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -36,6 +37,12 @@ VAE = WEIGHTS / "vae.safetensors"
 
 ANIMATEDIFF = "shape-world-animatediff"
 ZEROSCOPE = "shape-world-zeroscope"
+SHIPPED: Mapping[str, str] = {"animatediff": ANIMATEDIFF, "zeroscope": ZEROSCOPE}
+"""The bases by the form that each has."""
+CHECKPOINTS: Mapping[str, Mapping[str, Path]] = {ANIMATEDIFF: {"personalised": PERSONALISED}}
+"""Other checkpoints that take a base's adapters, by base and name."""
+MOTION_MODULE_VERSION = ANIMATEDIFF
+
 LICENCE = "Apache-2.0"
 IMAGE_ENCODER = OwnImageEncoder(load=image_encoder, width=WIDTH)
 

@@ -25,7 +25,6 @@ import torch
 from torch import Tensor
 
 from ..errors import ClipError
-from ..settings import require
 from ..types import Clip
 from .framing import fit_frame, target_size
 from .settings import ClipSettings
@@ -96,14 +95,6 @@ def clips_from_frames(
     if not fps > 0:
         raise ClipError(f"{source}: fps is {fps}; expected the frame rate, more than 0.")
     return cut_clips(tensor_source(frames, source, fps), settings, prompt)
-
-
-def clip_from_frames(
-    frames: Tensor, fps: float, prompt: str, settings: ClipSettings, source: str = "frames"
-) -> Clip:
-    """As `clips_from_frames`, for settings that ask for one window."""
-    require(settings.windows == 1, "windows", settings.windows, "1 for a single clip")
-    return clips_from_frames(frames, fps, prompt, settings, source)[0]
 
 
 def window_starts(available: int, first: int, settings: ClipSettings, name: str) -> list[int]:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ..settings import Settings, require, setting
 
 Fit = Literal["crop", "pad", "stretch"]
+
+
+def pixels(default: int | None, help: str, **declared: Any) -> Any:
+    """A width or a height. help: beside the multiple."""
+    return setting(
+        default,
+        low=8,
+        multiple_of=8,
+        widget_high=2048,
+        step=8,
+        help=f"Pixels, a multiple of 8. {help}",
+        **declared,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,27 +60,18 @@ class ClipSettings(Settings):
         help="Resample the video to this frame rate, in frames per second, at most its own. The "
         "base models were trained at 8 fps.",
     )
-    width: int | None = setting(
+    width: int | None = pixels(
         None,
-        low=8,
-        multiple_of=8,
-        widget_high=2048,
-        step=8,
+        "Smaller sizes take less memory and time. 512 for AnimateDiff, 384 or 576 for ZeroScope, "
+        "64 for the sample base.",
         widget_none=0,
         none="keeps the source's proportions",
-        help="Pixels, a multiple of 8. Smaller sizes take less memory and time. 512 for "
-        "AnimateDiff, 384 or 576 for ZeroScope, 64 for the sample base.",
     )
-    height: int | None = setting(
+    height: int | None = pixels(
         None,
-        low=8,
-        multiple_of=8,
-        widget_high=2048,
-        step=8,
+        "512 for AnimateDiff, 384 or 320 for ZeroScope, 64 for the sample base.",
         widget_none=0,
         none="keeps the source's proportions",
-        help="Pixels, a multiple of 8. 512 for AnimateDiff, 384 or 320 for ZeroScope, 64 for the "
-        "sample base.",
     )
     fit: Fit = setting(
         "crop",

@@ -15,7 +15,7 @@ SAMPLE_MODULE = "shape world (ships with the pack)"
 
 
 def motion_module_names() -> list[str]:
-    """Files in models/animatediff_models, and the one that ships."""
+    """Files in ComfyUI's folder of motion modules, and the one that ships."""
     return [*folder_paths.get_filename_list(MOTION_MODULES), SAMPLE_MODULE]
 
 
@@ -23,9 +23,9 @@ def motion_module(choice: str) -> tuple[Path, str | None]:
     """The file of a motion module, and its version where its shapes do not tell it."""
     if choice != SAMPLE_MODULE:
         return model_file(MOTION_MODULES, choice), None
-    from ...motion_core.shape_world.base import ANIMATEDIFF, MOTION_MODULE
+    from ...motion_core.shape_world.base import MOTION_MODULE, MOTION_MODULE_VERSION
 
-    return MOTION_MODULE, ANIMATEDIFF
+    return MOTION_MODULE, MOTION_MODULE_VERSION
 
 
 def optional_file(key: str, name: str) -> Path | None:

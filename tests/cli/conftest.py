@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from motion_core.backbones.files.saving import save_checkpoint, save_motion_module, save_video_model
 from motion_core.cli.main import main
 from motion_core.video.writing import write_video
+from tests.base_files import save_checkpoint, save_motion_module, save_video_model
 from tests.tiny import tiny_animatediff, tiny_zeroscope
 
 FRAMES, SIZE, FPS = 4, 32, 8.0

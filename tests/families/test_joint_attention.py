@@ -92,10 +92,6 @@ class JointAttention:
     def video_encoder(self) -> CausalVideoEncoder:
         return CausalVideoEncoder(self.vae)
 
-    @property
-    def roles(self) -> tuple[str, ...]:
-        return tuple(self._named())
-
     def sites(self, role: str) -> list[str]:
         return named_by_role(self.version, self._named(), role)
 

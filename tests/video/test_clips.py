@@ -17,7 +17,6 @@ from torch import Tensor
 from motion_core.errors import ClipError, SettingsError
 from motion_core.settings import from_mapping
 from motion_core.video.clips import (
-    clip_from_frames,
     clips_from_frames,
     cut_clips,
     load_clips,
@@ -126,7 +125,7 @@ def test_windows_know_their_video_and_no_other() -> None:
     other = clips_from_frames(grey_frames(9), 8, "grey", settings)
     assert one[0].video == one[1].video != ""
     assert one[0].video != other[0].video
-    assert clip_from_frames(grey_frames(8), 8, "grey", ClipSettings(frames=4)).video == ""
+    assert clips_from_frames(grey_frames(8), 8, "grey", ClipSettings(frames=4))[0].video == ""
 
 
 def test_window_starts_by_hand() -> None:
@@ -141,18 +140,18 @@ def test_too_short_says_how_much_there_is() -> None:
     settings = ClipSettings(frames=16, stride=2)
     message = r"clip has 7 frames at stride 2; 16 were requested. Lower frames or stride"
     with pytest.raises(ClipError, match=message):
-        clip_from_frames(grey_frames(14), 8, "grey", settings, "clip")
+        clips_from_frames(grey_frames(14), 8, "grey", settings, "clip")
     message = r"has 2 frames at stride 2 from second 1.25; .* frames or stride, or start earlier,"
     late = ClipSettings(frames=16, stride=2, start_seconds=1.25)
     with pytest.raises(ClipError, match=message):
-        clip_from_frames(grey_frames(14), 8, "grey", late, "clip")
+        clips_from_frames(grey_frames(14), 8, "grey", late, "clip")
 
 
 def test_one_frame_of_a_video_is_refused() -> None:
     """It would be taken for an image, and no motion learned."""
     with pytest.raises(ClipError, match=r"frames is 1 for car, which has 5; .* 2 frames or more"):
-        clip_from_frames(grey_frames(5), 8, "grey", ClipSettings(frames=1), "car")
-    assert clip_from_frames(grey_frames(1), 8, "grey", ClipSettings(frames=1)).is_image
+        clips_from_frames(grey_frames(5), 8, "grey", ClipSettings(frames=1), "car")
+    assert clips_from_frames(grey_frames(1), 8, "grey", ClipSettings(frames=1))[0].is_image
 
 
 def test_more_windows_than_there_are_places() -> None:
@@ -165,14 +164,14 @@ def test_more_windows_than_there_are_places() -> None:
 def test_target_fps_takes_the_nearest_frames() -> None:
     """30 → 8 fps: step 3.75 frames: 0, 3.75, 7.5, 11.25, 15 → 0, 4, 7 (tie: earlier), 11, 15."""
     settings = ClipSettings(frames=5, fps=8.0)
-    clip = clip_from_frames(grey_frames(20), 30, "grey", settings)
+    clip = clips_from_frames(grey_frames(20), 30, "grey", settings)
     assert numbers(clip.frames) == [0, 4, 7, 11, 15]
     assert clip.fps == 8
 
 
 def test_target_fps_over_the_source_is_refused() -> None:
     with pytest.raises(ClipError, match=r"has 8 frames per second; fps is 24, .* Lower fps"):
-        clip_from_frames(grey_frames(20), 8, "grey", ClipSettings(fps=24.0))
+        clips_from_frames(grey_frames(20), 8, "grey", ClipSettings(fps=24.0))
 
 
 def test_variable_rate_keeps_time(tmp_path: Path) -> None:
@@ -349,8 +348,8 @@ def test_tensor_frames_in_both_types_are_the_same_clip() -> None:
     """Level 4k is 4k / 127.5 − 1, and 2·(4k / 255) − 1 is the same."""
     frames = grey_frames(4)
     settings = ClipSettings(frames=4)
-    whole = clip_from_frames(frames, 8, "grey", settings)
-    floating = clip_from_frames(frames / 255, 8, "grey", settings)
+    whole = clips_from_frames(frames, 8, "grey", settings)
+    floating = clips_from_frames(frames / 255, 8, "grey", settings)
     assert torch.allclose(whole.frames, floating.frames, atol=1e-6)
     assert whole.frames[3, 0, 0, 0].item() == pytest.approx(12 / 127.5 - 1)
     assert whole.frames.is_contiguous()
@@ -360,7 +359,7 @@ def test_frames_from_inference_mode_can_be_trained_on() -> None:
     with torch.inference_mode():
         frames = grey_frames(4) / 255
         kept = frames.clone()
-        clip = clip_from_frames(frames, 8, "grey", ClipSettings(frames=4))
+        clip = clips_from_frames(frames, 8, "grey", ClipSettings(frames=4))
     assert not clip.frames.is_inference()
     assert torch.equal(frames, kept)
     weight = torch.ones(1, requires_grad=True)
@@ -382,17 +381,17 @@ def test_frames_from_inference_mode_can_be_trained_on() -> None:
 )
 def test_frames_of_another_kind(frames: Tensor, message: str) -> None:
     with pytest.raises(ClipError, match=message):
-        clip_from_frames(frames, 8, "x", ClipSettings(frames=4))
+        clips_from_frames(frames, 8, "x", ClipSettings(frames=4))
 
 
 def test_other_wrong_arguments() -> None:
     frames = grey_frames(4)
     with pytest.raises(ClipError, match="fps is 0"):
-        clip_from_frames(frames, 0, "x", ClipSettings(frames=4))
+        clips_from_frames(frames, 0, "x", ClipSettings(frames=4))
     with pytest.raises(ClipError, match="prompt of frames is empty"):
-        clip_from_frames(frames, 8, " ", ClipSettings(frames=4))
+        clips_from_frames(frames, 8, " ", ClipSettings(frames=4))
     with pytest.raises(SettingsError, match="windows is 2; expected 1"):
-        clip_from_frames(frames, 8, "x", ClipSettings(frames=2, windows=2))
+        clips_from_frames(frames, 8, "x", ClipSettings(frames=2, windows=2))
 
 
 @pytest.mark.parametrize(
@@ -457,7 +456,7 @@ def test_shrinking_is_antialiased_and_stays_in_range() -> None:
 
 def test_a_size_is_applied_to_every_frame_of_a_clip() -> None:
     settings = ClipSettings(frames=3, width=64, height=32)
-    clip = clip_from_frames(grey_frames(3), 8, "grey", settings)
+    clip = clips_from_frames(grey_frames(3), 8, "grey", settings)
     assert clip.frames.shape == (3, 3, 32, 64)
     assert numbers(clip.frames) == [0, 1, 2]
     assert np.ptp(clip.frames[2].numpy()) < 1e-4

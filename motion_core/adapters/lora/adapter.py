@@ -7,7 +7,7 @@ In: `LoraPair`s by the full names of linear layers in a network. Out: W = W0 + s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,15 +16,8 @@ from torch import Tensor, nn
 
 from ...backbones.base import Backbone, Family
 from ...errors import FormatError
-from ..base import (
-    Adapter,
-    Scope,
-    check_family,
-    check_found,
-    check_joins,
-    check_same_shapes,
-    check_shape,
-)
+from ..base import Adapter, Scope, check_family, check_found, check_joins, check_same_shapes
+from ..in_place import added
 from .keys import LoraPair, from_keys, lora_names, to_keys
 
 
@@ -108,22 +101,19 @@ class LoraAdapter:
 
     @contextmanager
     def applied(self, backbone: Backbone, strength: float) -> Iterator[None]:
-        """Merges strength · up @ down into the weights, in float32; the context puts the very same
-        tensors back.
-
-        Several may be applied at once, inside each other. Raises AdapterError if the family
-        differs or a layer is missing or of another shape; the model is then untouched.
-        """
+        """Adds strength · up @ down to the weights; see `Adapter.applied`."""
         check_family(self.family, backbone.family)
-        linears = find_linears(backbone.network, list(self.pairs))
-        for name, linear in linears.items():
-            down, up = self.pairs[name]
-            own = (linear.out_features, linear.in_features)
-            check_shape(f"{name}.weight", own, (up.shape[0], down.shape[1]))
-        with ExitStack() as stack:
-            for name, linear in linears.items():
-                stack.enter_context(_merged(linear, self.pairs[name], strength))
+        shapes = {
+            f"{layer}.weight": (up.shape[0], down.shape[1])
+            for layer, (down, up) in self.pairs.items()
+        }
+        with added(backbone.network, shapes, self._change, strength):
             yield
+
+    def _change(self, weight: str, device: torch.device) -> Tensor:
+        pair = self.pairs[weight.removesuffix(".weight")]
+        down, up = (matrix.to(device, torch.float32) for matrix in pair)
+        return up @ down
 
 
 def find_linears(network: nn.Module, names: Sequence[str]) -> dict[str, nn.Linear]:
@@ -150,16 +140,3 @@ def _side_by_side(layer: str, pairs: Sequence[LoraPair], rank: int) -> LoraPair:
     up = torch.cat([pair.up for pair in pairs], dim=1)
     missing = rank - down.shape[0]
     return LoraPair(F.pad(down, (0, 0, 0, missing)), F.pad(up, (0, missing)))
-
-
-@contextmanager
-def _merged(linear: nn.Linear, pair: LoraPair, strength: float) -> Iterator[None]:
-    original = linear.weight
-    with torch.no_grad():
-        down, up = (matrix.to(original.device, torch.float32) for matrix in pair)
-        merged = (original.float() + strength * (up @ down)).to(original.dtype)
-    linear.weight = nn.Parameter(merged, requires_grad=False)
-    try:
-        yield
-    finally:
-        linear.weight = original

@@ -9,22 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...backbones.base import Backbone, Family
 from ...errors import FormatError
-from ..base import (
-    Adapter,
-    Scope,
-    check_family,
-    check_found,
-    check_joins,
-    check_same_shapes,
-    check_shape,
-)
+from ..base import Adapter, Scope, check_family, check_joins, check_same_shapes
+from ..in_place import added
 from ..lora.adapter import LoraAdapter
 
 
@@ -105,71 +97,11 @@ class WeightsAdapter:
 
     @contextmanager
     def applied(self, backbone: Backbone, strength: float) -> Iterator[None]:
-        """Merges strength · ΔW into the parameters, in float32; the context puts the very same
-        parameters back.
-
-        Several may be applied at once, inside each other. Raises AdapterError if the family
-        differs or a parameter is missing or of another shape; the model is then untouched.
-        """
+        """Adds strength · ΔW to the parameters; see `Adapter.applied`."""
         check_family(self.family, backbone.family)
-        places = find_places(backbone.network, list(self.deltas))
-        for name, place in places.items():
-            check_shape(name, place.tensor.shape, self.deltas[name].shape)
-        merged = []
-        for name, place in places.items():
-            tensor = _merged(place.tensor, self.deltas[name], strength)
-            merged.append((place, nn.Parameter(tensor, requires_grad=False)))
-        with swapped_in(merged):
+        shapes = {name: delta.shape for name, delta in self.deltas.items()}
+        with added(backbone.network, shapes, self._change, strength):
             yield
 
-
-class Place(NamedTuple):
-    """Where a parameter is kept: its module, and its name there."""
-
-    module: nn.Module
-    leaf: str
-
-    @property
-    def tensor(self) -> Tensor:
-        tensor = self.module._parameters[self.leaf]
-        assert tensor is not None
-        return tensor
-
-
-@contextmanager
-def swapped_in(swaps: Sequence[tuple[Place, Tensor]]) -> Iterator[None]:
-    """These tensors stand in the parameters' places, in which the order of names stays.
-
-    A cast copy is no nn.Parameter, so it is put in as `torch.func.functional_call` does it.
-    """
-    originals = [place.tensor for place, _ in swaps]
-    try:
-        for place, tensor in swaps:
-            place.module._parameters[place.leaf] = tensor  # type: ignore[assignment]
-        yield
-    finally:
-        for (place, _), original in zip(swaps, originals, strict=True):
-            place.module._parameters[place.leaf] = original  # type: ignore[assignment]
-
-
-def find_places(network: nn.Module, names: Sequence[str]) -> dict[str, Place]:
-    """The places of these parameters, below any LoRA that is injected there."""
-    from peft.tuners.lora import Linear as LoraLinear  # heavy
-
-    modules = dict(network.named_modules())
-    found: dict[str, Place] = {}
-    for name in names:
-        path, _, leaf = name.rpartition(".")
-        module = modules.get(path)
-        if isinstance(module, LoraLinear):
-            module = module.get_base_layer()
-        if isinstance(module, nn.Module) and module._parameters.get(leaf) is not None:
-            found[name] = Place(module, leaf)
-    check_found(names, found, "parameters")
-    return found
-
-
-@torch.no_grad()
-def _merged(tensor: Tensor, delta: Tensor, strength: float) -> Tensor:
-    change = strength * delta.to(tensor.device, torch.float32)
-    return (tensor.float() + change).to(tensor.dtype)
+    def _change(self, name: str, device: torch.device) -> Tensor:
+        return self.deltas[name].to(device, torch.float32)

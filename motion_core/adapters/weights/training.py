@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from ...backbones.base import Backbone, Family
 from ..base import Scope
-from .adapter import Place, WeightsAdapter, find_places, swapped_in
+from ..in_place import Place, find_places, swapped_in
+from .adapter import WeightsAdapter
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,10 +36,6 @@ class Schedule(Protocol):
         """What the network should predict of those noisy latents."""
         ...
 
-    def clean(self, noisy: Tensor, model_pred: Tensor, timesteps: Tensor) -> Tensor:
-        """The clip that a prediction means: `target` solved for the latents."""
-        ...
-
     def sampler(self, steps: int) -> Sampler:
         """Raises SettingsError on fewer steps than 1 or more than `total`, FormatError on a
         schedule that cannot be sampled.

@@ -66,13 +66,6 @@ class DdimSchedule:
         signal, sigma = self._signal_and_sigma(latents, timesteps)
         return (signal * noise - sigma * latents).to(latents.dtype)
 
-    def clean(self, noisy: Tensor, model_pred: Tensor, timesteps: Tensor) -> Tensor:
-        """(z_t − sqrt(1−ᾱ_t)·ε̂) / sqrt(ᾱ_t), or sqrt(ᾱ_t)·z_t − sqrt(1−ᾱ_t)·v̂."""
-        signal, sigma = self._signal_and_sigma(noisy, timesteps)
-        if prediction_type(self.scheduler) == "epsilon":
-            return ((noisy - sigma * model_pred) / signal).to(noisy.dtype)
-        return (signal * noisy - sigma * model_pred).to(noisy.dtype)
-
     def sampler(self, steps: int) -> DdimSampler:
         """`steps` of DDIM. Raises FormatError for ε-prediction on zero terminal SNR."""
         require(

@@ -56,10 +56,6 @@ class FlowSchedule:
         """v = n − z, at every timestep."""
         return noise - latents
 
-    def clean(self, noisy: Tensor, model_pred: Tensor, timesteps: Tensor) -> Tensor:
-        """x̂_0 = x − σ·v̂, in the dtype of `noisy`."""
-        return (noisy - _sigma_of(timesteps, noisy) * model_pred).to(noisy.dtype)
-
     def sampler(self, steps: int) -> EulerSampler:
         """Steps over N + 1 places u, evenly from 1 to 0."""
         require(

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from ...backbones.base import Backbone
+from ...backbones.files.image_encoders import image_encoder_for
 from ...diffusion.encoding import decode_latents, encode_prompts, working_device
 from ...errors import ClipError, SettingsError
 from ...types import LatentClip
-from .image_encoder_files import image_encoder_for
-from .recaption import load_recaptioner
+from ..recaption import load_recaptioner
 
 logger = logging.getLogger(__name__)
 

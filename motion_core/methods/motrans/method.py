@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ...adapters.verb.adapter import on_positions
 from ...backbones.base import Backbone
+from ...backbones.files.image_encoders import check_image_encoder, image_embed_width
 from ...settings import BASES_OWN, Settings, require, setting
 from ...types import Batch, LatentClip
 from ..appearance import appearance_names, loras_of
@@ -28,7 +29,6 @@ from ..lora_settings import lora_alpha, lora_dropout, lora_rank
 from ..losses import frames_at, mse
 from ..noisy_latents import draw_noisy_latents
 from ..parts import ParameterGroup, Plan, PlannedGroup, lora_plans, made, training
-from .image_encoder_files import check_image_encoder, image_embed_width
 from .known_clips import KnownClip, known_clips
 from .parts import EnhancerPlan, InjectorPlan, TrainableEnhancer, TrainableInjector
 

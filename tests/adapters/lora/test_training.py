@@ -356,7 +356,7 @@ def test_an_adapter_that_does_not_fit_is_refused() -> None:
         "trained on zeroscope": LoraAdapter(
             scope="temporal", family="zeroscope", pairs={first: pair(2, 8, 8)}
         ),
-        "1 of 2 linear layers .* nowhere": LoraAdapter(
+        "1 of 2 parameters .* nowhere": LoraAdapter(
             scope="temporal",
             family="animatediff",
             pairs={first: pair(2, 8, 8), "nowhere": pair(2, 8, 8)},

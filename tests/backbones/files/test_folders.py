@@ -15,9 +15,9 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from motion_core.backbones.animatediff import load_animatediff
-from motion_core.backbones.files.saving import save_checkpoint, save_motion_module
 from motion_core.backbones.zeroscope import load_zeroscope
 from motion_core.errors import FormatError
+from tests.base_files import save_checkpoint, save_motion_module
 from tests.tiny import tiny_animatediff, tiny_zeroscope
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from motion_core.backbones.animatediff import AnimateDiff, load_animatediff
 from motion_core.backbones.files.kinds import Role, file_role
-from motion_core.backbones.files.saving import save_checkpoint, save_motion_module, save_video_model
 from motion_core.backbones.files.tensors import open_tensors
 from motion_core.backbones.zeroscope import load_zeroscope
 from motion_core.errors import FormatError
+from tests.base_files import save_checkpoint, save_motion_module, save_video_model
 from tests.tiny import CHANNELS, MAX_FRAMES, PROMPT_DIM, tiny_animatediff, tiny_zeroscope
 
 

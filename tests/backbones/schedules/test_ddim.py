@@ -149,14 +149,3 @@ def test_inverse_step_undoes_the_scheduler_at_every_timestep(
         stepped = scheduler.step(model_pred, timestep, latents).prev_sample
         back = DdimSampler(scheduler).inverse_step(model_pred, timestep, stepped)
         torch.testing.assert_close(back, latents, rtol=1e-3, atol=1e-3)
-
-
-@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_the_clip_of_a_right_prediction_is_the_clip(prediction_type: str):
-    schedule = four_steps(prediction_type)
-    rng = torch.Generator().manual_seed(0)
-    latents, noise = torch.randn(2, 4, 4, 2, 4, 4, generator=rng)
-    timesteps = torch.arange(4)
-    noisy = schedule.noised(latents, noise, timesteps)
-    target = schedule.target(latents, noise, timesteps)
-    torch.testing.assert_close(schedule.clean(noisy, target, timesteps), latents)

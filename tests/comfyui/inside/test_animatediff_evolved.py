@@ -48,7 +48,7 @@ from motion_core.methods.motion_director import MotionDirector
 from motion_core.shape_world.renderer import reference_scene, render
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import train
-from motion_core.video.clips import clip_from_frames
+from motion_core.video.clips import clips_from_frames
 from motion_core.video.settings import ClipSettings
 from tests.comfyui.inside.called import called
 from tests.comfyui.inside.full_size import SD15_UNET, drawn
@@ -110,7 +110,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> LoadedAdapter:
     backbone = animatediff()
     frames = torch.from_numpy(render(reference_scene("zigzag")))
     size = ClipSettings(frames=FRAMES, width=64, height=64)
-    clip = encode_clip(backbone, clip_from_frames(frames, 8.0, "a red circle", size))
+    clip = encode_clip(backbone, clips_from_frames(frames, 8.0, "a red circle", size)[0])
     settings = TrainSettings(steps=2, learning_rate=0.02, precision="bf16", save_every=0)
     result = train(backbone, [clip], MotionDirector(), settings, tmp_path_factory.mktemp("run"))
     return a_motion({"temporal": result.adapters["temporal"]})

@@ -27,7 +27,6 @@ from motion_adapters.nodes.host.model_choices import SAMPLE_MODULE
 from motion_adapters.nodes.sockets import MotionBase
 
 from motion_core.backbones.animatediff import AnimateDiff
-from motion_core.backbones.files.saving import save_checkpoint, save_motion_module, save_video_model
 from motion_core.bases import base_defaults
 from motion_core.diffusion.encoding import encode_prompts
 from motion_core.errors import AdapterError, FormatError, SettingsError
@@ -40,6 +39,7 @@ from motion_core.shape_world.base import (
     VIDEO,
     load_shape_world,
 )
+from tests.base_files import save_checkpoint, save_motion_module, save_video_model
 from tests.comfyui.inside import base_objects
 from tests.comfyui.inside.base_objects import (
     CORE_LAYER,

@@ -20,7 +20,7 @@ from motion_core.shape_world.base import ANIMATEDIFF, PERSONALISED, load_shape_w
 from motion_core.shape_world.renderer import reference_scene, render
 from motion_core.training.settings import TrainSettings
 from motion_core.training.trainer import train
-from motion_core.video.clips import clip_from_frames
+from motion_core.video.clips import clips_from_frames
 from motion_core.video.settings import ClipSettings
 from tests.comfyui.inside.base_objects import outputs
 from tests.comfyui.inside.motions import a_lora, comfy_lora, on_animatediff
@@ -44,7 +44,7 @@ def moves(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
     base = load_shape_world(ANIMATEDIFF)
     frames = torch.from_numpy(render(reference_scene("zigzag")))
     size = ClipSettings(frames=FRAMES, width=64, height=64)
-    clip = encode_clip(base, clip_from_frames(frames, 8.0, PROMPT, size))
+    clip = encode_clip(base, clips_from_frames(frames, 8.0, PROMPT, size)[0])
     settings = TrainSettings(steps=8, learning_rate=5e-3, save_every=0)
     folder = tmp_path_factory.mktemp("run")
     return train(base, [clip], MotionDirector(), settings, folder).adapters["temporal"]

@@ -37,7 +37,7 @@ from motion_core.video.clips import load_clips
 from motion_core.video.settings import ClipSettings
 from tests.adapter_files.test_own import an_info
 from tests.comfyui.inside.called import called
-from tests.methods.motrans.test_recaption import folder as llava  # noqa: F401  (a fixture)
+from tests.methods.test_recaption import folder as llava  # noqa: F401  (a fixture)
 
 NAME = "shape-world-animatediff"
 PROMPT = "a blue square zigzagging on a grey background"

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...backbones.base import Backbone
-from ...backbones.files.keys import same_keys, with_prefix
-from ...backbones.files.loading import Section, build_empty, fill
-from ...backbones.files.tensors import open_tensors
-from ...backbones.image_encoder import ImageEncoder
 from ...errors import FormatError, SettingsError
+from ..base import Backbone
+from ..image_encoder import ImageEncoder
 from .image_tower_names import in_open_clips_names
+from .keys import same_keys, with_prefix
+from .loading import Section, build_empty, fill
+from .tensors import open_tensors
 
 DEFAULT_MODEL = "ViT-H-14"
 _TOWER = "visual."

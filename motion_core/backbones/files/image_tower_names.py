@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...backbones.files.tensors import TensorFile
+from .tensors import TensorFile
 
 _PREFIX, _LAYER = "vision_model.", re.compile(r"vision_model\.encoder\.layers\.(\d+)\.(.+)")
 _OUTER = {

@@ -1,4 +1,4 @@
-"""Writes a base as the files that people use: the way back from `load_animatediff` and
+"""Writes a tiny base as the files that people have: the way back from `load_animatediff` and
 `load_zeroscope`, through the same key maps.
 
 In: a Backbone. Out: `.safetensors` with LDM, AnimateDiff or ModelScope keys, and in the metadata
@@ -11,17 +11,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ..animatediff import AnimateDiff, checkpoint_unet_keys
-from ..zeroscope import ZeroScope, modelscope_keys
-from .architecture import as_metadata, plain_config
-from .components import LDM_CLIP
-from .keys import clip_keys, motion_keys, vae_keys, with_prefix
-from .kinds import LDM_UNET, LDM_VAE
-from .loading import gather
-from .tensors import write_tensors
+from motion_core.backbones.animatediff import AnimateDiff, checkpoint_unet_keys
+from motion_core.backbones.files.architecture import as_metadata, plain_config
+from motion_core.backbones.files.components import LDM_CLIP
+from motion_core.backbones.files.keys import clip_keys, motion_keys, vae_keys, with_prefix
+from motion_core.backbones.files.kinds import LDM_UNET, LDM_VAE
+from motion_core.backbones.files.loading import gather
+from motion_core.backbones.files.tensors import write_tensors
+from motion_core.backbones.zeroscope import ZeroScope, modelscope_keys
 
 _CLIP_ENTRIES = (
     "vocab_size",
@@ -35,21 +34,18 @@ _CLIP_ENTRIES = (
 )
 
 
-def save_checkpoint(backbone: AnimateDiff, path: Path, dtype: torch.dtype | None = None) -> None:
-    """Writes UNet (without motion modules), VAE and text encoder as one LDM checkpoint.
-
-    dtype: what to cast to; None keeps the tensors as they are.
-    """
+def save_checkpoint(backbone: AnimateDiff, path: Path) -> None:
+    """Writes UNet (without motion modules), VAE and text encoder as one LDM checkpoint."""
     tensors = {
         **gather(backbone.network, checkpoint_unet_keys(backbone.network)),
         **_encoders(backbone),
     }
     config = plain_config(backbone.network.config)
     image = {k: v for k, v in config.items() if "motion" not in k and "temporal" not in k}
-    write_tensors(path, _cast(tensors, dtype), as_metadata({**_facts(backbone), "unet": image}))
+    write_tensors(path, tensors, as_metadata({**_facts(backbone), "unet": image}))
 
 
-def save_motion_module(backbone: AnimateDiff, path: Path, dtype: torch.dtype | None = None) -> None:
+def save_motion_module(backbone: AnimateDiff, path: Path) -> None:
     """Writes the motion modules as an AnimateDiff motion module."""
     tensors = gather(backbone.network, motion_keys(backbone.network.state_dict()))
     config = plain_config(backbone.network.config)
@@ -58,15 +54,15 @@ def save_motion_module(backbone: AnimateDiff, path: Path, dtype: torch.dtype | N
         "licence": backbone.licence,
         "motion": {key: value for key, value in config.items() if "motion" in key},
     }
-    write_tensors(path, _cast(tensors, dtype), as_metadata(values))
+    write_tensors(path, tensors, as_metadata(values))
 
 
-def save_video_model(backbone: ZeroScope, path: Path, dtype: torch.dtype | None = None) -> None:
+def save_video_model(backbone: ZeroScope, path: Path) -> None:
     """Writes UNet, VAE and text encoder as one file, the UNet with ModelScope's keys."""
     keys = with_prefix(modelscope_keys(backbone.network), LDM_UNET)
     tensors = {**gather(backbone.network, keys), **_encoders(backbone)}
     config = plain_config(backbone.network.config)
-    write_tensors(path, _cast(tensors, dtype), as_metadata({**_facts(backbone), "unet": config}))
+    write_tensors(path, tensors, as_metadata({**_facts(backbone), "unet": config}))
 
 
 def _encoders(backbone: AnimateDiff | ZeroScope) -> dict[str, Tensor]:
@@ -90,7 +86,3 @@ def _facts(backbone: AnimateDiff | ZeroScope) -> dict[str, Any]:
         },
         "scheduler": plain_config(backbone.scheduler.config),
     }
-
-
-def _cast(tensors: dict[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
-    return {key: tensor if dtype is None else tensor.to(dtype) for key, tensor in tensors.items()}

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ...adapters.base import Adapter
-from ...adapters.injector import is_injector
-from ...backbones.base import Backbone
-from ...diffusion.encoding import working_device
-from ...errors import AdapterError
-from .image_encoder_files import image_encoder_for
+from ..adapters.base import Adapter
+from ..adapters.injector import is_injector
+from ..backbones.base import Backbone
+from ..backbones.files.image_encoders import image_encoder_for
+from ..errors import AdapterError
+from .encoding import working_device
 
 
 def with_image(

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from motion_core.errors import MotionError
-from motion_core.methods.motrans.recaption import INSTRUCTION, MAX_NEW_TOKENS, load_recaptioner
+from motion_core.methods.recaption import INSTRUCTION, MAX_NEW_TOKENS, load_recaptioner
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<image>", "<unk>"]
 WORDS = "a red cat jumps on grass under warm light in watercolour style".split()

@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from motion_core.bases import load_base
-from motion_core.errors import FormatError, SettingsError
-from motion_core.methods.motrans.image_encoder_files import (
+from motion_core.backbones.files.image_encoders import (
     check_image_encoder,
     image_encoder_for,
     load_image_encoder,
 )
+from motion_core.bases import load_base
+from motion_core.errors import FormatError, SettingsError
 from motion_core.shape_world.clip_model import CLIP_FILE, image_encoder, load_clip
 from motion_core.shape_world.vocabulary import load_tokenizer
 

@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...errors import MotionError
-from ...video.writing import to_bytes
+from ..errors import MotionError
+from ..video.writing import to_bytes
 
 logger = logging.getLogger(__name__)
 
