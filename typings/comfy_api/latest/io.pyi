@@ -26,7 +26,6 @@ class Input:
         optional: bool = False,
         tooltip: str | None = None,
         lazy: bool | None = None,
-        advanced: bool | None = None,
     ) -> None: ...
 
 class Output:
@@ -65,7 +64,6 @@ class Boolean(_Type):
             lazy: bool | None = None,
             default: bool | None = None,
             socketless: bool | None = None,
-            advanced: bool | None = None,
         ) -> None: ...
 
 class Int(_Type):
@@ -84,7 +82,6 @@ class Int(_Type):
             control_after_generate: bool | None = None,
             display_mode: Any = None,
             socketless: bool | None = None,
-            advanced: bool | None = None,
         ) -> None: ...
 
 class Float(_Type):
@@ -103,7 +100,6 @@ class Float(_Type):
             round: float | None = None,
             display_mode: Any = None,
             socketless: bool | None = None,
-            advanced: bool | None = None,
         ) -> None: ...
 
 class String(_Type):
@@ -119,7 +115,6 @@ class String(_Type):
             placeholder: str | None = None,
             default: str | None = None,
             socketless: bool | None = None,
-            advanced: bool | None = None,
         ) -> None: ...
 
 class Combo(_Type):
@@ -134,7 +129,6 @@ class Combo(_Type):
             lazy: bool | None = None,
             default: str | int | Enum | None = None,
             socketless: bool | None = None,
-            advanced: bool | None = None,
         ) -> None: ...
 
 class MultiType:
@@ -147,7 +141,6 @@ class MultiType:
             optional: bool = False,
             tooltip: str | None = None,
             lazy: bool | None = None,
-            advanced: bool | None = None,
         ) -> None: ...
 
 class DynamicCombo:
