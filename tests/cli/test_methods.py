@@ -109,4 +109,4 @@ def test_a_file_of_the_official_motion_director_is_an_adapter_of_zeroscope(
     assert "150_unet.pt was trained on zeroscope" in said
     small = "--width 32 --height 32 --num-frames 4 --steps 1 --device cpu".split()
     said = refused(["sample", *material.zeroscope, *flags, *small], capsys)
-    assert "linear layers to adapt are not in this base" in said
+    assert "parameters to adapt are not in this base" in said

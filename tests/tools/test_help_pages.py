@@ -34,6 +34,7 @@ def test_a_method_has_its_pages(name: str) -> None:
     training = (FOLDER / "TrainMotionAdapter.md").read_text(encoding="utf-8")
     title = name.replace("_", "-")
     assert f"\n| {title} | " in training
+    assert f"{title}: {METHODS[name].summary}." in training
     for field in fields_of(settings):
         told = cell(field.help(none_of(field)))
         assert any(row.startswith(f"| `{field.name}` |") and told in row for row in own.split("\n"))
@@ -45,6 +46,8 @@ def test_a_method_has_its_pages(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_settings_node_is_translated(name: str, language: str) -> None:
     file = PANEL.parents[1] / language / "nodeDefs.json"
-    node = json.loads(file.read_text(encoding="utf-8"))[METHODS[name].Settings.__name__]
+    nodes = json.loads(file.read_text(encoding="utf-8"))
+    node = nodes.get(METHODS[name].Settings.__name__, {"inputs": {}})
     assert {field.name for field in fields_of(METHODS[name].Settings)} <= node["inputs"].keys()
     assert all(words["name"] and words["tooltip"] for words in node["inputs"].values())
+    assert name.replace("_", "-") in nodes["TrainMotionAdapter"]["inputs"]["objective"]["tooltip"]
