@@ -58,7 +58,7 @@ class BaseDefaults:
     required, optional: the files to give. width, height: pixels.
     frames, fps: of a clip. sample_steps: DDIM steps. adapter_end: share of them with adapters.
     train: settings of every training that differ from the trainer's own here; a method's are its
-    own, see `Method.defaults_on`.
+    own, and `training.suited` puts both together.
     """
 
     name: str

@@ -42,7 +42,8 @@ class Setting:
 
     Of a widget: step; widget_high where it ends, if high does not say so; widget_none, the value
     that stands for None. folder: its menu is the files of this folder of ComfyUI's, below
-    widget_none. lines: a text of several lines, a list with one item a line.
+    widget_none. lines: a text of several lines, a list with one item a line. later: version 0.1.0
+    had none, so that it stands behind those that it had: workflows keep values by their places.
     Of the command line: flag, if it is not the field's name. metavar: what stands for the value.
     repeated: a list is given by repeating the flag, and not by several values behind one.
     """
@@ -57,6 +58,7 @@ class Setting:
     multiple_of: int | None = None
     none: str = ""
     main: bool = False
+    later: bool = False
     step: float = 1
     widget_high: float | None = None
     widget_none: int | float | str | None = None

@@ -49,6 +49,7 @@ class _SettingsNode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         fields: Sequence[Field] = (*fields_of(cls.method.Settings), *TRAIN_FIELDS)
+        later = [field for field in fields if field.said.later]
         return io.Schema(
             node_id=cls.__name__,
             display_name=f"{cls.method.title} Settings",
@@ -56,13 +57,14 @@ class _SettingsNode(io.ComfyNode):
             description=f"All settings of {cls.method.title}, for the advanced input of Train "
             f"Motion Adapter: {cls.method.summary}.",
             inputs=[
-                *(widget(field) for field in fields),
+                *(widget(field) for field in fields if field not in later),
                 io.Boolean.Input(
                     "exactly",
                     default=False,
                     tooltip="Off: settings left at their default use the base's tuned value, if "
                     "there is one (the sample base has some). On: use exactly the values shown.",
                 ),
+                *(widget(field) for field in later),
             ],
             outputs=[
                 MethodSettingsSocket.Output(

@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from comfy_execution.utils import get_executing_context
 
 from ..motion_core.errors import ClipError
-from ..motion_core.settings import fields_by_name
+from ..motion_core.settings import fields_by_name, to_mapping
 from ..motion_core.training.settings import TrainSettings
 from .host.bridge import core_run, image_from_pixels, steps_shown
 from .host.file_choices import checked_name
@@ -116,18 +116,21 @@ def _request(
     advanced: MethodSettings | None = None,
     **training: Any,
 ) -> TrainingRequest:
+    from ..motion_core.methods.appearance import material_of
     from .runs.request import TrainingRequest
 
     if not clips:
         raise ClipError("No clips to train on. Connect Motion Clip.")
     widgets = dict(objective)
     method_name = str(widgets.pop("objective")).replace("-", "_")
-    said = _said(base, method_name, **training)
+    said, material = _said(base, method_name, **training), material_of(clips)
+    method = build_method(base.defaults, method_name, widgets, advanced, material)
+    chosen = to_mapping(method.settings)
     return TrainingRequest(
         base=base,
         clips=clips,
-        method=build_method(base.defaults, method_name, widgets, advanced),
-        settings=build_training(base.defaults, method_name, said, advanced),
+        method=method,
+        settings=build_training(base.defaults, method_name, said, advanced, material, chosen),
         name=name,
         resume=resume,
         resume_run=resume_run,

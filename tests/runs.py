@@ -21,6 +21,7 @@ from motion_core.adapters.weights.adapter import WeightsAdapter
 from motion_core.backbones.base import Backbone
 from motion_core.events import Event, StepDone
 from motion_core.methods.base import Attached, LossTerm, Method
+from motion_core.methods.defaults import Material, Rates
 from motion_core.methods.losses import mse
 from motion_core.methods.motion_director import MotionDirector, MotionDirectorSettings
 from motion_core.methods.parts import ParameterGroup, PlannedGroup
@@ -105,6 +106,9 @@ class LeastSquares(Method[LeastSquaresSettings]):
         super().__init__(settings)
         self.seen: list[int] = []
         self.values: list[tuple[float, ...]] = []
+
+    def rates(self, material: Material) -> Rates:
+        return Rates(0.1, 0.0)
 
     def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
         return {}

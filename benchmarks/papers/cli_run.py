@@ -19,9 +19,9 @@ from motion_core.cli.terminal import Terminal, say
 from motion_core.events import Event, Started
 from motion_core.files import replacing
 from motion_core.methods import METHODS
-from motion_core.settings import from_mapping
+from motion_core.methods.defaults import ONE_VIDEO
 from motion_core.training.records import write_json
-from motion_core.training.settings import TrainSettings
+from motion_core.training.suited import suited
 
 from .claims import judge_claims
 from .notes import read_notes
@@ -102,8 +102,7 @@ def _steps(rows: Sequence[Row]) -> int:
 
 
 def _default_steps(method: str, base: str) -> int:
-    usual = METHODS[method].defaults_on(base, base_defaults(base).train).train
-    return from_mapping(TrainSettings, usual).steps
+    return suited(METHODS[method], base_defaults(base), ONE_VIDEO).train["steps"]
 
 
 def _failures(

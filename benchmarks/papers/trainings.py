@@ -26,12 +26,14 @@ from motion_core.errors import SettingsError
 from motion_core.events import EventSink
 from motion_core.methods import METHODS
 from motion_core.methods.base import Method
+from motion_core.methods.defaults import ONE_VIDEO
 from motion_core.settings import from_mapping, to_mapping
 from motion_core.shape_world.references import FPS, reference
 from motion_core.shape_world.renderer import Scene, render
 from motion_core.training.records import write_json
 from motion_core.training.results import adapter_info
 from motion_core.training.settings import TrainSettings
+from motion_core.training.suited import suited
 from motion_core.training.trainer import describe, train
 from motion_core.types import Clip, LatentClip
 
@@ -69,7 +71,7 @@ def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Trainin
     """
     base, variant = BASES[row.backbone], row.variant
     method = method_of(variant, base, reference(row.motion))
-    usual = method.defaults_on(base, base_defaults(base).train).train
+    usual = suited(type(method), base_defaults(base), ONE_VIDEO, to_mapping(method.settings)).train
     settings = from_mapping(TrainSettings, {**usual, **variant.train, **more})
     clip = encode_clip(backbone, reference_clip(row.motion, variant.prompt))
     decided_by = describe(backbone, [clip.digest], method, settings)
@@ -94,8 +96,8 @@ def method_of(variant: Variant, base: str, scene: Scene) -> Method:
         )
     method = METHODS[name]
     own = {key: _filled(value, scene) for key, value in variant.settings.items()}
-    usual = method.defaults_on(base, base_defaults(base).train).settings
-    return method(from_mapping(method.Settings, {**usual, **own}))
+    settings = suited(method, base_defaults(base), ONE_VIDEO, own).settings
+    return method(from_mapping(method.Settings, settings))
 
 
 def reference_clip(motion: str, prompt: str | None = None) -> Clip:

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..bases import BASES, PERSONALISED, BaseDefaults, base_defaults, check_parts
+from ..bases import BASES, PERSONALISED, base_defaults, check_parts
 from ..diffusion.settings import SampleSettings
 from ..errors import SettingsError
 from ..methods import METHODS
-from ..methods.base import Method, MethodDefaults
-from ..settings import from_mapping, require, to_mapping
+from ..methods.base import Method
+from ..settings import fields_by_name, fields_of, from_mapping, refuse_unknown, require, to_mapping
 from ..training.settings import TrainSettings
+from ..training.suited import Suited, suited
 from ..video.settings import ClipSettings
+from .material import material_of_run
 from .method_settings import check_owners, settings_class
 from .run_settings import RunSettings
 
@@ -91,18 +93,21 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
     require(isinstance(name, str), "base", name, f"one of {', '.join(BASES)}")
     method_name = chosen_method(layers)
     settings, base = settings_class(method_name), base_defaults(name)
-    defaults = METHODS[method_name].defaults_on(base.name, base.train)
-    merged = _merged([_defaults(base, defaults), *layers])
+    given = _merged(layers)
+    given["objective"].pop("name", None)
+    check_owners(given["objective"], method_name)
+    refuse_unknown(settings.__name__, given["objective"], fields_by_name(settings))
+    method, material = METHODS[method_name], material_of_run(given)
+    usual = suited(method, base, material, given["objective"])
+    merged = _merged([_defaults(usual), given])
     tables = {table: merged.pop(table) for table in TABLES}
-    tables["objective"].pop("name", None)
-    check_owners(tables["objective"], method_name)
     run = from_mapping(RunSettings, merged)
     check_parts(name, **{part: getattr(run, part) for part in PARTS})
     return TrainRequest(
         run=run,
         clip=from_mapping(ClipSettings, tables["clip"]),
         train=from_mapping(TrainSettings, tables["train"]),
-        method=METHODS[method_name](from_mapping(settings, tables["objective"])),
+        method=method(from_mapping(settings, tables["objective"])),
     )
 
 
@@ -127,6 +132,15 @@ def read_layer(path: Path) -> Layer:
     return absolute_paths(values, path.absolute().parent)
 
 
+def whole_record(layer: Layer) -> Layer:
+    """What a run recorded of itself, with the method's settings that came later at the values that
+    leave all as it was then: their classes' own, and not what suits a run of today.
+    """
+    cls = settings_class(chosen_method([layer]))
+    missing = {f.name: f.default for f in fields_of(cls) if f.name not in layer["objective"]}
+    return {**layer, "objective": {**missing, **layer["objective"]}}
+
+
 def absolute_paths(layer: Layer, folder: Path) -> Layer:
     """The layer with its paths made absolute from `folder`, and single entries as lists."""
     values = dict(layer)
@@ -142,18 +156,13 @@ def absolute_paths(layer: Layer, folder: Path) -> Layer:
     return values
 
 
-def _defaults(base: BaseDefaults, method: MethodDefaults) -> Layer:
+def _defaults(usual: Suited) -> Layer:
     return {
-        "sample_steps": base.sample_steps,
-        "sample_guidance": base.guidance_scale,
-        "clip": {
-            "frames": base.frames,
-            "fps": base.fps,
-            "width": base.width,
-            "height": base.height,
-        },
-        "train": method.train,
-        "objective": method.settings,
+        "sample_steps": usual.sample["steps"],
+        "sample_guidance": usual.sample["guidance_scale"],
+        "clip": usual.clip,
+        "train": usual.train,
+        "objective": usual.settings,
     }
 
 

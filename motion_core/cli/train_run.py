@@ -36,6 +36,7 @@ from .request import (
     build_request,
     chosen_method,
     read_layer,
+    whole_record,
 )
 from .run_folder import ADAPTER, SETTINGS, claimed, forget_earlier_run
 from .terminal import Terminal, say
@@ -162,7 +163,7 @@ def _settings_of(folder: Path) -> Layer:
     path = folder / SETTINGS
     if not path.is_file():
         raise MotionError(f"{folder} has no {SETTINGS}. Choose another --output.")
-    return read_layer(path)
+    return whole_record(read_layer(path))
 
 
 def _how_to_go_on(output: Path) -> str:

@@ -14,6 +14,7 @@ from ..adapters.base import Scope
 from ..backbones.base import Backbone
 from ..errors import ClipError
 from .base import LossTerm
+from .defaults import Material
 from .losses import frames_at, mse
 from .noisy_latents import NoisyLatents
 
@@ -42,6 +43,14 @@ def appearance_names(clips: Sequence[Source]) -> list[str]:
     ]
     numbers = {one: number for number, one in enumerate(dict.fromkeys(appearances))}
     return [f"spatial.{numbers[one]}" for one in appearances]
+
+
+def material_of(clips: Sequence[Source], frames: int | None = None) -> Material:
+    """What a training on these clips has. frames: see `Material`."""
+    names = appearance_names(clips) if clips else []
+    videos = {name for name, clip in zip(names, clips, strict=True) if not clip.is_image}
+    images = sum(clip.is_image for clip in clips)
+    return Material(videos=len(videos), images=images, frames=frames)
 
 
 def loras_of(clips: Sequence[Source]) -> dict[str, Scope]:

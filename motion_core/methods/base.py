@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
@@ -18,7 +18,9 @@ from torch import Tensor
 from ..adapters.base import MOTION, Adapter, Scope, names_of_scopes
 from ..backbones.base import Backbone
 from ..errors import ClipError
+from ..settings import to_mapping
 from ..types import Batch, LatentClip
+from .defaults import Material, MethodDefaults, Rates
 from .parts import ParameterGroup, PlannedGroup
 
 S = TypeVar("S")
@@ -59,18 +61,6 @@ class Attached:
         return {name: part.export() for name, part in parts}
 
 
-@dataclass(frozen=True, kw_only=True)
-class MethodDefaults:
-    """Values where nothing else is asked for, by field: those that differ from the settings
-    classes' own.
-
-    settings: of the method. train: of its training.
-    """
-
-    settings: Mapping[str, object] = field(default_factory=dict)
-    train: Mapping[str, object] = field(default_factory=dict)
-
-
 class Method(ABC, Generic[S]):
     """A method, configured. Raises SettingsError on settings out of range.
 
@@ -95,17 +85,25 @@ class Method(ABC, Generic[S]):
         self.settings: S = self.Settings() if settings is None else settings
 
     @classmethod
-    def defaults_on(cls, base: str, train: Mapping[str, object]) -> MethodDefaults:
-        """The defaults on a base. train: the base's own for every method; what the method says of
-        this base wins over them, and they over what it says of every base.
+    def defaults_of(cls, base: str) -> tuple[MethodDefaults, list[MethodDefaults]]:
+        """Its defaults on every base, and those on bases whose names begin like this one's, of
+        which a later one wins.
         """
         named = [cls.defaults[key] for key in sorted(cls.defaults) if key and base.startswith(key)]
-        every = cls.defaults.get("", MethodDefaults())
-        settings, training = {**every.settings}, {**every.train, **train}
-        for defaults in named:
-            settings |= defaults.settings
-            training |= defaults.train
-        return MethodDefaults(settings=settings, train=training)
+        return cls.defaults.get("", MethodDefaults()), named
+
+    @abstractmethod
+    def rates(self, material: Material) -> Rates:
+        """The optimiser's, where neither the base nor anybody else asks for others."""
+
+    def written_out(self, learning_rate: float | None) -> dict[str, object]:
+        """Its settings as plain values, with what None stands for: two of these that are equal
+        train alike. learning_rate: the training's, None for the method's own.
+        """
+        values: dict[str, Any] = to_mapping(self.settings)
+        if "alpha" in values and values["alpha"] is None:
+            values["alpha"] = float(values["rank"])
+        return values
 
     @property
     def least_steps(self) -> int:

@@ -20,9 +20,11 @@ import torch
 from ..backbones.base import Backbone
 from ..settings import Settings
 from ..types import LatentClip
-from .base import Attached, Method, MethodDefaults, check_videos
+from .base import Attached, Method, check_videos
+from .defaults import ALPHA, Material, MethodDefaults, Rates, tuned
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
 from .losses import mse
+from .motion_director import STEPS
 from .parts import PlannedGroup, lora_plans, made
 from .passes import one_pass
 
@@ -47,8 +49,17 @@ class Coupled(Method[CoupledSettings]):
     title = "Coupled"
     summary = "one LoRA for appearance and motion together, the papers' baseline"
     Settings = CoupledSettings
-    defaults: ClassVar = {"shape-world": MethodDefaults(settings={"dropout": 0.0})}
+    defaults: ClassVar = {
+        "": MethodDefaults(settings={"alpha": ALPHA}, train={"steps": STEPS}),
+        "shape-world": MethodDefaults(
+            settings=tuned("As MotionDirector's, with which it is compared.", dropout=0.0)
+        ),
+    }
     shows: ClassVar = ("temporal", "spatial")
+
+    def rates(self, material: Material) -> Rates:
+        """MotionDirector's for one video."""
+        return Rates(LEARNING_RATE, WEIGHT_DECAY)
 
     def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
         """Both halves of the LoRA in one group.

@@ -27,8 +27,9 @@ from ..diffusion.encoding import encode_prompts
 from ..errors import ClipError
 from ..settings import Settings, require, setting
 from ..types import Batch, LatentClip
-from .appearance import single_frame_term
-from .base import Attached, LossTerm, Method, MethodDefaults
+from .appearance import material_of, single_frame_term
+from .base import Attached, LossTerm, Method
+from .defaults import Material, MethodDefaults, Rates, tuned
 from .kl import KL_READINGS, KlReading
 from .lora_settings import lora_rank
 from .losses import mse
@@ -143,23 +144,43 @@ class MotionCrafter(Method[MotionCrafterSettings]):
         "appearance"
     )
     Settings = MotionCrafterSettings
-    # Templates in the words that the small bases know. Every block, as the deep ones see 4x4
-    # latents, in which a zigzag is too small to be learned. The reference's looks are far from a
-    # template's here, so that its own prompt goes with its loss. Every bit of β costs motion:
-    # fidelity 0.88 with none, 0.76 with 0.1. Whole weights bear a lower rate than LoRAs.
     defaults: ClassVar = {
         "shape-world": MethodDefaults(
             settings={
-                "templates": "shapes",
-                "blocks": "all",
-                "separate_reference_prompt": True,
-                "kl": "moment_gaussian",
-                "beta": 0.01,
+                **tuned("The words that the small bases know.", templates="shapes"),
+                **tuned(
+                    "The deep ones see latents of 4x4, in which a zigzag is too small to be "
+                    "learned.",
+                    blocks="all",
+                ),
+                **tuned(
+                    "The reference's looks are far from a template's here, so that its own prompt "
+                    "goes with its loss.",
+                    separate_reference_prompt=True,
+                ),
+                **tuned(
+                    "Every bit of it costs motion: fidelity 0.88 with none, 0.76 with 0.1.",
+                    kl="moment_gaussian",
+                    beta=0.01,
+                ),
             },
-            train={"learning_rate": 1e-3, "steps": 330, "noise_draws": 2},
+            train=tuned(
+                "Whole weights bear a lower rate than LoRAs.",
+                learning_rate=1e-3,
+                steps=330,
+                noise_draws=2,
+            ),
         ),
-        "shape-world-zeroscope": MethodDefaults(train={"learning_rate": 2e-3, "steps": 220}),
+        "shape-world-zeroscope": MethodDefaults(
+            train=tuned("Found by trying, on the zigzag.", learning_rate=2e-3, steps=220)
+        ),
     }
+
+    def rates(self, material: Material) -> Rates:
+        """By what is trained: whole weights or a LoRA."""
+        if self.settings.parametrisation == "full":
+            return Rates(LEARNING_RATE, WEIGHT_DECAY)
+        return Rates(LORA_LEARNING_RATE, LORA_WEIGHT_DECAY)
 
     @property
     def lighter(self) -> Sequence[str]:
@@ -175,12 +196,12 @@ class MotionCrafter(Method[MotionCrafterSettings]):
         _check_clips(clips, settings.spatial_path)
         moves = not all(clip.is_image for clip in clips)
         wanted: dict[Scope, bool] = {TEMPORAL: moves, SPATIAL: settings.spatial_path}
-        full = settings.parametrisation == "full"
+        rate, decay = self.rates(material_of(clips))
         return {
             scope: PlannedGroup(
                 parts={scope: _plan(backbone, scope, settings)},
-                learning_rate=LEARNING_RATE if full else LORA_LEARNING_RATE,
-                weight_decay=WEIGHT_DECAY if full else LORA_WEIGHT_DECAY,
+                learning_rate=rate,
+                weight_decay=decay,
             )
             for scope, is_wanted in wanted.items()
             if is_wanted

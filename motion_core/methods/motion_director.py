@@ -20,8 +20,9 @@ from torch import Tensor
 from ..backbones.base import Backbone
 from ..settings import Settings, setting
 from ..types import Batch, LatentClip
-from .appearance import appearance_names, loras_of
-from .base import Attached, LossTerm, Method, MethodDefaults
+from .appearance import appearance_names, loras_of, material_of
+from .base import Attached, LossTerm, Method
+from .defaults import ALPHA, Case, Material, MethodDefaults, Rates, Usual, tuned
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
 from .losses import Anchor, debiased_loss, mse
 from .parts import ParameterGroup, PlannedGroup, lora_plans, made
@@ -30,6 +31,29 @@ from .passes import appearance_then_motion
 LEARNING_RATE = 5e-4  # all official configs
 WEIGHT_DECAY_ONE = 1e-2  # config_single_video.yaml
 WEIGHT_DECAY_SEVERAL = 1e-4  # config_multi_videos.yaml, and both image configs
+
+
+def official_steps(case: Case) -> int:
+    """One video 150 steps, or 300 with more than 16 frames; several 100 each, from 300 to 1000; one
+    image 300, several 1000. Videos and images together have the steps of both, as they take turns.
+    """
+    videos = 0
+    if case.videos == 1:
+        videos = 150 if case.frames <= 16 else 300
+    elif case.videos > 1:
+        videos = min(max(100 * case.videos, 300), 1000)
+    images = min(case.images, 1) * (300 if case.images == 1 else 1000)
+    return videos + images
+
+
+STEPS = Usual(
+    value=official_steps,
+    source="config_single_video.yaml, config_single_video_24.yaml, README.md, "
+    "config_single_image.yaml, config_multi_images.yaml",
+    official="300 to 500 for several videos (README.md), 3000 (config_multi_videos.yaml)",
+    reason="The README and the config differ by ten times; 100 a video meets the README for 3 to 5 "
+    "videos, and grows with them.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +125,21 @@ class MotionDirector(Method[MotionDirectorSettings]):
         "the motion is applied"
     )
     Settings = MotionDirectorSettings
-    # LoRAs are nearly as wide as a small base's layers, so that dropout only costs time.
     defaults: ClassVar = {
-        "shape-world": MethodDefaults(settings={"dropout": 0.0, "spatial_dropout_p": 0.05})
+        "": MethodDefaults(settings={"alpha": ALPHA}, train={"steps": STEPS}),
+        "shape-world": MethodDefaults(
+            settings=tuned(
+                "LoRAs are nearly as wide as a small base's layers: dropout only costs time.",
+                dropout=0.0,
+                spatial_dropout_p=0.05,
+            )
+        ),
     }
+
+    def rates(self, material: Material) -> Rates:
+        """The decay is that of the official config for one video, or for more and for images."""
+        one = (material.videos, material.images) == (1, 0)
+        return Rates(LEARNING_RATE, WEIGHT_DECAY_ONE if one else WEIGHT_DECAY_SEVERAL)
 
     def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
         """A spatial LoRA for each appearance and, unless there are images alone, a temporal one.
@@ -112,8 +147,7 @@ class MotionDirector(Method[MotionDirectorSettings]):
         Raises ClipError without clips.
         """
         settings, scopes = self.settings, loras_of(clips)
-        several = len(set(appearance_names(clips))) > 1 or clips[0].is_image
-        decay = WEIGHT_DECAY_SEVERAL if several else WEIGHT_DECAY_ONE
+        rate, decay = self.rates(material_of(clips))
         plans = lora_plans(
             backbone,
             scopes,
@@ -122,7 +156,7 @@ class MotionDirector(Method[MotionDirectorSettings]):
             dropout=settings.dropout,
         )
         return {
-            name: PlannedGroup(parts={name: plan}, learning_rate=LEARNING_RATE, weight_decay=decay)
+            name: PlannedGroup(parts={name: plan}, learning_rate=rate, weight_decay=decay)
             for name, plan in plans.items()
         }
 

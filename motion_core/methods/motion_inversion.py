@@ -26,10 +26,11 @@ from ..errors import ClipError, SettingsError
 from ..settings import Settings, require, setting
 from ..types import Batch, LatentClip
 from .appearance import appearance_names
-from .base import Attached, LossTerm, Method, MethodDefaults, check_videos
+from .base import Attached, LossTerm, Method, check_videos
+from .defaults import Material, MethodDefaults, Rates, Usual, tuned
 from .lora_settings import lora_dropout, lora_rank
 from .losses import debiased_loss, mse
-from .parts import ParameterGroup, Plan, PlannedGroup, lora_plans, made
+from .parts import ParameterGroup, PlannedGroup, lora_plans, made
 from .passes import appearance_then_motion
 
 LEARNING_RATE = 0.02  # configs/config.yaml, learning_rate
@@ -103,6 +104,18 @@ class MotionInversionSettings(Settings):
         help="For the hybrid loss: probability, 0 to 1, that a step does not use the appearance "
         "LoRA.",
     )
+    spatial_learning_rate: float | None = setting(
+        None,
+        later=True,
+        above=0,
+        widget_high=1,
+        step=1e-6,
+        widget_none=0.0,
+        none="trains it at the training's learning rate, as version 0.1.0 did",
+        label="appearance learning rate",
+        source="configs/config.yaml, learning_rate_spatial",
+        help="Learning rate of the hybrid loss's appearance LoRA.",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -120,18 +133,45 @@ class MotionInversion(Method[MotionInversionSettings]):
     title = "Motion Inversion"
     summary = "trains an embedding of the motion and leaves all weights unchanged"
     Settings = MotionInversionSettings
-    # Every level, as a small base's embeddings are small, and bear a high rate. Differences of
-    # neighbouring frames lose where an object is, which 16 frames of 8x8 latents cannot tell
-    # otherwise: docs/results.md has both.
     defaults: ClassVar = {
+        "": MethodDefaults(
+            settings={
+                "spatial_learning_rate": Usual(
+                    value=SPATIAL_LEARNING_RATE, source="configs/config.yaml, learning_rate_spatial"
+                )
+            },
+        ),
         "shape-world": MethodDefaults(
-            settings={"channels": (64, 96), "debias": "none"},
-            train={"learning_rate": 0.02, "steps": 350},
+            settings={
+                **tuned("Every level, as a small base's embeddings are small.", channels=(64, 96)),
+                **tuned(
+                    "Differences of neighbouring frames lose where an object is, which 16 frames "
+                    "of 8x8 latents cannot tell otherwise: docs/results.md has both.",
+                    debias="none",
+                ),
+                **tuned("The small base's rate for LoRAs.", spatial_learning_rate=5e-3),
+            },
+            train=tuned("Small embeddings bear a high rate.", learning_rate=0.02, steps=350),
         ),
         "shape-world-zeroscope": MethodDefaults(
-            settings={"positions": ("down", "up", "mid", "in")}
+            settings=tuned(
+                "Every level, as a small base's embeddings are small.",
+                positions=("down", "up", "mid", "in"),
+            )
         ),
     }
+
+    def rates(self, material: Material) -> Rates:
+        """The embedding's; the hybrid loss's LoRA has a setting of its own."""
+        return Rates(LEARNING_RATE, WEIGHT_DECAY)
+
+    def written_out(self, learning_rate: float | None) -> dict[str, object]:
+        """See `Method`."""
+        values = super().written_out(learning_rate)
+        if values["spatial_learning_rate"] is None:
+            own = SPATIAL_LEARNING_RATE if learning_rate is None else learning_rate
+            values["spatial_learning_rate"] = own
+        return values
 
     def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
         """The embedding and, for the hybrid loss, a spatial LoRA for each video.
@@ -148,14 +188,31 @@ class MotionInversion(Method[MotionInversionSettings]):
             v=settings.v,
             debias=settings.debias,
         )
-        plans: dict[str, tuple[Plan, float]] = {TEMPORAL: (embedding, LEARNING_RATE)}
-        if settings.loss == "debiased_hybrid":
-            spatial: dict[str, Scope] = dict.fromkeys(appearance_names(clips), "spatial")
-            loras = lora_plans(backbone, spatial, rank=settings.rank, dropout=settings.dropout)
-            plans |= {name: (plan, SPATIAL_LEARNING_RATE) for name, plan in loras.items()}
+        groups = {
+            TEMPORAL: PlannedGroup(
+                parts={TEMPORAL: embedding}, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY
+            )
+        }
+        return groups | self._appearance_groups(backbone, clips)
+
+    def _appearance_groups(
+        self, backbone: Backbone, clips: Sequence[LatentClip]
+    ) -> dict[str, PlannedGroup]:
+        """The hybrid loss's spatial LoRAs, at their own learning rate if they have one."""
+        settings = self.settings
+        if settings.loss != "debiased_hybrid":
+            return {}
+        spatial: dict[str, Scope] = dict.fromkeys(appearance_names(clips), "spatial")
+        loras = lora_plans(backbone, spatial, rank=settings.rank, dropout=settings.dropout)
+        rate = settings.spatial_learning_rate
         return {
-            name: PlannedGroup(parts={name: plan}, learning_rate=rate, weight_decay=WEIGHT_DECAY)
-            for name, (plan, rate) in plans.items()
+            name: PlannedGroup(
+                parts={name: plan},
+                learning_rate=SPATIAL_LEARNING_RATE if rate is None else rate,
+                weight_decay=WEIGHT_DECAY,
+                keeps_rate=rate is not None,
+            )
+            for name, plan in loras.items()
         }
 
     @contextmanager

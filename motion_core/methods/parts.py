@@ -56,12 +56,14 @@ class Plan(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class ParameterGroup:
     """Parts, by name, that one optimiser trains together. learning_rate and weight_decay: the
-    method's own defaults.
+    method's own defaults. keeps_rate: whatever learning rate the training has, this one is kept: it
+    is a setting of the method's.
     """
 
     parts: Mapping[str, Trainable]
     learning_rate: float
     weight_decay: float
+    keeps_rate: bool = False
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -75,6 +77,7 @@ class PlannedGroup:
     parts: Mapping[str, Plan]
     learning_rate: float
     weight_decay: float
+    keeps_rate: bool = False
 
     def count(self, network: nn.Module) -> int:
         """How many numbers it trains on this network."""
@@ -95,6 +98,7 @@ def made(
                 },
                 learning_rate=planned.learning_rate,
                 weight_decay=planned.weight_decay,
+                keeps_rate=planned.keeps_rate,
             )
             for group, planned in groups.items()
         }

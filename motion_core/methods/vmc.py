@@ -28,7 +28,9 @@ from ..adapters.weights.training import WeightsPlan
 from ..backbones.base import Backbone
 from ..settings import Settings, setting
 from ..types import LatentClip
-from .base import Attached, Method, MethodDefaults, check_videos
+from .appearance import material_of
+from .base import Attached, Method, check_videos
+from .defaults import Material, MethodDefaults, Rates, tuned
 from .lora_settings import lora_rank
 from .losses import mse
 from .parts import PlannedGroup, made
@@ -76,7 +78,16 @@ class Vmc(Method[VmcSettings]):
     title = "VMC"
     summary = "trains temporal attention on the differences between neighbouring frames"
     Settings = VmcSettings
-    defaults: ClassVar = {"shape-world": MethodDefaults(train={"learning_rate": 1e-3})}
+    defaults: ClassVar = {
+        "shape-world": MethodDefaults(
+            train=tuned("Whole weights bear less than the base's LoRAs.", learning_rate=1e-3)
+        )
+    }
+
+    def rates(self, material: Material) -> Rates:
+        """By what is trained: whole weights or a LoRA."""
+        full = self.settings.parametrisation == "full"
+        return Rates(LEARNING_RATE if full else LORA_LEARNING_RATE, WEIGHT_DECAY)
 
     @property
     def lighter(self) -> Sequence[str]:
@@ -94,11 +105,11 @@ class Vmc(Method[VmcSettings]):
         linears, rank = attention_linears(backbone), self.settings.rank
         if self.settings.parametrisation == "full":
             names = _parameters(backbone.network, linears)
-            plan, rate = WeightsPlan(scope=TEMPORAL, names=names), LEARNING_RATE
+            plan = WeightsPlan(scope=TEMPORAL, names=names)
         else:
             plan = LoraPlan(scope=TEMPORAL, linears=linears, rank=rank, alpha=rank)
-            rate = LORA_LEARNING_RATE
-        group = PlannedGroup(parts={TEMPORAL: plan}, learning_rate=rate, weight_decay=WEIGHT_DECAY)
+        rate, decay = self.rates(material_of(clips))
+        group = PlannedGroup(parts={TEMPORAL: plan}, learning_rate=rate, weight_decay=decay)
         return {TEMPORAL: group}
 
     @contextmanager

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from .records import write_json
 
 FORMAT_VERSION = 1
 KEPT = 2
+
+Meaning = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,13 +128,13 @@ def load_checkpoint(
     return position, state["scaler"]
 
 
-def check_same_run(path: Path, description: Mapping[str, Any]) -> None:
+def check_same_run(path: Path, description: Mapping[str, Any], meaning: Meaning = dict) -> None:
     """Raises TrainingError, naming what differs, if the checkpoint at `path` is of another run than
-    `description`.
+    `description`. meaning: of descriptions, by which they are compared; see `meaning`.
     """
-    saved = _read_state(path)["description"]
-    now = json.loads(json.dumps(description))
-    differences = list(_differences(saved, now, ""))
+    saved = meaning(_read_state(path)["description"])
+    now = json.loads(json.dumps(meaning(description)))
+    differences = list(_differences(json.loads(json.dumps(saved)), now, ""))
     if differences:
         raise TrainingError(
             f"{path} belongs to another run: {'; '.join(differences)}. Restore these to resume, "

@@ -39,7 +39,7 @@ class Stepper:
         self.optimisers = {
             name: AdamW(
                 group.parameters,
-                lr=settings.learning_rate or group.learning_rate,
+                lr=_rate(group, settings),
                 betas=(0.9, 0.999),
                 weight_decay=group.weight_decay
                 if settings.weight_decay is None
@@ -92,6 +92,13 @@ class Stepper:
             optimiser.zero_grad(set_to_none=True)
         self.scaler.update()
         return max(self.base_rates[name] * factor for name in names)
+
+
+def _rate(group: ParameterGroup, settings: TrainSettings) -> float:
+    """The training's learning rate, unless it names none or the group keeps its own."""
+    if group.keeps_rate or settings.learning_rate is None:
+        return group.learning_rate
+    return settings.learning_rate
 
 
 def _not_finite(what: str, done: int) -> TrainingError:

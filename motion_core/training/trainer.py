@@ -19,6 +19,7 @@ from ..backbones.frozen import frozen_base
 from ..diffusion.encoding import encoders_digest
 from ..errors import ClipError, SettingsError
 from ..events import EventSink, Finished, ignore_events
+from ..methods.appearance import material_of
 from ..methods.base import Method
 from ..settings import require, to_mapping
 from ..types import LatentClip
@@ -28,6 +29,7 @@ from .checkpoints import (
     check_same_run,
     latest_checkpoint,
 )
+from .meaning import written_out
 from .process import own_global_rng
 from .run import MakeSample, TrainingRun, TrainResult
 from .settings import TrainSettings
@@ -66,7 +68,8 @@ def train(
     description = describe(backbone, [clip.digest for clip in clips], method, settings, dtype)
     checkpoint = latest_checkpoint(run_folder)
     if checkpoint is not None:
-        check_same_run(checkpoint, description)
+        material = material_of(clips)
+        check_same_run(checkpoint, description, lambda d: written_out(d, type(method), material))
     run_folder.mkdir(parents=True, exist_ok=True)
     run_records.write_json(run_folder / run_records.SETTINGS, description)
     rng = torch.Generator().manual_seed(settings.seed)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from ...motion_core.bases import BaseDefaults
 from ...motion_core.errors import SettingsError
 from ...motion_core.methods import METHODS
+from ...motion_core.methods.defaults import ONE_VIDEO, Material
 from ...motion_core.settings import fields_of, from_mapping
 from ...motion_core.training.settings import TrainSettings
+from ...motion_core.training.suited import suited
 from ..widget_values import changed
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def build_method(
     method_name: str,
     widgets: Mapping[str, Any],
     advanced: MethodSettings | None,
+    material: Material = ONE_VIDEO,
 ) -> Method:
     """The method with its settings. widgets: its main settings on the training node.
 
@@ -48,8 +51,8 @@ def build_method(
     said = changed(fields_of(cls), widgets)
     more = advanced.values if advanced is not None else {}
     _check_agreement(said, more)
-    usual = METHODS[method_name].defaults_on(defaults.name, defaults.train).settings
-    return METHODS[method_name](from_mapping(cls, {**usual, **more, **said}))
+    method = METHODS[method_name]
+    return method(from_mapping(cls, suited(method, defaults, material, {**more, **said}).settings))
 
 
 def build_training(
@@ -57,9 +60,13 @@ def build_training(
     method_name: str,
     said: Mapping[str, object],
     advanced: MethodSettings | None,
+    material: Material = ONE_VIDEO,
+    chosen: Mapping[str, object] | None = None,
 ) -> TrainSettings:
-    """The training's settings. said: what the training node's own widgets ask for."""
-    usual = METHODS[method_name].defaults_on(defaults.name, defaults.train).train
+    """The training's settings. said: what the training node's own widgets ask for. chosen: the
+    method's settings, on which defaults depend.
+    """
+    usual = suited(METHODS[method_name], defaults, material, chosen).train
     more = advanced.train if advanced is not None else {}
     return from_mapping(TrainSettings, {**usual, **more, **said})
 

@@ -21,9 +21,11 @@ from motion_core.bases import BASES
 from motion_core.diffusion.generate import apply_adapters
 from motion_core.methods import METHODS
 from motion_core.methods.base import Attached, Method
+from motion_core.methods.defaults import Material
 from motion_core.methods.parts import training
 from motion_core.settings import from_mapping, to_mapping
 from motion_core.training.settings import TrainSettings
+from motion_core.training.suited import suited
 from motion_core.types import LatentClip
 
 from ..runs import batch_of, latent_clip
@@ -252,8 +254,7 @@ def test_it_says_of_itself(name: str) -> None:
     assert method.name == name and method.title and method.summary
     assert method().settings == method.Settings() and method().least_steps >= 1
     for base in BASES.values():
-        defaults = method.defaults_on(base.name, base.train)
-        settings = from_mapping(method.Settings, defaults.settings)
+        usual = suited(method, base, Material(videos=1, images=0))
+        settings = from_mapping(method.Settings, usual.settings)
         assert from_mapping(method.Settings, to_mapping(settings)) == settings
-        steps = from_mapping(TrainSettings, defaults.train).steps
-        assert steps >= method(settings).least_steps
+        assert from_mapping(TrainSettings, usual.train).steps >= method(settings).least_steps

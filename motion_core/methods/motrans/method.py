@@ -24,7 +24,8 @@ from ...backbones.files.image_encoders import check_image_encoder, image_embed_w
 from ...settings import BASES_OWN, Settings, require, setting
 from ...types import Batch, LatentClip
 from ..appearance import appearance_names, loras_of
-from ..base import Attached, LossTerm, Method, MethodDefaults
+from ..base import Attached, LossTerm, Method
+from ..defaults import ALPHA, Material, MethodDefaults, Rates, Rule, Usual, tuned
 from ..lora_settings import lora_alpha, lora_dropout, lora_rank
 from ..losses import frames_at, mse
 from ..noisy_latents import draw_noisy_latents
@@ -35,6 +36,16 @@ from .parts import EnhancerPlan, InjectorPlan, TrainableEnhancer, TrainableInjec
 LEARNING_RATE = 5e-4  # Sec. 4.1
 WEIGHT_DECAY = 1e-2  # not in the paper: AdamW's default
 TEMPORAL, INJECTOR, VERB = "temporal", "injector", "verb"
+
+
+def _of_each(steps: int) -> Rule:
+    """So many of the first stage for each appearance: the videos, and the images together."""
+    return lambda case: steps * (case.videos + min(case.images, 1))
+
+
+def _after_appearance(steps: int) -> Rule:
+    """So many of the second stage, after the first."""
+    return lambda case: case.settings["appearance_steps"] + steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,21 +142,50 @@ class MoTrans(Method[MoTransSettings]):
     summary = "appearance first, then motion, with the verb strengthened"
     Settings = MoTransSettings
     defaults: ClassVar = {
-        # Sec. 4.1: about 600 steps, which are taken to be the second stage's.
-        "": MethodDefaults(train={"steps": 900}),
-        # A verb's embedding of 64 channels takes in looks where its change is not held small. Of
-        # the steps 60 learn looks.
-        "shape-world": MethodDefaults(
-            settings={"dropout": 0.0, "appearance_steps": 60, "residual_weight": 0.1},
-            train={"steps": 420},
+        "": MethodDefaults(
+            settings={
+                "alpha": ALPHA,
+                "appearance_steps": Usual(
+                    value=_of_each(300),
+                    source="MotionDirector's steps for appearance; not given in the paper",
+                ),
+            },
+            train={
+                "steps": Usual(
+                    value=_after_appearance(600),
+                    source="Sec. 4.1: about 600 steps, which are taken to be the second stage's",
+                )
+            },
         ),
-        # Its temporal layers tell frames apart by little, and learn no direction while a LoRA of
-        # looks stands before them that a sample goes without: fidelity 0.74 with 120 steps of
-        # looks, 0.86 with 60, 0.95 with 30.
+        "shape-world": MethodDefaults(
+            settings={
+                **tuned(
+                    "LoRAs are nearly as wide as a small base's layers: dropout only costs time.",
+                    dropout=0.0,
+                ),
+                **tuned("A small base learns looks in 60 steps.", appearance_steps=_of_each(60)),
+                **tuned(
+                    "A verb's embedding of 64 channels takes in looks where its change is not "
+                    "held small.",
+                    residual_weight=0.1,
+                ),
+            },
+            train=tuned("360 learn the motion.", steps=_after_appearance(360)),
+        ),
         "shape-world-zeroscope": MethodDefaults(
-            settings={"appearance_steps": 30}, train={"steps": 360}
+            settings=tuned(
+                "Its temporal layers tell frames apart by little, and learn no direction while a "
+                "LoRA of looks stands before them that a sample goes without: fidelity 0.74 with "
+                "120 steps of looks, 0.86 with 60, 0.95 with 30.",
+                appearance_steps=_of_each(30),
+            ),
+            train=tuned("330 learn the motion.", steps=_after_appearance(330)),
         ),
     }
+
+    def rates(self, material: Material) -> Rates:
+        """Those of every part."""
+        return Rates(LEARNING_RATE, WEIGHT_DECAY)
 
     @property
     def least_steps(self) -> int:

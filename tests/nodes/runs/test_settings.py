@@ -35,13 +35,14 @@ def widgets(method: str, **touched: object) -> dict[str, object]:
 
 def test_an_untouched_node_is_the_paper_on_a_large_base() -> None:
     method = build_method(LARGE, "motion_director", widgets("motion_director"), None)
-    assert method.settings == MotionDirectorSettings()
-    assert build_training(LARGE, "motion_director", {}, None) == TrainSettings()
+    assert method.settings == MotionDirectorSettings(alpha=32)
+    paper = TrainSettings(steps=150, learning_rate=5e-4, weight_decay=1e-2)
+    assert build_training(LARGE, "motion_director", {}, None) == paper
 
 
 def test_an_untouched_node_is_the_bases_own_on_a_small_one() -> None:
     method = build_method(SMALL, "motion_director", widgets("motion_director"), None)
-    assert method.settings == MotionDirectorSettings(dropout=0.0, spatial_dropout_p=0.05)
+    assert method.settings == MotionDirectorSettings(alpha=32, dropout=0.0, spatial_dropout_p=0.05)
     training = build_training(SMALL, "motion_director", {}, None)
     assert training.steps == SMALL.train["steps"] and training.noise_draws == 3
 

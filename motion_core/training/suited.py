@@ -1,0 +1,96 @@
+"""What suits a training: each setting at a value that is known before it begins.
+
+In: a method, a base, what there is to train on, and what was chosen of the method's settings. Out:
+all of the method's settings and of the training's, and how clips are cut and samples made. Whoever
+trains lays what was asked for on top; nothing below changes a value that was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..bases import BaseDefaults
+from ..methods.base import Method
+from ..methods.defaults import Case, Material, Usual
+from ..settings import fields_of, from_mapping
+from .settings import TrainSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suited:
+    """By field: settings: of the method. train: of `TrainSettings`. clip: width, height, frames and
+    fps of `ClipSettings`. sample: steps, guidance_scale, adapter_end and noise_prior of
+    `SampleSettings`.
+    """
+
+    settings: Mapping[str, Any]
+    train: Mapping[str, Any]
+    clip: Mapping[str, Any]
+    sample: Mapping[str, Any]
+
+
+def suited(
+    method: type[Method],
+    base: BaseDefaults,
+    material: Material,
+    chosen: Mapping[str, object] | None = None,
+) -> Suited:
+    """What suits this method on this base with this material.
+
+    chosen: settings of the method that are given, on which others may depend: a LoRA's learning
+    rate is another than that of whole weights. They are among `Suited.settings` again.
+
+    Of the training, what a method says of every base gives way to what the base says of every
+    method, and this to what the method says of this base. Raises SettingsError for a setting that
+    the method does not have, or a value that is not allowed.
+    """
+    every, named = method.defaults_of(base.name)
+    layers = (every, *named)
+    usual_clip = {name: getattr(base, name) for name in ("frames", "fps", "width", "height")}
+    case = Case(videos=material.videos, images=material.images, frames=base.frames, settings={})
+    clip = usual_clip | _values([layer.clip for layer in layers], case)
+    case = replace(case, frames=material.frames or int(clip["frames"]))
+    settings = _settings(method, [layer.settings for layer in layers], chosen or {}, case)
+    now = replace(case, settings=settings)
+    rates = method(from_mapping(method.Settings, settings)).rates(material)
+    train = {
+        **_plain(TrainSettings()),
+        **rates._asdict(),
+        **_values([every.train], now),
+        **base.train,
+        **_values([layer.train for layer in named], now),
+    }
+    usual_sample = {
+        "steps": base.sample_steps,
+        "guidance_scale": base.guidance_scale,
+        "adapter_end": base.adapter_end,
+        "noise_prior": 0.0,
+    }
+    sample = usual_sample | _values([layer.sample for layer in layers], now)
+    return Suited(settings=settings, train=train, clip=clip, sample=sample)
+
+
+def _settings(
+    method: type[Method],
+    layers: list[Mapping[str, Usual]],
+    chosen: Mapping[str, object],
+    case: Case,
+) -> dict[str, Any]:
+    """Rules come last, as they depend on what is chosen."""
+    usual = {name: value for layer in layers for name, value in layer.items()}
+    plain = {name: one.value for name, one in usual.items() if not callable(one.value)}
+    before = _plain(from_mapping(method.Settings, {**plain, **chosen}))
+    ruled = {name: one for name, one in usual.items() if callable(one.value)}
+    now = replace(case, settings=before)
+    decided = {name: one.of(now) for name, one in ruled.items() if name not in chosen}
+    return _plain(from_mapping(method.Settings, {**before, **decided}))
+
+
+def _values(layers: list[Mapping[str, Usual]], case: Case) -> dict[str, Any]:
+    return {name: usual.of(case) for layer in layers for name, usual in layer.items()}
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    return {field.name: getattr(settings, field.name) for field in fields_of(type(settings))}

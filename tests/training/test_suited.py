@@ -1,0 +1,119 @@
+"""What suits a training: every value known beforehand, and none that was given changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from motion_core.bases import BASES
+from motion_core.errors import SettingsError
+from motion_core.methods import METHODS
+from motion_core.methods.defaults import Material
+from motion_core.settings import fields_by_name, from_mapping
+from motion_core.training.settings import TrainSettings
+from motion_core.training.suited import suited
+from motion_core.video.settings import ClipSettings
+
+ONE = Material(videos=1, images=0)
+EACH = [(method, base) for method in METHODS for base in BASES]
+# None is what these are, and no value of somebody else's.
+NOTHING = {"max_grad_norm", "motion", "verb", "recaptioner", "image_encoder"}
+
+
+def steps(method: str, base: str, *, videos: int = 0, images: int = 0, frames: int = 16) -> object:
+    material = Material(videos=videos, images=images, frames=frames)
+    return suited(METHODS[method], BASES[base], material).train["steps"]
+
+
+@pytest.mark.parametrize(("method", "base"), EACH)
+def test_every_setting_has_a_value(method: str, base: str) -> None:
+    found = suited(METHODS[method], BASES[base], ONE)
+    assert found.settings.keys() == fields_by_name(METHODS[method].Settings).keys()
+    assert found.train.keys() == fields_by_name(TrainSettings).keys()
+    unknown = {n for n, value in {**found.settings, **found.train}.items() if value is None}
+    assert unknown <= NOTHING
+    ClipSettings(**found.clip)
+
+
+@pytest.mark.parametrize(("method", "base"), EACH)
+def test_a_value_that_is_chosen_is_kept(method: str, base: str) -> None:
+    """Each of the method's settings at each of its values in turn, the defaults among them."""
+    for name, field in fields_by_name(METHODS[method].Settings).items():
+        choices = field.choices if field.choices and not field.many else (field.default,)
+        for value in choices:
+            found = suited(METHODS[method], BASES[base], ONE, {name: value})
+            assert found.settings[name] == value
+            from_mapping(METHODS[method].Settings, found.settings)
+
+
+def test_an_unknown_choice_is_refused() -> None:
+    with pytest.raises(SettingsError, match="has no setting 'betta'"):
+        suited(METHODS["motion_director"], BASES["zeroscope"], ONE, {"betta": 1.0})
+
+
+def test_motion_directors_steps_are_by_what_there_is() -> None:
+    """configs/config_single_video.yaml, …_24.yaml, README.md and the image configs; several videos
+    100 each, between the 300 of the README and 1000.
+    """
+    for base in ("zeroscope", "animatediff"):
+        assert steps("motion_director", base, videos=1) == 150
+        assert steps("motion_director", base, videos=1, frames=24) == 300
+        assert [steps("motion_director", base, videos=n) for n in (2, 3, 4, 5, 10, 20)] == [
+            300,
+            300,
+            400,
+            500,
+            1000,
+            1000,
+        ]
+        assert steps("motion_director", base, images=1) == 300
+        assert steps("motion_director", base, images=7) == 1000
+        assert steps("motion_director", base, videos=1, images=7) == 1150
+
+
+def test_motrans_learns_each_appearance() -> None:
+    """300 steps a video, then about 600 for the motion (Sec. 4.1)."""
+    for videos, looks in ((1, 300), (4, 1200), (10, 3000)):
+        found = suited(METHODS["motrans"], BASES["zeroscope"], Material(videos=videos, images=0))
+        assert found.settings["appearance_steps"] == looks
+        assert found.train["steps"] == looks + 600
+    chosen = {"appearance_steps": 40}
+    assert suited(METHODS["motrans"], BASES["zeroscope"], ONE, chosen).train["steps"] == 640
+
+
+def test_rates_are_by_what_is_trained() -> None:
+    """Whole weights learn more slowly than a LoRA; MotionDirector's decay is by the material."""
+
+    def rates(method: str, material: Material = ONE, **chosen: object) -> tuple[object, object]:
+        train = suited(METHODS[method], BASES["zeroscope"], material, chosen).train
+        return train["learning_rate"], train["weight_decay"]
+
+    assert rates("motion_director") == (5e-4, 1e-2)
+    assert rates("motion_director", Material(videos=2, images=0)) == (5e-4, 1e-4)
+    assert rates("motion_director", Material(videos=0, images=1)) == (5e-4, 1e-4)
+    assert rates("motion_crafter") == (2e-5, 0.0)
+    assert rates("motion_crafter", parametrisation="lora") == (5e-4, 1e-2)
+    assert rates("motion_inversion") == (0.02, 1e-2)
+    assert rates("motrans") == (5e-4, 1e-2)
+    assert rates("vmc") == (1e-4, 1e-2)
+    assert rates("vmc", parametrisation="lora") == (5e-4, 1e-2)
+    assert rates("coupled") == (5e-4, 1e-2)
+
+
+def test_alpha_is_the_rank() -> None:
+    for method in ("motion_director", "motrans", "coupled"):
+        for chosen, alpha in (({}, 32.0), ({"rank": 8}, 8.0), ({"rank": 8, "alpha": 4.0}, 4.0)):
+            found = suited(METHODS[method], BASES["zeroscope"], ONE, chosen)
+            assert found.settings["alpha"] == alpha
+
+
+def test_a_base_of_its_own_wins_over_every_bases() -> None:
+    """The small bases' numbers, which are tuned: of the base, and above it of the method there."""
+    for base, expected in (
+        ("shape-world-animatediff", {"motion_director": 300, "motion_crafter": 330}),
+        ("shape-world-zeroscope", {"motion_director": 350, "motion_crafter": 220}),
+    ):
+        for method, number in expected.items():
+            assert steps(method, base, videos=1) == number
+    small = suited(METHODS["motrans"], BASES["shape-world-animatediff"], ONE)
+    assert (small.settings["appearance_steps"], small.train["steps"]) == (60, 420)
+    assert (small.train["learning_rate"], small.train["noise_draws"]) == (5e-3, 3)
