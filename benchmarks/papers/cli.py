@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,15 +17,17 @@ REPORT = Path("docs")
 
 EXAMPLES = """examples:
   python -m benchmarks.papers --quick
-  python -m benchmarks.papers
+  python -m benchmarks.papers --processes 8
   python -m benchmarks.papers --only 'motion-crafter*' --only 'coupled/zeroscope/zigzag'
+  python -m benchmarks.papers --report
 
 Trains each method on shape world's reference clips, samples other subjects, and scores motion and
-appearance from the pixels: means with 95 % intervals, and for each row what its paper claims and
-whether that holds here. Takes about 55 minutes on two cores; 6 with --quick.
-Writes results.json, results.md and results/MOTION.png. Finished rows and trainings are kept in
---cache: an interrupted benchmark resumes where it stopped, and anything that has changed since
-(settings, weights, code) is measured again."""
+appearance from the pixels: means with 95 % intervals over prompts, and for each row what is claimed
+of it and whether that holds here. The whole takes a night on two cores; 6 minutes with --quick.
+Writes results.json, results.md, results/MOTION.png and, as soon as it is finished, each training's
+record in results/rows. An interrupted benchmark resumes where it stopped, also on another machine
+that has these records; what has changed since (settings, weights, code) is measured again.
+--report makes the report anew from the records and trains nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,19 +43,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="DIR",
         type=Path,
-        help="folder for the results (default: docs for the full set, otherwise the cache)",
+        help="folder for the results (default: docs for the whole set, otherwise the cache)",
     )
     parser.add_argument(
         "--cache",
         metavar="DIR",
         type=Path,
         default=CACHE,
-        help="folder for trainings and finished rows (default: out/bench)",
+        help="folder for trainings (default: out/bench)",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="the four methods on one backbone")
     size.add_argument(
-        "--full", action="store_true", help="all variants, backbones and motions: many hours"
+        "--full", action="store_true", help="all variants, backbones and motions: days"
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="only make the report from what has been measured"
     )
     parser.add_argument(
         "--only",
@@ -71,28 +75,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
     )
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        type=_count,
+        help="trainings at a time, each takes about 2 GB (default: one a core, at most 4; one on a "
+        "GPU)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     # Imported here: torch and diffusers take seconds to import.
-    from .cli_run import run_bench
+    from .cli_run import Places, report_only, run_bench
     from .plans import chosen, default_plan, full_plan, quick_plan
 
     plan = (quick_plan if arguments.quick else full_plan if arguments.full else default_plan)()
     method = arguments.objective and arguments.objective.replace("-", "_")
-    plan = dataclasses.replace(plan, rows=chosen(plan.rows, arguments.only, method))
+    plan = chosen(plan, arguments.only, method)
     whole = not (arguments.quick or arguments.only or method)
+    places = Places(
+        output=arguments.output or (REPORT if whole else arguments.cache), cache=arguments.cache
+    )
+    if arguments.report:
+        return report_only(plan, places, device=arguments.device, command=_command(arguments))
     return run_bench(
         plan,
-        arguments.output or (REPORT if whole else arguments.cache),
-        arguments.cache,
+        places,
         device=arguments.device,
         command=_command(arguments),
+        processes=arguments.processes,
     )
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is not 1 or more")
+    return count
+
+
 def _command(arguments: argparse.Namespace) -> str:
-    """What was asked for, without the places on this machine."""
+    """What was asked for, without the places on this machine and how it is done there."""
     words = ["python", "-m", "benchmarks.papers"]
     words += [f"--{name}" for name in ("quick", "full") if getattr(arguments, name)]
     for pattern in arguments.only:

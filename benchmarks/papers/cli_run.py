@@ -1,16 +1,16 @@
-"""Carries out a benchmark and writes its report. Without a GPU trainings go side by side."""
+"""Carries out a benchmark and writes its report; several trainings may go side by side."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from motion_core.bases import base_defaults
 from motion_core.cli.device import chosen_device
 from motion_core.cli.progress import TrainProgress
 from motion_core.cli.run_folder import writable_folder
@@ -18,108 +18,146 @@ from motion_core.cli.side_by_side import side_by_side
 from motion_core.cli.terminal import Terminal, say
 from motion_core.events import Event, Started
 from motion_core.files import replacing
-from motion_core.methods import METHODS
-from motion_core.methods.defaults import ONE_VIDEO
 from motion_core.training.records import write_json
-from motion_core.training.suited import suited
 
 from .claims import judge_claims
-from .notes import read_notes
+from .kept import EARLIER, earlier_rows, kept_rows
+from .notes import EARLIER_NOTES, read_notes
+from .page import page
 from .paper_claims import CLAIMS
 from .pictures import write_pictures
-from .plans import places_of
-from .report import page, record
-from .rows import BASES, Plan, Row
+from .plans import default_plan, places_of
+from .report import Report, record
+from .rows import Plan, Unit
 from .run import Bench
 
 PROCESSES = 4
-"""At the most: each takes about 2 GB."""
+"""At the most, where nothing is asked for."""
 INTERRUPTED = 130
 FAILED = 2
 
 
-def run_bench(plan: Plan, output: Path, cache: Path, *, device: str, command: str) -> int:
-    """Measures the plan's rows and writes results.json, results.md and pictures into `output`.
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """output: of the report and the records. cache: of trainings."""
+
+    output: Path
+    cache: Path
+
+    @property
+    def results(self) -> Path:
+        """Pictures, and in `rows` a record for each training."""
+        return self.output / "results"
+
+
+def run_bench(
+    plan: Plan, places: Places, *, device: str, command: str, processes: int | None = None
+) -> int:
+    """Measures what of the plan is not measured yet, and writes the report.
 
     command: as the report shows it. Returns the exit status: 0, 2 if rows failed, 130 after Ctrl-C;
     what is finished is kept in every case.
     """
     start = time.monotonic()
-    with writable_folder(output), writable_folder(cache), Terminal() as terminal:
+    with writable_folder(places.output), writable_folder(places.cache), Terminal() as terminal:
         try:
-            failures = _measure(plan, cache, device, terminal)
-            bench = _finished(plan, failures, cache, device)
-            results, _ = bench.run()
+            failures = _measure(plan, places, device, processes, terminal)
         except KeyboardInterrupt:
             sys.stderr.write("stopped; finished rows are kept, and the same command resumes\n")
             return INTERRUPTED
-        judged = judge_claims(CLAIMS, places_of(plan.rows), results, read_notes())
-        seconds = time.monotonic() - start
-        facts = record(plan, results, failures, judged, command=command, seconds=seconds)
-        write_json(output / "results.json", facts)
-        pictures = write_pictures(bench, results, output / "results")
-        links = {motion: path.relative_to(output).as_posix() for motion, path in pictures.items()}
-        text = page(plan, results, failures, judged, facts, links)
-        with replacing(output / "results.md") as partial:
-            partial.write_text(text, encoding="utf-8")
-    for one in judged:
-        say(f"{one.claim.key} on {one.backbone}, {one.motion}: {one.finding.verdict}")
-    say(f"{len(results)} rows in {seconds:.0f} s; the report is {output / 'results.md'}")
+        report = _report(plan, places, failures, device, command)
+    for one in report.judged:
+        say(f"{one.claim.key} on {one.backbone}, {one.motion}: {one.verdict}")
+    took = time.monotonic() - start
+    say(f"{len(report.results)} rows in {took:.0f} s; the report is {places.output / 'results.md'}")
     for name, reason in failures.items():
         sys.stderr.write(f"error: {name}: {reason}\n")
     return FAILED if failures else 0
 
 
-def _measure(plan: Plan, cache: Path, device: str, terminal: Terminal) -> dict[str, str]:
-    """Measures all rows into the cache; returns the reason by name for those that failed."""
-    shares = _shares(plan, min(torch.get_num_threads(), PROCESSES))
-    if chosen_device(device).type != "cpu" or len(shares) == 1:
-        return _failures(plan, cache, device, terminal)
-    each = side_by_side(_failures, [(share, cache, device) for share in shares])
+def report_only(plan: Plan, places: Places, *, device: str, command: str) -> int:
+    """Writes the report of what has been measured; returns the exit status, 0."""
+    with writable_folder(places.output):
+        report = _report(plan, places, {}, device, command)
+    done = f"{report.done} of {len(plan.units)} trainings"
+    say(f"{done}; the report is {places.output / 'results.md'}")
+    return 0
+
+
+def _report(
+    plan: Plan, places: Places, failures: Mapping[str, str], device: str, command: str
+) -> Report:
+    """Writes results.json, results.md and the pictures."""
+    bench = _bench(plan, places, device, Terminal(label="bench"))
+    results = kept_rows(places.results / "rows", [row.name for row in plan.rows])
+    asked = places_of(plan.rows)
+    # Only the whole report stands beside what was measured before it.
+    earlier = earlier_rows() if EARLIER.is_file() and plan == default_plan() else {}
+    earlier_judged = judge_claims(CLAIMS, asked, earlier, read_notes(EARLIER_NOTES))
+    pictures = write_pictures(bench, places.results)
+    report = Report(
+        command=command,
+        plan=plan,
+        results=results,
+        judged=judge_claims(CLAIMS, asked, results, read_notes()),
+        states=bench.states(),
+        failures=failures,
+        earlier=earlier,
+        earlier_judged=earlier_judged,
+        pictures={m: p.relative_to(places.output).as_posix() for m, p in pictures.items()},
+    )
+    write_json(places.output / "results.json", record(report))
+    with replacing(places.output / "results.md") as partial:
+        partial.write_text(page(report), encoding="utf-8")
+    return report
+
+
+def _measure(
+    plan: Plan, places: Places, device: str, processes: int | None, terminal: Terminal
+) -> dict[str, str]:
+    """Measures all rows; returns the reason by name for those that failed."""
+    on_cpu = chosen_device(device).type == "cpu"
+    usual = min(torch.get_num_threads(), PROCESSES) if on_cpu else 1
+    shares = _shares(plan, processes or usual)
+    if len(shares) == 1:
+        return _bench(plan, places, device, terminal).run()
+    each = side_by_side(_failures, [(share, places, device) for share in shares])
     return {name: reason for failures in each for name, reason in failures.items()}
 
 
 def _shares(plan: Plan, count: int) -> list[Plan]:
-    """The plan in at most `count` parts of about as many training steps; rows that may share a
-    training are together and in their order.
+    """The plan in at most `count` parts of about as many trainings, each in the plan's order; units
+    that may share a training are together.
     """
-    groups: dict[tuple[str, str, str | None], list[Row]] = {}
-    for row in plan.rows:
-        groups.setdefault((row.backbone, row.motion, row.variant.method), []).append(row)
-    shares: list[list[Row]] = [[] for _ in range(min(count, len(groups)))]
-    for rows in sorted(groups.values(), key=_steps, reverse=True):
-        min(shares, key=_steps).extend(rows)
-    return [dataclasses.replace(plan, rows=rows) for rows in shares]
+    groups: dict[tuple[object, ...], list[Unit]] = {}
+    for unit in plan.units:
+        row = unit.row
+        key = (row.backbone, row.motion, row.variant.method, unit.seed)
+        groups.setdefault(key, []).append(unit)
+    shares: list[list[Unit]] = [[] for _ in range(min(count, len(groups)))]
+    for units in groups.values():
+        min(shares, key=len).extend(units)
+    order = {unit.name: number for number, unit in enumerate(plan.units)}
+    return [
+        dataclasses.replace(plan, units=sorted(units, key=lambda unit: order[unit.name]))
+        for units in shares
+    ]
 
 
-def _steps(rows: Sequence[Row]) -> int:
-    """Of all trainings, if no row shares one."""
-    return sum(
-        _default_steps(row.variant.method, BASES[row.backbone])
-        for row in rows
-        if row.variant.method
+def _failures(plan: Plan, places: Places, device: str) -> dict[str, str]:
+    """In a process of several."""
+    return _bench(plan, places, device, Terminal(label="bench")).run()
+
+
+def _bench(plan: Plan, places: Places, device: str, terminal: Terminal) -> Bench:
+    return Bench(
+        plan,
+        places.results / "rows",
+        places.cache,
+        chosen_device(device),
+        terminal.line,
+        _Progress(terminal),
     )
-
-
-def _default_steps(method: str, base: str) -> int:
-    return suited(METHODS[method], base_defaults(base), ONE_VIDEO).train["steps"]
-
-
-def _failures(
-    plan: Plan, cache: Path, device: str, terminal: Terminal | None = None
-) -> dict[str, str]:
-    """terminal: None makes one that shares the screen, in a process of several."""
-    terminal = terminal or Terminal(label="bench")
-    bench = Bench(plan, cache, chosen_device(device), terminal.line, _Progress(terminal))
-    _, failures = bench.run()
-    return failures
-
-
-def _finished(plan: Plan, failures: Mapping[str, str], cache: Path, device: str) -> Bench:
-    """The rows that lie in the cache, to be read without a word."""
-    rows = [row for row in plan.rows if row.name not in failures]
-    plan = dataclasses.replace(plan, rows=rows)
-    return Bench(plan, cache, chosen_device(device), lambda _line: None, lambda _event: None)
 
 
 class _Progress:

@@ -2,7 +2,8 @@
 of other code.
 
 In: names of modules of the core and the benchmarks. Out: a digest of them and of all such modules
-that they import, directly or not. Comments and docstrings don't count. Text files count that lie
+that they import, directly or not. Comments and docstrings don't count, nor what a setting says of
+itself to people. Text files count that lie
 beside a module and begin with its name, as what it reads.
 """
 
@@ -17,6 +18,8 @@ from pathlib import Path
 
 PACKAGES = ("motion_core", "benchmarks")
 ROOT = Path(__file__).parents[2]
+WORDS = ("help", "label", "source", "none")
+"""Of a setting: what widgets, flags and help pages show."""
 
 
 def code_digest(modules: Sequence[str]) -> str:
@@ -46,7 +49,7 @@ def _parsed(path: Path, package: str, changed: int) -> tuple[str, tuple[str, ...
     """The file's syntax tree, and what it imports; rows have most files in common."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported = tuple(_imported(tree, package))
-    return ast.dump(_without_docstrings(tree)), imported
+    return ast.dump(_without_words(tree)), imported
 
 
 def _file(module: str) -> Path | None:
@@ -70,11 +73,14 @@ def _imported(tree: ast.Module, package: str) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def _without_words(tree: ast.Module) -> ast.Module:
+    """The tree without docstrings, and without the words of `setting(...)`."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "setting":
+            node.keywords = [word for word in node.keywords if word.arg not in WORDS]
     return tree
 
 

@@ -1,6 +1,7 @@
 """What was tried where a claim does not hold: notes written by people, printed beside the verdicts.
 
-notes.toml beside this file has a text for a claim's key, or for "KEY/BACKBONE/MOTION".
+notes.toml beside this file has a text for a claim's key, or for "KEY/BACKBONE/MOTION"; earlier.toml
+has those of the rows of version 0.1.0.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found]
 
 NOTES = Path(__file__).parent / "notes.toml"
+EARLIER_NOTES = Path(__file__).parent / "earlier.toml"
 
 
 def read_notes(path: Path = NOTES) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How much is measured: about six minutes on two cores, about 55, or everything.
+"""How much is measured, and in which order: a quick look, the whole report, or everything.
 
 Every plan has the base's row beside the rows of its backbone and motion.
 """
@@ -11,63 +11,102 @@ from fnmatch import fnmatchcase
 from motion_core.errors import SettingsError
 from motion_core.shape_world.motions import REFERENCE_MOTIONS
 
-from .rows import (
+from .rows import BASES, Backbone, Plan, Row, Unit, Variant
+from .variants import (
     ABLATIONS,
     BASE,
-    BASES,
-    COUPLED,
-    COUPLED_CAPTIONED,
+    BASELINES,
+    CAMERA,
+    FEW_SHOT,
     METHODS,
+    PERSONALISED,
     TERSE_METHODS,
-    Backbone,
-    Plan,
-    Row,
-    Variant,
+    TUNED,
+    USES,
 )
 
 MAIN_MOTION = "zigzag"
-SECOND_MOTION = "bounce"
-PROMPTS = 8
-SEEDS = (101, 102, 103)
+OTHER_MOTIONS = tuple(motion for motion in REFERENCE_MOTIONS if motion != MAIN_MOTION)
+CAMERA_MOTIONS = ("camera-pan", "camera-zoom")
+PROMPTS = 72
+"""So many that a flawless row shows a loss of appearance of under 0.1, among many comparisons."""
+HEADLINE_TRAININGS = 3
 
 
 def quick_plan() -> Plan:
-    """The four methods on one backbone, with one motion."""
-    return Plan(
-        rows=_rows((BASE, *METHODS), "animatediff", MAIN_MOTION), prompts=4, seeds=SEEDS[:1]
-    )
+    """The four methods on one backbone, with one motion and few prompts."""
+    return _plan([_rows((BASE, *TUNED), "animatediff", MAIN_MOTION)], prompts=4)
 
 
 def default_plan() -> Plan:
-    """The methods on both backbones with one motion, and what each of their parts is for; and the
-    methods with another motion on one.
+    """All of the report. First the methods on both backbones, tuned and as in their papers, three
+    times each; then what their parts are for; then how adapters are used; then the other motions.
     """
-    rows = [row for b in BASES for row in _rows(_all_variants(b), b, MAIN_MOTION)]
-    rows += _rows((BASE, *METHODS), "animatediff", SECOND_MOTION)
-    return Plan(rows=rows, prompts=PROMPTS, seeds=SEEDS)
+    headline = [
+        row
+        for backbone in BASES
+        for row in _rows((BASE, *METHODS), backbone, MAIN_MOTION, HEADLINE_TRAININGS)
+    ]
+    parts = [
+        row
+        for backbone in BASES
+        for row in _rows((*TERSE_METHODS, *BASELINES, *ABLATIONS[backbone]), backbone, MAIN_MOTION)
+    ]
+    uses = [
+        *_rows(PERSONALISED, "animatediff", MAIN_MOTION),
+        *_rows((*USES, *FEW_SHOT), "zeroscope", MAIN_MOTION),
+    ]
+    others = [
+        row
+        for motion in OTHER_MOTIONS
+        for backbone in BASES
+        for row in _rows((BASE, *TUNED, *_camera(motion)), backbone, motion)
+    ]
+    return _plan([headline, parts, uses, others])
 
 
 def full_plan() -> Plan:
-    """All variants, on both backbones, with every reference motion: many hours."""
-    variants = _all_variants(*BASES)
-    rows = [
-        row for motion in REFERENCE_MOTIONS for b in BASES for row in _rows(variants, b, motion)
+    """All variants, on both backbones, with every reference motion: days."""
+    variants = (*TERSE_METHODS, *BASELINES, *USES, *FEW_SHOT, *CAMERA)
+    ablations = [variant for group in ABLATIONS.values() for variant in group]
+    every = (BASE, *METHODS, *variants, *ablations)
+    done = default_plan()
+    known = {row.name for row in done.rows}
+    more = [
+        row
+        for motion in REFERENCE_MOTIONS
+        for backbone in BASES
+        for row in _rows(every, backbone, motion)
+        if row.name not in known
     ]
-    return Plan(rows=rows, prompts=PROMPTS, seeds=SEEDS)
+    return Plan(rows=[*done.rows, *more], units=[*done.units, *_units(more)], prompts=done.prompts)
 
 
-def _all_variants(*ablated: Backbone) -> tuple[Variant, ...]:
-    """ablated: the backbones whose ablations are among them."""
-    ablations = [variant for backbone in ablated for variant in ABLATIONS[backbone]]
-    return (BASE, *METHODS, COUPLED_CAPTIONED, COUPLED, *TERSE_METHODS, *ablations)
+def _plan(groups: Sequence[Sequence[Row]], prompts: int = PROMPTS) -> Plan:
+    """groups: the most worth first."""
+    rows = [row for group in groups for row in group]
+    return Plan(rows=rows, units=[u for group in groups for u in _units(group)], prompts=prompts)
 
 
-def chosen(rows: Sequence[Row], only: Sequence[str], method: str | None) -> list[Row]:
+def _units(rows: Sequence[Row]) -> list[Unit]:
+    """Every row's first training, then every row's second; a base needs none."""
+    most = max((row.trainings for row in rows), default=0)
+    return [
+        Unit(row=row, seed=seed) for seed in range(most) for row in rows if seed < row.trainings
+    ]
+
+
+def _camera(motion: str) -> tuple[Variant, ...]:
+    return CAMERA if motion in CAMERA_MOTIONS else ()
+
+
+def chosen(plan: Plan, only: Sequence[str], method: str | None) -> Plan:
     """The rows whose name or variant fits one of the patterns in `only` (all if there are none),
     of one method if it is given, and the base's row beside each of them.
 
     Raises SettingsError if nothing is left, or a pattern fits no row.
     """
+    rows = plan.rows
     for pattern in only:
         if not any(_fits(row, pattern) for row in rows):
             names = ", ".join(dict.fromkeys(row.variant.name for row in rows))
@@ -85,12 +124,18 @@ def chosen(rows: Sequence[Row], only: Sequence[str], method: str | None) -> list
         raise SettingsError(
             f"No rows of the method {method!r} are left. Use fewer restrictions, or --full."
         )
-    places = {(row.backbone, row.motion) for row in wanted}
-    return [
+    places = set(places_of(wanted))
+    kept = [
         row
         for row in rows
         if row in wanted or (row.variant == BASE and (row.backbone, row.motion) in places)
     ]
+    names = {row.name for row in kept}
+    return Plan(
+        rows=kept,
+        units=[unit for unit in plan.units if unit.row.name in names],
+        prompts=plan.prompts,
+    )
 
 
 def places_of(rows: Sequence[Row]) -> list[tuple[Backbone, str]]:
@@ -102,5 +147,16 @@ def _fits(row: Row, pattern: str) -> bool:
     return fnmatchcase(row.name, pattern) or fnmatchcase(row.variant.name, pattern)
 
 
-def _rows(variants: Sequence[Variant], backbone: Backbone, motion: str) -> list[Row]:
-    return [Row(variant=variant, backbone=backbone, motion=motion) for variant in variants]
+def _rows(
+    variants: Sequence[Variant], backbone: Backbone, motion: str, trainings: int = 1
+) -> list[Row]:
+    """trainings: of those that are trained; a base's clips are always the same."""
+    return [
+        Row(
+            variant=variant,
+            backbone=backbone,
+            motion=motion,
+            trainings=trainings if variant.method else 1,
+        )
+        for variant in variants
+    ]

@@ -1,17 +1,18 @@
-"""Measures rows: trains, samples, scores; what is finished is kept, so that a killed benchmark goes
-on.
+"""Measures rows, one training after the other: trains, samples, scores. What is finished is kept,
+so that a killed benchmark goes on, on this machine or another.
 
-In: a plan and a folder. Out: a `RowResult` for each row, and a few of its clips for the eye. In the
-folder: trainings/KEY and rows/NAME-KEY.json, keyed by a hash of all that decides them.
+In: a plan and two folders. Out: one record for each training of a row, in the folder of results;
+trainings and a few clips for the eye in the cache. A record says what decided it: `key` is a hash
+of settings, base, clips and prompts, `code` one of the code that computes.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,139 +22,225 @@ from motion_core.backbones.base import Backbone as Network
 from motion_core.backbones.files.tensors import open_tensors, write_tensors
 from motion_core.bases import base_defaults, load_base
 from motion_core.diffusion.encoding import encoders_digest
+from motion_core.diffusion.generate import invert_clip
 from motion_core.diffusion.settings import SampleSettings
 from motion_core.errors import MotionError, SettingsError
 from motion_core.events import EventSink
 from motion_core.methods.base import applied_adapters
 from motion_core.settings import to_mapping
-from motion_core.shape_world.comparison import Comparison
+from motion_core.shape_world.base import CHECKPOINTS
 from motion_core.shape_world.references import reference
 from motion_core.shape_world.sampling import sample_clips
+from motion_core.shape_world.scores import score_clip
 from motion_core.training.checkpoints import base_digest
-from motion_core.training.records import write_json
 
 from .code_digest import code_digest
-from .results import RowResult, clip_record, from_plain, to_plain
-from .rows import BASES, Plan, Row
-from .subjects import subjects_for
-from .trainings import Trained, Training, computed_by, digest, prepare, trained
+from .kept import Kept, read_kept, write_kept
+from .results import ClipRecord, TrainingResult, clip_record
+from .rows import BASES, Plan, Row, Unit, Variant
+from .subjects import subjects_for, wearers_for
+from .trainings import (
+    Trained,
+    Training,
+    digest,
+    encoded,
+    prepare,
+    suits,
+    trained,
+    training_modules,
+)
 
 SHOWN = 2
+FIRST_NOISE = 101
+"""The seed of the first prompt's noise; every other prompt has the next."""
+DIGITS = 16
+SCORING = (score_clip.__module__, sample_clips.__module__, invert_clip.__module__)
 Announce = Callable[[str], None]
+State = Literal["current", "other code", "not run yet"]
 
 
 class Bench:
-    """A plan, carried out row by row in `folder`."""
+    """A plan, carried out in `records`, with trainings in `cache`."""
 
     def __init__(
-        self, plan: Plan, folder: Path, device: torch.device, announce: Announce, sink: EventSink
+        self,
+        plan: Plan,
+        records: Path,
+        cache: Path,
+        device: torch.device,
+        announce: Announce,
+        sink: EventSink,
     ) -> None:
-        self.plan, self.folder, self.device = plan, folder, device
+        self.plan, self.records, self.cache, self.device = plan, records, cache, device
         self.announce, self.sink = announce, sink
-        self.networks: dict[str, Network] = {}
-        self.records: dict[str, Path] = {}
-        self.code = code_digest([Comparison.__module__, sample_clips.__module__])
+        self.networks: dict[tuple[str, str | None], Network] = {}
 
-    def run(self) -> tuple[dict[str, RowResult], dict[str, str]]:
-        """Results and, of rows that cannot be measured, the reason, both by name in the plan's
-        order. One row's failure does not stop the others.
+    def run(self) -> dict[str, str]:
+        """Measures what is not there yet, in the plan's order, and then what was measured by other
+        code. Returns the reason of rows that cannot be measured, by name; one row's failure
+        does not stop the others.
         """
-        results: dict[str, RowResult] = {}
         failures: dict[str, str] = {}
-        for number, row in enumerate(self.plan.rows, start=1):
+        states = {unit.name: self._state(unit, failures) for unit in self.plan.units}
+        waiting = [
+            unit
+            for wanted in ("not run yet", "other code")
+            for unit in self.plan.units
+            if states[unit.name] == wanted
+        ]
+        for number, unit in enumerate(waiting, start=1):
             start = time.monotonic()
             try:
-                results[row.name] = self.measure(row)
+                self.measure(unit)
+                state = "done"
             except MotionError as error:
-                failures[row.name] = str(error)
-            state = "failed" if row.name in failures else "done"
+                failures[unit.row.name] = str(error)
+                state = "failed"
             took = time.monotonic() - start
-            self.announce(f"{number}/{len(self.plan.rows)} {row.name}: {state}, {took:.0f} s")
-        return results, failures
+            self.announce(f"{number}/{len(waiting)} {unit.name}: {state}, {took:.0f} s")
+        return failures
 
-    def measure(self, row: Row) -> RowResult:
-        """One row, from the folder if it is there already; raises MotionError where it fails."""
-        network = self._network(row)
-        training = prepare(row, network, self.plan.train) if row.variant.method else None
-        record = self.records[row.name] = self._record(row, training)
-        if record.is_file():
-            return from_plain(json.loads(record.read_text(encoding="utf-8")))
+    def state(self, unit: Unit) -> State:
+        """Whether the record in the folder is what would be measured now; raises as `measure`."""
+        kept = read_kept(self._record(unit))
+        if kept is None or kept.training.key != self._key(unit, self._prepared(unit)):
+            return "not run yet"
+        return "current" if kept.training.code == self._code(unit) else "other code"
+
+    def states(self) -> dict[str, State]:
+        """The state of every unit, by name; one that cannot be measured is not run yet."""
+        return {unit.name: self._state(unit, {}) or "not run yet" for unit in self.plan.units}
+
+    def measure(self, unit: Unit) -> None:
+        """Measures one training of a row and keeps it; raises MotionError where it fails."""
+        row, training = unit.row, self._prepared(unit)
         learned = self._trained(training) if training else None
-        result, clips = self._sampled(row, network, training, learned)
-        write_tensors(record.with_suffix(".safetensors"), {"clips": clips}, {})
-        write_json(record, to_plain(result))
-        return result
-
-    def shown_clips(self, row: Row) -> Tensor:
-        """(N, F, 3, H, W) in [-1, 1]: the first clips of a measured row."""
-        file = open_tensors(self.records[row.name].with_suffix(".safetensors"))
-        return file.read("clips").float() / 127.5 - 1
-
-    def comparison(self, row: Row) -> Comparison:
-        """Whom the row's prompts ask for, and with which seeds."""
-        return Comparison(
-            reference=reference(row.motion),
-            subjects=subjects_for(row.motion, self.plan.prompts),
-            seeds=self.plan.seeds,
-        )
-
-    def sample_settings(self, row: Row) -> SampleSettings:
-        """How the row is sampled: as its base is by default, but for the variant's settings."""
-        usual = base_defaults(BASES[row.backbone]).usual_settings(self.plan.sample_steps)
-        return dataclasses.replace(usual, **row.variant.sample)
-
-    def _sampled(
-        self, row: Row, network: Network, training: Training | None, learned: Trained | None
-    ) -> tuple[RowResult, Tensor]:
-        comparison, settings = self.comparison(row), self.sample_settings(row)
-        applied: list[tuple[Adapter, float]] = []
-        if training and learned:
-            shown = applied_adapters(learned.adapters, training.method)
-            applied = with_options(shown, row.variant.options, network)
         start = time.monotonic()
-        clips = sample_clips(network, comparison.wanted(), applied, settings)
-        seconds = time.monotonic() - start
-        scores = zip(comparison.wanted(), comparison.score(clips), strict=True)
-        result = RowResult(
-            name=row.name,
-            settings={
-                **(training.plain_settings() if training else {}),
-                "options": dict(row.variant.options),
-                "sample": to_mapping(settings),
-            },
-            clips=[clip_record(prompt, seed, score) for (prompt, seed), score in scores],
+        clips = self._sampled(row, training, learned)
+        result = TrainingResult(
+            seed=unit.seed,
+            key=self._key(unit, training),
+            code=self._code(unit),
+            clips=self._scored(row, clips),
             train_seconds=learned.seconds if learned else None,
-            sample_seconds=seconds,
+            sample_seconds=time.monotonic() - start,
             parameters={
                 name: sum(tensor.numel() for tensor in adapter.state_dict().values())
                 for name, adapter in (learned.adapters if learned else {}).items()
             },
         )
-        levels = (torch.stack(clips[:SHOWN]) + 1) * 127.5
-        return result, levels.round().to(torch.uint8)
+        if unit.seed == 0:
+            levels = ((torch.stack(clips[:SHOWN]) + 1) * 127.5).round().to(torch.uint8)
+            write_tensors(self._shown(row, result.key), {"clips": levels}, {})
+        kept = Kept(
+            name=row.name,
+            settings={
+                **(training.plain_settings() if training else {}),
+                **_changes(row.variant),
+                "sample": to_mapping(self.sample_settings(row)),
+            },
+            torch=torch.__version__,
+            device=self.device.type,
+            training=result,
+        )
+        write_kept(self._record(unit), kept)
+
+    def shown_clips(self, row: Row) -> Tensor | None:
+        """(N, F, 3, H, W) in [-1, 1]: the first clips of a measured row, if they lie in the
+        cache."""
+        kept = read_kept(self._record(Unit(row=row, seed=0)))
+        if kept is None or not self._shown(row, kept.training.key).is_file():
+            return None
+        file = open_tensors(self._shown(row, kept.training.key))
+        return file.read("clips").float() / 127.5 - 1
+
+    def wanted(self, row: Row) -> list[tuple[str, int]]:
+        """(prompt, seed) of every clip: each prompt has a noise of its own, so that resampling
+        prompts resamples noises too.
+        """
+        phrase = reference(row.motion).phrase
+        subjects = subjects_for(row.motion, self.plan.prompts)
+        return [(one.prompt(phrase), FIRST_NOISE + i) for i, one in enumerate(subjects)]
+
+    def sample_settings(self, row: Row) -> SampleSettings:
+        """How the row is sampled: as suits its method and base, but for the variant's settings."""
+        base = base_defaults(BASES[row.backbone])
+        usual = base.usual_settings()
+        if row.variant.method:
+            usual = dataclasses.replace(usual, **suits(row, row.variant.settings).sample)
+        steps = {"steps": self.plan.sample_steps} if self.plan.sample_steps else {}
+        return dataclasses.replace(usual, **row.variant.sample, **steps)
+
+    def _sampled(
+        self, row: Row, training: Training | None, learned: Trained | None
+    ) -> list[Tensor]:
+        network = self._network(row, row.variant.checkpoint)
+        settings = self.sample_settings(row)
+        applied: list[tuple[Adapter, float]] = []
+        if training and learned:
+            shown = applied_adapters(learned.adapters, training.method)
+            applied = with_options(
+                [(one, strength * _scale(one, row.variant)) for one, strength in shown],
+                row.variant.options,
+                network,
+            )
+        inverted = None
+        if settings.noise_prior:
+            inverted = invert_clip(network, encoded(network, row.motion))
+        return sample_clips(network, self.wanted(row), applied, settings, inverted)
+
+    def _scored(self, row: Row, clips: Sequence[Tensor]) -> list[ClipRecord]:
+        """A record of each clip, in the order of `wanted`."""
+        wearers = wearers_for(row.motion, row.variant.clips)
+        path = reference(row.motion).track.on_screen()
+        asked = subjects_for(row.motion, self.plan.prompts)
+        return [
+            clip_record(prompt, seed, [score_clip(frames, one, path, worn) for worn in wearers])
+            for (prompt, seed), frames, one in zip(self.wanted(row), clips, asked, strict=True)
+        ]
 
     def _trained(self, training: Training) -> Trained:
-        return trained(training, self.folder / "trainings" / training.key, self.sink)
+        return trained(training, self.cache / "trainings" / training.folder, self.sink)
 
-    def _record(self, row: Row, training: Training | None) -> Path:
-        network, comparison = self._network(row), self.comparison(row)
+    def _prepared(self, unit: Unit) -> Training | None:
+        if not unit.row.variant.method:
+            return None
+        return prepare(unit.row, self._network(unit.row), {"seed": unit.seed, **self.plan.train})
+
+    def _state(self, unit: Unit, failures: dict[str, str]) -> State | None:
+        try:
+            return self.state(unit)
+        except MotionError as error:
+            failures[unit.row.name] = str(error)
+            return None
+
+    def _key(self, unit: Unit, training: Training | None) -> str:
+        network = self._network(unit.row, unit.row.variant.checkpoint)
         decided_by = {
             "training": training.key if training else None,
             "base": [base_digest(network.network), encoders_digest(network)],
-            "options": dict(row.variant.options),
-            "sample": to_mapping(self.sample_settings(row)),
-            "wanted": comparison.wanted(),
-            "motion": row.motion,
-            "code": self.code,
-            "computed_by": computed_by(network),
+            "sample": to_mapping(self.sample_settings(unit.row)),
+            "wanted": self.wanted(unit.row),
+            "motion": unit.row.motion,
+            **_changes(unit.row.variant),
         }
-        return self.folder / "rows" / f"{row.name.replace('/', '.')}-{digest(decided_by)[:16]}.json"
+        return digest(decided_by)[:DIGITS]
 
-    def _network(self, row: Row) -> Network:
+    def _code(self, unit: Unit) -> str:
+        return code_digest([*SCORING, *training_modules(unit.row.variant)])[:DIGITS]
+
+    def _record(self, unit: Unit) -> Path:
+        return self.records / f"{unit.name}.json"
+
+    def _shown(self, row: Row, key: str) -> Path:
+        return self.cache / "shown" / f"{row.name.replace('/', '.')}-{key}.safetensors"
+
+    def _network(self, row: Row, checkpoint: str | None = None) -> Network:
         base = BASES[row.backbone]
-        if base not in self.networks:
-            self.networks[base] = load_base(base, device=self.device)
-        return self.networks[base]
+        if (base, checkpoint) not in self.networks:
+            file = CHECKPOINTS[base][checkpoint] if checkpoint else None
+            self.networks[base, checkpoint] = load_base(base, checkpoint=file, device=self.device)
+        return self.networks[base, checkpoint]
 
 
 def with_options(
@@ -178,3 +265,18 @@ def _changed(adapter: Adapter, changes: Mapping[str, object], network: Network) 
     return type(adapter).from_state_dict(
         adapter.state_dict(), scope=adapter.scope, family=network.family, options=options
     )
+
+
+def _scale(adapter: Adapter, variant: Variant) -> float:
+    return variant.strength if adapter.scope == "temporal" else 1.0
+
+
+def _changes(variant: Variant) -> dict[str, object]:
+    """What a variant changes in playing; what it leaves as it is decides nothing."""
+    changes = {
+        "options": dict(variant.options),
+        "strength": variant.strength if variant.strength != 1.0 else None,
+        "checkpoint": variant.checkpoint,
+        "clips": variant.clips if variant.clips > 1 else None,
+    }
+    return {name: value for name, value in changes.items() if value}

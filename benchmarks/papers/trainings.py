@@ -1,16 +1,17 @@
 """One training of the benchmark, done once: variants that train alike share it, and a killed one
 goes on where it was.
 
-In: a variant, a backbone, a reference motion. Out: its adapters, in a folder named by a hash of all
-that decides them: clip, settings, the base's weights, and the code.
+In: a row and a seed. Out: its adapters, in a folder named by a hash of all that decides them:
+clips, settings, the base's weights, the code, and what computes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,34 +27,40 @@ from motion_core.errors import SettingsError
 from motion_core.events import EventSink
 from motion_core.methods import METHODS
 from motion_core.methods.base import Method
-from motion_core.methods.defaults import ONE_VIDEO
+from motion_core.methods.defaults import Material
 from motion_core.settings import from_mapping, to_mapping
 from motion_core.shape_world.references import FPS, reference
 from motion_core.shape_world.renderer import Scene, render
 from motion_core.training.records import write_json
 from motion_core.training.results import adapter_info
 from motion_core.training.settings import TrainSettings
-from motion_core.training.suited import suited
+from motion_core.training.suited import Suited, suited
 from motion_core.training.trainer import describe, train
 from motion_core.types import Clip, LatentClip
 
 from .code_digest import code_digest
 from .rows import BASES, Row, Variant
+from .subjects import wearers_for
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What is to be trained. key: a hash of all that decides the outcome."""
+    """What is to be trained. key: a hash of clips, settings and base. folder: of the code and the
+    device too, which may change the last digits, and with them a whole training.
+    """
 
     backbone: Backbone
-    clip: LatentClip
+    clips: Sequence[LatentClip]
     method: Method
     settings: TrainSettings
     key: str
+    folder: str
 
     def plain_settings(self) -> dict[str, dict[str, object]]:
+        """All but the seed."""
         method = {"name": self.method.name, **to_mapping(self.method.settings)}
-        return {"objective": method, "train": to_mapping(self.settings)}
+        train = {name: v for name, v in to_mapping(self.settings).items() if name != "seed"}
+        return {"objective": method, "train": train}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,45 +74,93 @@ class Trained:
 def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Training:
     """A row's training; raises as `method_of` does.
 
-    more: settings of the training that win over all others.
+    more: settings of the training that win over all others, such as the seed.
     """
-    base, variant = BASES[row.backbone], row.variant
-    method = method_of(variant, base, reference(row.motion))
-    usual = suited(type(method), base_defaults(base), ONE_VIDEO, to_mapping(method.settings)).train
+    variant = row.variant
+    method = method_of(row)
+    usual = suits(row, to_mapping(method.settings)).train
     settings = from_mapping(TrainSettings, {**usual, **variant.train, **more})
-    clip = encode_clip(backbone, reference_clip(row.motion, variant.prompt))
-    decided_by = describe(backbone, [clip.digest], method, settings)
+    clips = [
+        encode_clip(backbone, clip)
+        for clip in reference_clips(row.motion, variant.prompt, variant.clips)
+    ]
+    decided_by = describe(backbone, [clip.digest for clip in clips], method, settings)
     decided_by["training"]["steps"] = settings.steps
-    decided_by["code"] = code_digest([type(method).__module__, train.__module__])
-    decided_by["computed_by"] = computed_by(backbone)
+    key = digest(decided_by)
+    computed_by = [working_device(backbone).type, torch.__version__]
+    code = code_digest(training_modules(variant))
     return Training(
-        backbone=backbone, clip=clip, method=method, settings=settings, key=digest(decided_by)
+        backbone=backbone,
+        clips=clips,
+        method=method,
+        settings=settings,
+        key=key,
+        folder=digest({"key": key, "code": code, "computed_by": computed_by}),
     )
 
 
-def method_of(variant: Variant, base: str, scene: Scene) -> Method:
-    """The variant's method, configured for a base and the scene of the reference clip.
+def training_modules(variant: Variant) -> list[str]:
+    """The modules whose code decides what a variant learns."""
+    method = METHODS.get(variant.method or "")
+    return [method.__module__, train.__module__] if method else []
+
+
+def method_of(row: Row) -> Method:
+    """The row's method, configured for its base and the scenes of its clips.
 
     Raises SettingsError for a method or settings that are not there.
     """
+    scenes = [_worn(row.motion, index) for index in range(row.variant.clips)]
+    own = {key: _filled(value, scenes) for key, value in row.variant.settings.items()}
+    method = _method(row.variant)
+    return method(from_mapping(method.Settings, suits(row, own).settings))
+
+
+def suits(row: Row, chosen: Mapping[str, object]) -> Suited:
+    """What suits the row's method on its base where its variant says nothing else. chosen: settings
+    of the method. Raises as `method_of` does.
+    """
+    material = Material(videos=row.variant.clips)
+    return suited(_method(row.variant), base_defaults(BASES[row.backbone]), material, chosen)
+
+
+def _method(variant: Variant) -> type[Method]:
     name = variant.method
     assert name is not None, variant.name
     if name not in METHODS:
         raise SettingsError(
             f"{variant.name}: there is no method {name!r}; choose from {', '.join(METHODS)}."
         )
-    method = METHODS[name]
-    own = {key: _filled(value, scene) for key, value in variant.settings.items()}
-    settings = suited(method, base_defaults(base), ONE_VIDEO, own).settings
-    return method(from_mapping(method.Settings, settings))
+    return METHODS[name]
 
 
-def reference_clip(motion: str, prompt: str | None = None) -> Clip:
-    """The reference clip, as rendered. prompt: see `Variant`."""
-    scene = reference(motion)
+def reference_clips(motion: str, prompt: str | None = None, count: int = 1) -> list[Clip]:
+    """Clips of a reference motion, as rendered: the first is the reference itself, the others show
+    the same with other looks. prompt: see `Variant`.
+    """
+    return [
+        _rendered(_worn(motion, index), motion, prompt, f"{motion} {index}" if index else "")
+        for index in range(count)
+    ]
+
+
+def encoded(backbone: Backbone, motion: str) -> LatentClip:
+    """The reference clip under its caption."""
+    return encode_clip(backbone, reference_clips(motion)[0])
+
+
+def _worn(motion: str, index: int) -> Scene:
+    """The reference's scene, worn by the first, second … of those that wear it."""
+    worn = wearers_for(motion, index + 1)[index]
+    return dataclasses.replace(
+        reference(motion), colour=worn.colour, shape=worn.shape, background=worn.background
+    )
+
+
+def _rendered(scene: Scene, motion: str, prompt: str | None, video: str) -> Clip:
     frames = torch.from_numpy(render(scene)).permute(0, 3, 1, 2).contiguous() * 2 - 1
-    words = scene.prompt if prompt is None else str(_filled(prompt, scene))
-    return Clip(frames=frames, fps=FPS, prompt=words, source=motion)
+    words = scene.prompt if prompt is None else str(_filled(prompt, [scene]))
+    return Clip(frames=frames, fps=FPS, prompt=words, source=motion, video=video)
 
 
 def trained(training: Training, folder: Path, sink: EventSink) -> Trained:
@@ -116,7 +171,7 @@ def trained(training: Training, folder: Path, sink: EventSink) -> Trained:
     if not record.is_file():
         result = train(
             training.backbone,
-            [training.clip],
+            training.clips,
             training.method,
             training.settings,
             folder / "run",
@@ -124,7 +179,7 @@ def trained(training: Training, folder: Path, sink: EventSink) -> Trained:
         )
         info = adapter_info(
             training.backbone,
-            [training.clip],
+            training.clips,
             training.method,
             training.settings,
             result.adapters,
@@ -138,20 +193,19 @@ def trained(training: Training, folder: Path, sink: EventSink) -> Trained:
     return Trained(adapters=adapters, seconds=seconds)
 
 
-def computed_by(backbone: Backbone) -> list[str]:
-    """What may change a figure's last digits, and with them a whole training."""
-    return [working_device(backbone).type, torch.__version__]
-
-
 def digest(decided_by: Mapping[str, Any]) -> str:
     """sha256 of plain values, whatever their order."""
     return hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()
 
 
-def _filled(value: object, scene: Scene) -> object:
-    """A text, or each of several, with the scene's words in it; other values as they are."""
+def _filled(value: object, scenes: Sequence[Scene]) -> object:
+    """A text with the first scene's words in it; of several texts, each that asks for words with
+    every scene's. Other values as they are.
+    """
     if isinstance(value, tuple):
-        return tuple(_filled(part, scene) for part in value)
+        texts = [(part, scenes if "{" in str(part) else scenes[:1]) for part in value]
+        return tuple(_filled(part, [scene]) for part, asked in texts for scene in asked)
     if not isinstance(value, str):
         return value
+    (scene,) = scenes[:1]
     return value.format(caption=scene.prompt, shape=scene.shape, phrase=scene.phrase)

@@ -1,9 +1,8 @@
 """From scores to verdicts: the statements that claims are made of.
 
-In: measured rows. Out: a `Finding`, whether the figures bear a statement out, and the figures in a
-sentence. Requirements (`Reaches`, `Exceeds`, `TrainedWithin`) are judged by the means, as they are
-worded. Comparisons (`Higher`, `Lower`, `NotLower`) are judged by the 95 % interval of the paired
-difference: where it holds both answers, the statement is "not shown".
+In: measured rows. Out: an `Evidence`: how improbable the figures are if the statement is false, and
+if it is true, with the figures in a sentence. A verdict follows after the correction for the
+number of claims; see claims.py. Differences are taken training by training and prompt by prompt.
 """
 
 from __future__ import annotations
@@ -12,16 +11,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from .intervals import Interval, paired_difference
-from .results import WORDS, Results
+from .intervals import Estimate
+from .results import (
+    APPEARANCE,
+    LEAKAGE,
+    WORDS,
+    Results,
+    common_clips,
+    difference,
+)
 
-Verdict = Literal["holds", "does not hold", "not shown", "not measured"]
+Verdict = Literal["holds", "does not hold", "not shown", "not run yet"]
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
-class Finding:
-    verdict: Verdict
+class Evidence:
+    """against: the one-sided p of "the statement is false", small where it holds. opposite: that of
+    "the statement is true", small where it does not hold.
+    """
+
+    against: float
+    opposite: float
     sentence: str
+
+    @property
+    def p(self) -> float:
+        """Two-sided, before any correction."""
+        return min(1.0, 2 * min(self.against, self.opposite))
 
 
 class Statement(Protocol):
@@ -31,14 +48,18 @@ class Statement(Protocol):
         """The names of the rows that it takes."""
         ...
 
-    def find(self, results: Results) -> Finding:
+    def words(self) -> str:
+        """What it says, with its rows' variants by name."""
+        ...
+
+    def weigh(self, results: Results) -> Evidence:
         """results: holds all of these rows."""
         ...
 
 
 @dataclass(frozen=True)
 class Reaches:
-    """The mean of a score is at least `bound`."""
+    """A score is at least `bound`: judged by the lower end of its interval."""
 
     row: str
     score: str
@@ -47,67 +68,41 @@ class Reaches:
     def rows(self) -> Iterator[str]:
         yield self.row
 
-    def find(self, results: Results) -> Finding:
-        got = results[self.row].interval(self.score)
-        words = f"{WORDS[self.score]} {_shown(got)}, wanted {self.bound:.2f}"
-        return Finding(_yes_or_no(got.mean >= self.bound), words)
+    def words(self) -> str:
+        return f"{WORDS[self.score]} of {_short(self.row)} is at least {self.bound:.2f}"
 
-
-@dataclass(frozen=True)
-class Exceeds:
-    """The mean of a score is at least another row's plus `by`."""
-
-    row: str
-    than: str
-    score: str
-    by: float
-
-    def rows(self) -> Iterator[str]:
-        yield from (self.row, self.than)
-
-    def find(self, results: Results) -> Finding:
-        gap = _gap(results, self.row, self.than, self.score)
-        words = _compared(results, self.row, self.than, self.score, gap)
-        return Finding(_yes_or_no(gap.mean >= self.by), f"{words}, wanted {self.by:+.2f}")
-
-
-@dataclass(frozen=True)
-class TrainedWithin:
-    """The training took at most so many seconds."""
-
-    row: str
-    seconds: float
-
-    def rows(self) -> Iterator[str]:
-        yield self.row
-
-    def find(self, results: Results) -> Finding:
-        took = results[self.row].train_seconds
-        assert took is not None, self.row
-        words = f"trained in {took:.0f} s, allowed {self.seconds:.0f} s"
-        return Finding(_yes_or_no(took <= self.seconds), words)
+    def weigh(self, results: Results) -> Evidence:
+        got = results[self.row].estimate(self.score)
+        return _evidence(got, self.bound, f"{WORDS[self.score]} of {_short(self.row)} {shown(got)}")
 
 
 @dataclass(frozen=True)
 class Higher:
-    """A score is higher than another row's, clip by clip."""
+    """A score is higher than another row's by more than `by`."""
 
     row: str
     than: str
     score: str
+    by: float = 0.0
 
     def rows(self) -> Iterator[str]:
         yield from (self.row, self.than)
 
-    def find(self, results: Results) -> Finding:
-        gap = _gap(results, self.row, self.than, self.score)
-        words = _compared(results, self.row, self.than, self.score, gap)
-        return Finding(_by_interval(gap.low > 0, gap.high < 0), words)
+    def words(self) -> str:
+        margin = f" by more than {self.by:.2f}" if self.by else ""
+        return (
+            f"{WORDS[self.score]} of {_short(self.row)} is higher than that of "
+            f"{_short(self.than)}{margin}"
+        )
+
+    def weigh(self, results: Results) -> Evidence:
+        gap = difference(results[self.row], results[self.than], self.score)
+        return _evidence(gap, self.by, _compared(self.row, self.than, self.score, results, gap))
 
 
 @dataclass(frozen=True)
 class Lower:
-    """A score is lower than another row's, clip by clip."""
+    """A score is lower than another row's."""
 
     row: str
     than: str
@@ -116,15 +111,21 @@ class Lower:
     def rows(self) -> Iterator[str]:
         yield from (self.row, self.than)
 
-    def find(self, results: Results) -> Finding:
-        gap = _gap(results, self.row, self.than, self.score)
-        words = _compared(results, self.row, self.than, self.score, gap)
-        return Finding(_by_interval(gap.high < 0, gap.low > 0), words)
+    def words(self) -> str:
+        return (
+            f"{WORDS[self.score]} of {_short(self.row)} is lower than that of {_short(self.than)}"
+        )
+
+    def weigh(self, results: Results) -> Evidence:
+        gap = difference(results[self.row], results[self.than], self.score)
+        words = _compared(self.row, self.than, self.score, results, gap)
+        turned = _evidence(gap, 0.0, words)
+        return Evidence(turned.opposite, turned.against, words)
 
 
 @dataclass(frozen=True)
 class NotLower:
-    """A score is not lower than another row's by more than `margin`."""
+    """A score is not lower than another row's by `margin` or more."""
 
     row: str
     than: str
@@ -134,11 +135,41 @@ class NotLower:
     def rows(self) -> Iterator[str]:
         yield from (self.row, self.than)
 
-    def find(self, results: Results) -> Finding:
-        gap = _gap(results, self.row, self.than, self.score)
-        words = _compared(results, self.row, self.than, self.score, gap)
-        verdict = _by_interval(gap.low >= -self.margin, gap.high < -self.margin)
-        return Finding(verdict, f"{words}, a loss of at most {self.margin:.2f} is allowed")
+    def words(self) -> str:
+        return (
+            f"{WORDS[self.score]} of {_short(self.row)} is less than {self.margin:.2f} below that "
+            f"of {_short(self.than)}"
+        )
+
+    def weigh(self, results: Results) -> Evidence:
+        gap = difference(results[self.row], results[self.than], self.score)
+        words = _compared(self.row, self.than, self.score, results, gap)
+        return _evidence(gap, -self.margin, words)
+
+
+@dataclass(frozen=True)
+class LeaksMore:
+    """A row shows more of the reference's looks than another: a lower appearance accuracy or a
+    higher leakage, and the choice between the two is paid for.
+    """
+
+    row: str
+    than: str
+
+    def rows(self) -> Iterator[str]:
+        yield from (self.row, self.than)
+
+    def words(self) -> str:
+        return (
+            f"{_short(self.row)} has a lower appearance accuracy or more leakage than "
+            f"{_short(self.than)}"
+        )
+
+    def weigh(self, results: Results) -> Evidence:
+        parts = (Lower(self.row, self.than, APPEARANCE), Higher(self.row, self.than, LEAKAGE))
+        found = [part.weigh(results) for part in parts]
+        opposite = max(one.opposite for one in found)
+        return Evidence(_any([one.against for one in found]), opposite, _sentence(found))
 
 
 @dataclass(frozen=True)
@@ -151,67 +182,64 @@ class All:
         for part in self.parts:
             yield from part.rows()
 
-    def find(self, results: Results) -> Finding:
-        return _combined(self.parts, results, decisive="does not hold", otherwise="holds")
+    def words(self) -> str:
+        return ", and ".join(part.words() for part in self.parts)
+
+    def weigh(self, results: Results) -> Evidence:
+        """Every part must be shown, so that the largest p counts; one part whose opposite is shown
+        is enough against it, of as many as there are.
+        """
+        found = [part.weigh(results) for part in self.parts]
+        against = max(one.against for one in found)
+        return Evidence(against, _any([one.opposite for one in found]), _sentence(found))
 
 
-@dataclass(frozen=True)
-class Either:
-    """At least one part holds."""
+def missing(statement: Statement, results: Results) -> list[str]:
+    """The rows that a statement lacks, by name: not measured, or with other prompts than the rest.
 
-    parts: Sequence[Statement]
-
-    def rows(self) -> Iterator[str]:
-        for part in self.parts:
-            yield from part.rows()
-
-    def find(self, results: Results) -> Finding:
-        return _combined(self.parts, results, decisive="holds", otherwise="does not hold")
-
-
-def judge(statement: Statement, results: Results) -> Finding:
-    """The finding of a statement, or that rows of it were not measured."""
-    missing = sorted(set(statement.rows()) - set(results))
-    if missing:
-        return Finding("not measured", f"missing: {', '.join(missing)}")
-    return statement.find(results)
-
-
-def _combined(
-    parts: Sequence[Statement], results: Results, *, decisive: Verdict, otherwise: Verdict
-) -> Finding:
-    """decisive: the verdict of one part that settles the whole. otherwise: the whole's verdict if
-    every part has the other one.
+    All its rows are compared on the clips that they have in common.
     """
-    findings = [part.find(results) for part in parts]
-    verdicts = [finding.verdict for finding in findings]
-    sentence = "; ".join(finding.sentence for finding in findings)
-    open_question: Verdict = "not shown" if "not shown" in verdicts else otherwise
-    return Finding(decisive if decisive in verdicts else open_question, sentence)
+    names = list(dict.fromkeys(statement.rows()))
+    absent = sorted(name for name in names if name not in results)
+    if absent:
+        return absent
+    return [n for n in names[1:] if not common_clips(results[names[0]], results[n])]
 
 
-def _gap(results: Results, row: str, than: str, score: str) -> Interval:
-    ours, theirs = results[row].values(score), results[than].values(score)
-    assert ours.keys() == theirs.keys(), (row, than)
-    return paired_difference(list(ours.values()), [theirs[key] for key in ours])
+def verdict_of(evidence: Evidence, corrected: float) -> Verdict:
+    """corrected: the evidence's p, corrected for the number of claims."""
+    if corrected > ALPHA:
+        return "not shown"
+    return "holds" if evidence.against <= evidence.opposite else "does not hold"
 
 
-def _compared(results: Results, row: str, than: str, score: str, gap: Interval) -> str:
-    """ "motion fidelity 0.91 against 0.80 of motion-director-plain: +0.11 [+0.04, +0.19]" """
-    ours, theirs = results[row].interval(score).mean, results[than].interval(score).mean
+def shown(got: Estimate) -> str:
+    """ "0.91 [0.88, 0.93]" """
+    return f"{got.mean:.2f} [{got.low:.2f}, {got.high:.2f}]"
+
+
+def _evidence(got: Estimate, bound: float, words: str) -> Evidence:
+    return Evidence(got.chance_not_above(bound), got.chance_not_below(bound), words)
+
+
+def _any(p_values: Sequence[float]) -> float:
+    """Of "at least one of these is shown", by Bonferroni."""
+    return min(1.0, len(p_values) * min(p_values))
+
+
+def _sentence(found: Sequence[Evidence]) -> str:
+    return "; ".join(one.sentence for one in found)
+
+
+def _compared(row: str, than: str, score: str, results: Results, gap: Estimate) -> str:
+    """ "motion fidelity of coupled 0.91 against 0.80 of base: +0.11 [+0.04, +0.19]" """
+    ours, theirs = (results[name].estimate(score).mean for name in (row, than))
     return (
-        f"{WORDS[score]} {ours:.2f} against {theirs:.2f} of {than.partition('/')[0]}: "
+        f"{WORDS[score]} of {_short(row)} {ours:.2f} against {theirs:.2f} of {_short(than)}: "
         f"{gap.mean:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]"
     )
 
 
-def _shown(got: Interval) -> str:
-    return f"{got.mean:.2f} [{got.low:.2f}, {got.high:.2f}]"
-
-
-def _yes_or_no(holds: bool) -> Verdict:
-    return "holds" if holds else "does not hold"
-
-
-def _by_interval(holds: bool, fails: bool) -> Verdict:
-    return "holds" if holds else "does not hold" if fails else "not shown"
+def _short(name: str) -> str:
+    """The variant of a row's name."""
+    return name.partition("/")[0]

@@ -8,29 +8,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.papers import code_digest as digests
-from benchmarks.papers.cli_run import _shares, _steps
+from benchmarks.papers.cli_run import _shares
 from benchmarks.papers.code_digest import code_digest
-from benchmarks.papers.plans import PROMPTS, chosen, default_plan
-from benchmarks.papers.subjects import POOL, subjects_for
+from benchmarks.papers.plans import HEADLINE_TRAININGS, PROMPTS, chosen, default_plan, quick_plan
+from benchmarks.papers.subjects import DEVELOPMENT, subjects_for, wearers_for
+from benchmarks.papers.variants import METHODS, TUNED
 from motion_core.cli.demo_run import SUBJECTS
 from motion_core.errors import SettingsError
 from motion_core.shape_world.references import WORN
-from motion_core.shape_world.scores import Subject
-
-DEVELOPMENT = {
-    Subject(colour=colour, shape=shape, background=background)
-    for colour, shape, background in (
-        ("blue", "cross", "white"),
-        ("yellow", "square", "black"),
-        ("purple", "triangle", "striped"),
-        ("cyan", "square", "dotted"),
-        ("pink", "triangle", "grey"),
-        ("orange", "cross", "black"),
-        ("green", "square", "striped"),
-        ("blue", "triangle", "white"),
-    )
-}
-"""On these, settings were tuned."""
 
 
 @pytest.mark.parametrize("motion", WORN)
@@ -38,42 +23,74 @@ def test_subjects_are_new_and_can_show_a_leak(motion: str) -> None:
     worn = WORN[motion]
     subjects = subjects_for(motion, PROMPTS)
     assert len(set(subjects)) == PROMPTS
-    assert not set(subjects) & ({*SUBJECTS} | DEVELOPMENT)
+    assert not set(subjects) & {*SUBJECTS, *DEVELOPMENT}
+    assert not set(subjects) & set(wearers_for(motion, 10))
     for one in subjects:
         assert one.colour != worn.colour and one.shape != worn.shape
         assert one.background != worn.background
-    assert len(set(POOL)) == len(POOL)
+    assert subjects_for(motion, 3) == subjects[:3]
+
+
+def test_headline_rows_are_trained_three_times_and_run_first() -> None:
+    """Tuned and as in the papers, on both bases; each row once before any twice."""
+    plan = default_plan()
+    names = {variant.name for variant in METHODS}
+    headline = [r for r in plan.rows if r.motion == "zigzag" and r.variant.name in names]
+    assert len(headline) == 2 * len(METHODS) == 16
+    assert {row.trainings for row in headline} == {HEADLINE_TRAININGS} == {3}
+    first = plan.units[: 3 * 16 + 2]
+    assert {unit.row.name for unit in first} >= {row.name for row in headline}
+    assert [unit.seed for unit in first] == [0] * 18 + [1] * 16 + [2] * 16
+    assert {row.trainings for row in plan.rows if row not in headline} == {1}
+
+
+def test_every_method_meets_every_motion() -> None:
+    plan = default_plan()
+    for motion in WORN:
+        for backbone in ("animatediff", "zeroscope"):
+            names = {
+                r.variant.name for r in plan.rows if (r.backbone, r.motion) == (backbone, motion)
+            }
+            assert {"base", *(variant.name for variant in TUNED)} <= names
+
+
+def test_every_row_is_measured_in_some_order() -> None:
+    plan = default_plan()
+    assert len({row.name for row in plan.rows}) == len(plan.rows)
+    assert len({unit.name for unit in plan.units}) == len(plan.units)
+    assert {unit.row.name for unit in plan.units} == {row.name for row in plan.rows}
+    assert len(quick_plan().units) == 5
 
 
 def test_rows_are_chosen_by_pattern_and_method_and_the_base_comes_along() -> None:
-    rows = default_plan().rows
-    assert chosen(rows, (), None) == rows
-    one = [row.name for row in chosen(rows, ["coupled/zeroscope/zigzag"], None)]
-    assert one == ["base/zeroscope/zigzag", "coupled/zeroscope/zigzag"]
-    names = {row.name for row in chosen(rows, ["*/zeroscope/*"], "motion_director")}
-    assert names == {
-        "base/zeroscope/zigzag",
-        "motion-director/zeroscope/zigzag",
-        "motion-director-terse/zeroscope/zigzag",
-        "motion-director-plain/zeroscope/zigzag",
-    }
+    plan = default_plan()
+    assert chosen(plan, (), None) == plan
+    one = chosen(plan, ["coupled/zeroscope/zigzag"], None)
+    assert [row.name for row in one.rows] == ["base/zeroscope/zigzag", "coupled/zeroscope/zigzag"]
+    assert [unit.name for unit in one.units] == [
+        "base.zeroscope.zigzag.0",
+        "coupled.zeroscope.zigzag.0",
+    ]
+    names = {row.name for row in chosen(plan, ["*/zeroscope/bounce"], "motion_director").rows}
+    assert names == {"base/zeroscope/bounce", "motion-director/zeroscope/bounce"}
 
 
 def test_a_choice_of_nothing_says_what_there_is() -> None:
-    rows = default_plan().rows
+    plan = default_plan()
     with pytest.raises(SettingsError, match=r"No row fits 'motion-craft'.*motion-crafter"):
-        chosen(rows, ["motion-craft"], None)
+        chosen(plan, ["motion-craft"], None)
     with pytest.raises(SettingsError, match=r"of the method 'dreams'"):
-        chosen(rows, (), "dreams")
+        chosen(plan, (), "dreams")
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """a imports b; c stands alone."""
+    """a imports b and d; c stands alone."""
     monkeypatch.setattr(digests, "ROOT", tmp_path)
     package = tmp_path / "motion_core"
     package.mkdir()
-    (package / "a.py").write_text('"""Text."""\nfrom .b import two\nimport numpy\n')
+    (package / "a.py").write_text('"""Text."""\nfrom .b import two\nfrom .d import rank\n')
+    (package / "d.py").write_text('rank: int = setting(4, help="Size.", label="rank", low=1)\n')
     (package / "b.py").write_text("def two():\n    return 2\n")
     (package / "c.py").write_text("three = 3\n")
     return package
@@ -82,11 +99,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("file", "content", "changes"),
     [
-        ("a.py", '"""Other text."""\nfrom .b import two  # twice\nimport numpy\n', False),
+        ("a.py", '"""Other text."""\nfrom .b import two  # twice\nfrom .d import rank\n', False),
         ("b.py", 'def two():\n    """Two."""\n    return 2\n', False),
         ("b.py", "def two():\n    return 3\n", True),
         ("c.py", "three = 4\n", False),
         ("b_templates.txt", "a man\n", True),
+        ("d.py", 'rank: int = setting(4, help="Other words.", label="size", low=1)\n', False),
+        ("d.py", 'rank: int = setting(4, help="Size.", label="rank", low=2)\n', True),
     ],
 )
 def test_a_digest_is_of_what_is_computed(
@@ -105,18 +124,19 @@ def test_the_digest_of_a_method_reaches_the_sampler_but_no_other_method() -> Non
     assert "motion_core.methods.motion_inversion" not in read
 
 
-def test_shares_hold_every_row_once_and_keep_those_of_one_training_together() -> None:
+def test_shares_hold_every_training_once_and_keep_those_that_are_one_together() -> None:
+    """In the plan's order, and of about the same number."""
     plan = default_plan()
-    shares = _shares(plan, 2)
-    assert sorted(r.name for s in shares for r in s.rows) == sorted(r.name for r in plan.rows)
-    assert abs(_steps(shares[0].rows) - _steps(shares[1].rows)) < 420  # one training's, at the most
-    for share in shares:
-        groups = {(r.backbone, r.motion, r.variant.method) for r in share.rows}
-        others = {
-            (r.backbone, r.motion, r.variant.method)
-            for other in shares
-            if other is not share
-            for r in other.rows
-        }
-        assert not groups & others
-    assert [len(share.rows) for share in _shares(dataclasses.replace(plan, rows=()), 2)] == []
+    shares = _shares(plan, 3)
+    assert sorted(u.name for s in shares for u in s.units) == sorted(u.name for u in plan.units)
+    assert max(len(s.units) for s in shares) - min(len(s.units) for s in shares) < 20
+    order = [unit.name for unit in plan.units]
+    seen: dict[tuple[object, ...], int] = {}
+    for number, share in enumerate(shares):
+        places = [order.index(unit.name) for unit in share.units]
+        assert places == sorted(places)
+        for unit in share.units:
+            row = unit.row
+            group = (row.backbone, row.motion, row.variant.method, unit.seed)
+            assert seen.setdefault(group, number) == number
+    assert _shares(dataclasses.replace(plan, units=()), 2) == []
