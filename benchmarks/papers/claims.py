@@ -60,7 +60,7 @@ def judge_claims(
 
     notes: by "key/backbone/motion", or by "key" for all of them.
     """
-    asked = [
+    asked: list[tuple[Claim, Backbone, str, Statement]] = [
         (claim, backbone, motion, claim.statement(_namer(backbone, motion)))
         for claim in claims
         for backbone, motion in places

@@ -44,6 +44,7 @@ from .trainings import (
     Training,
     digest,
     encoded,
+    method_of,
     prepare,
     suits,
     trained,
@@ -167,7 +168,9 @@ class Bench:
         base = base_defaults(BASES[row.backbone])
         usual = base.usual_settings()
         if row.variant.method:
-            usual = dataclasses.replace(usual, **suits(row, row.variant.settings).sample)
+            usual = dataclasses.replace(
+                usual, **suits(row, to_mapping(method_of(row).settings)).sample
+            )
         steps = {"steps": self.plan.sample_steps} if self.plan.sample_steps else {}
         return dataclasses.replace(usual, **row.variant.sample, **steps)
 

@@ -120,7 +120,7 @@ def suits(row: Row, chosen: Mapping[str, object]) -> Suited:
     """What suits the row's method on its base where its variant says nothing else. chosen: settings
     of the method. Raises as `method_of` does.
     """
-    material = Material(videos=row.variant.clips)
+    material = Material(videos=row.variant.clips, images=0)
     return suited(_method(row.variant), base_defaults(BASES[row.backbone]), material, chosen)
 
 

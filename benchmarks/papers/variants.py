@@ -78,6 +78,7 @@ PAPERS = (
             "v": "2d",
             "loss": "base",
             "debias": "difference",
+            "spatial_learning_rate": 5e-4,
         },
         train={**_PAPER_TRAIN, "steps": 400, "learning_rate": 0.02},
         sample={**THROUGHOUT, "noise_prior": 0.5},
@@ -190,7 +191,7 @@ USES = (
     _played("end-0.7", sample={"adapter_end": 0.7}),
     _played("prior-0.3", sample={**THROUGHOUT, "noise_prior": 0.3}),
     _played("prior-0.5", sample={**THROUGHOUT, "noise_prior": 0.5}),
-    _played("half-the-steps", train={"steps": 150}),
+    _played("half-the-steps", train={"steps": 175}),
     _played("full-caption", prompt=None),
     Variant(name="base-prior-0.5", sample={"noise_prior": 0.5}),
 )

@@ -70,9 +70,10 @@ def test_the_papers_settings_are_the_papers_on_any_base(
     variant: Variant, backbone: Backbone
 ) -> None:
     """What a method declares as its paper's is not changed by what suits a small base: but for the
-    words of prompts and the recaption, all is the class's own default."""
+    words of prompts and the recaption, and what is told as a number, all is the class's own."""
     method = method_of(Row(variant=variant, backbone=backbone, motion="zigzag"))
-    own = {"motion": "zigzagging", "templates": "shapes"}
+    own: dict[str, object] = {"motion": "zigzagging", "templates": "shapes", "alpha": 32.0}
+    own["spatial_learning_rate"] = 5e-4
     own["recaptions"] = (reference("zigzag").prompt,)
     changed = {
         name: value
