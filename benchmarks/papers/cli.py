@@ -14,6 +14,7 @@ SUMMARY = "Measure the methods, and test their papers' claims, on the small bund
 
 CACHE = Path("out/bench")
 REPORT = Path("docs")
+README = Path("README.md")
 
 EXAMPLES = """examples:
   python -m benchmarks.papers --quick
@@ -22,12 +23,12 @@ EXAMPLES = """examples:
   python -m benchmarks.papers --report
 
 Trains each method on shape world's reference clips, samples other subjects, and scores motion and
-appearance from the pixels: means with 95 % intervals over prompts, and for each row what is claimed
+appearance from the pixels: means with 95 % intervals over prompts, and for each row what is asked
 of it and whether that holds here. The whole takes a night on two cores; 6 minutes with --quick.
-Writes results.json, results.md, results/MOTION.png and, as soon as it is finished, each training's
-record in results/rows. An interrupted benchmark resumes where it stopped, also on another machine
-that has these records; what has changed since (settings, weights, code) is measured again.
---report makes the report anew from the records and trains nothing."""
+Writes results.json, results.md, results/MOTION.png, README's figures and, as soon as it is
+finished, each training's record in results/rows. An interrupted benchmark resumes where it stopped,
+also on another machine that has these records; what has changed since (settings, weights, code) is
+measured again. --report makes the report anew from the records and trains nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,7 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
     plan = chosen(plan, arguments.only, method)
     whole = not (arguments.quick or arguments.only or method)
     places = Places(
-        output=arguments.output or (REPORT if whole else arguments.cache), cache=arguments.cache
+        output=arguments.output or (REPORT if whole else arguments.cache),
+        cache=arguments.cache,
+        readme=README if whole and not arguments.output else None,
     )
     if arguments.report:
         return report_only(plan, places, device=arguments.device, command=_command(arguments))

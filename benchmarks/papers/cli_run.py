@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,11 @@ from .page import page
 from .paper_claims import CLAIMS
 from .pictures import write_pictures
 from .plans import default_plan, places_of
+from .readme import fill
 from .report import Report, record
 from .rows import Plan, Unit
 from .run import Bench
+from .trainings import training_steps
 
 PROCESSES = 4
 """At the most, where nothing is asked for."""
@@ -39,10 +41,13 @@ FAILED = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """output: of the report and the records. cache: of trainings."""
+    """output: of the report and the records. cache: of trainings. readme: that tells of them, None
+    where none does.
+    """
 
     output: Path
     cache: Path
+    readme: Path | None = None
 
     @property
     def results(self) -> Path:
@@ -109,6 +114,8 @@ def _report(
     write_json(places.output / "results.json", record(report))
     with replacing(places.output / "results.md") as partial:
         partial.write_text(page(report), encoding="utf-8")
+    if places.readme:
+        fill(places.readme, places.output / "results.json")
     return report
 
 
@@ -126,8 +133,8 @@ def _measure(
 
 
 def _shares(plan: Plan, count: int) -> list[Plan]:
-    """The plan in at most `count` parts of about as many trainings, each in the plan's order; units
-    that may share a training are together.
+    """The plan in at most `count` parts of about as many training steps, each in the plan's order;
+    units that may share a training are together.
     """
     groups: dict[tuple[object, ...], list[Unit]] = {}
     for unit in plan.units:
@@ -135,13 +142,18 @@ def _shares(plan: Plan, count: int) -> list[Plan]:
         key = (row.backbone, row.motion, row.variant.method, unit.seed)
         groups.setdefault(key, []).append(unit)
     shares: list[list[Unit]] = [[] for _ in range(min(count, len(groups)))]
-    for units in groups.values():
-        min(shares, key=len).extend(units)
+    for units in sorted(groups.values(), key=_steps, reverse=True):
+        min(shares, key=_steps).extend(units)
     order = {unit.name: number for number, unit in enumerate(plan.units)}
     return [
         dataclasses.replace(plan, units=sorted(units, key=lambda unit: order[unit.name]))
         for units in shares
     ]
+
+
+def _steps(units: Sequence[Unit]) -> int:
+    """Of all trainings, if none is shared."""
+    return sum(training_steps(unit.row) for unit in units if unit.row.variant.method)
 
 
 def _failures(plan: Plan, places: Places, device: str) -> dict[str, str]:

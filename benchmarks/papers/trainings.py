@@ -116,6 +116,12 @@ def method_of(row: Row) -> Method:
     return method(from_mapping(method.Settings, suits(row, own).settings))
 
 
+def training_steps(row: Row) -> int:
+    """How long the row is trained."""
+    usual = suits(row, to_mapping(method_of(row).settings)).train
+    return from_mapping(TrainSettings, {**usual, **row.variant.train}).steps
+
+
 def suits(row: Row, chosen: Mapping[str, object]) -> Suited:
     """What suits the row's method on its base where its variant says nothing else. chosen: settings
     of the method. Raises as `method_of` does.

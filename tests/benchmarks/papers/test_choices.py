@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.papers import code_digest as digests
-from benchmarks.papers.cli_run import _shares
+from benchmarks.papers.cli_run import _shares, _steps
 from benchmarks.papers.code_digest import code_digest
 from benchmarks.papers.plans import HEADLINE_TRAININGS, PROMPTS, chosen, default_plan, quick_plan
 from benchmarks.papers.subjects import DEVELOPMENT, subjects_for, wearers_for
@@ -129,7 +129,8 @@ def test_shares_hold_every_training_once_and_keep_those_that_are_one_together() 
     plan = default_plan()
     shares = _shares(plan, 3)
     assert sorted(u.name for s in shares for u in s.units) == sorted(u.name for u in plan.units)
-    assert max(len(s.units) for s in shares) - min(len(s.units) for s in shares) < 20
+    steps = [_steps(share.units) for share in shares]
+    assert max(steps) - min(steps) < 0.02 * max(steps)
     order = [unit.name for unit in plan.units]
     seen: dict[tuple[object, ...], int] = {}
     for number, share in enumerate(shares):
@@ -140,3 +141,8 @@ def test_shares_hold_every_training_once_and_keep_those_that_are_one_together() 
             group = (row.backbone, row.motion, row.variant.method, unit.seed)
             assert seen.setdefault(group, number) == number
     assert _shares(dataclasses.replace(plan, units=()), 2) == []
+
+
+def test_the_quick_plan_is_cut_into_equal_halves() -> None:
+    """MoTrans's 420 steps with MotionDirector's 300, and the others' 350 and 330."""
+    assert sorted(_steps(share.units) for share in _shares(quick_plan(), 2)) == [680, 720]

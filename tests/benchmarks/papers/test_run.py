@@ -123,12 +123,17 @@ def test_a_report_needs_the_records_alone(tmp_path: Path) -> None:
     what = plan(BASE, COUPLED)
     watch = Watch(stops=False)
     bench(tmp_path, watch, plan(BASE)).run()
-    places = Places(output=tmp_path / "docs", cache=tmp_path / "elsewhere")
+    readme = tmp_path / "README.md"
+    readme.write_text("Now <!-- benchmark state --><!-- end -->.")
+    places = Places(output=tmp_path / "docs", cache=tmp_path / "elsewhere", readme=readme)
     assert report_only(what, places, device="cpu", command=COMMAND) == 0
     facts = json.loads((tmp_path / "docs" / "results.json").read_text())
     assert facts["trainings"] == {"done": 1, "planned": 2}
     assert facts["not_run_yet"] == ["coupled/animatediff/zigzag"]
     assert "| coupled | not run yet |" in (tmp_path / "docs" / "results.md").read_text()
+    assert "Now <!-- benchmark state -->1 of its 2 trainings have been run<!-- end -->." == (
+        readme.read_text()
+    )
     assert watch.started == []
 
 
