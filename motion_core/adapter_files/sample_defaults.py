@@ -1,27 +1,46 @@
-"""What a video is sampled at where nothing else is asked for: as the motion was trained, else as
-the base is usually sampled.
+"""What a video is sampled at where nothing else is asked for: as the motion was trained and its
+method samples, else as the base is usually sampled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..bases import BaseDefaults
 from .own import AdapterInfo
 
+SAMPLING = "sampling"
+"""In an adapter file's settings: its method's own way to sample, by field of SampleSettings. Files
+of version 0.1.0 have none.
+"""
+_OF_METHODS = ("steps", "guidance_scale", "adapter_end", "noise_prior")
+_SIZE = ("frames", "width", "height")
 
-def sample_defaults(base: BaseDefaults, infos: Sequence[AdapterInfo]) -> dict[str, object]:
-    """Fields of SampleSettings. infos: of the adapters that play, the first of a video counts."""
+
+def sample_defaults(
+    base: BaseDefaults,
+    infos: Sequence[AdapterInfo],
+    *,
+    has_noise: bool = False,
+    asked: Mapping[str, object] | None = None,
+) -> dict[str, object]:
+    """Fields of SampleSettings. infos: of the adapters that play, the first of a video counts.
+
+    has_noise: whether there are inverted latents for a noise prior. asked: what wins over these
+    defaults; a size for which the latents are not leaves no prior.
+    """
     trained = first_video(infos)
     size = base if trained is None else trained
-    return {
+    usual: dict[str, object] = {
         "steps": base.sample_steps,
         "guidance_scale": base.guidance_scale,
         "adapter_end": base.adapter_end,
-        "frames": size.frames,
-        "width": size.width,
-        "height": size.height,
+        "noise_prior": 0.0,
+        **{name: getattr(size, name) for name in _SIZE},
     }
+    usual |= {} if trained is None else _of_its_method(trained)
+    resized = any((asked or {}).get(name, usual[name]) != usual[name] for name in _SIZE)
+    return {**usual, "noise_prior": 0.0} if resized or not has_noise else usual
 
 
 def sample_fps(base: BaseDefaults, infos: Sequence[AdapterInfo]) -> float:
@@ -33,3 +52,10 @@ def sample_fps(base: BaseDefaults, infos: Sequence[AdapterInfo]) -> float:
 def first_video(infos: Sequence[AdapterInfo]) -> AdapterInfo | None:
     """The first that was trained on a video and whose file says at which size."""
     return next((info for info in infos if info.frames > 1 and not info.is_foreign), None)
+
+
+def _of_its_method(info: AdapterInfo) -> dict[str, object]:
+    kept = info.settings.get(SAMPLING)
+    if not isinstance(kept, Mapping):
+        return {}
+    return {name: kept[name] for name in _OF_METHODS if name in kept}

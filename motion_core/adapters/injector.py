@@ -5,6 +5,10 @@ In: image embeddings. Out: changed hidden states before each temporal transforme
 blocks. MoTrans (ACM MM 2024), Eq. 2, h_t = h_s ⊙ (W_p · ψ(f_i)): ⊙ is called a broadcast, the text
 says "summed", and so does DreamVideo (CVPR 2024), which it follows.
 
+Deviation: multiplying is h_s ⊙ (1 + W_p · ψ), and not h_s ⊙ (W_p · ψ) as Eq. 2 prints it: a sample
+leaves the injector out, which is a factor of 1, about which the motion should have been trained;
+and W_p = 0 at the start would let nothing through.
+
 W_p is a matrix without bias for each transformer, zero at the start, which is the identity for both
 ways of injecting. `transformer_in` of a network3D belongs to no block and follows no spatial
 transformer: it gets none.

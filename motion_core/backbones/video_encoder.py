@@ -49,6 +49,10 @@ class FrameByFrame:
     """The VAE of an image model: each frame by itself, the posterior's mode × its scaling factor.
 
     So many frames at once as SLICE_PIXELS allow.
+
+    Deviation: the official MotionDirector and Motion Inversion sample the posterior, once for each
+    clip, as they keep its latents. The mode is the middle of what they draw from, and the same in
+    every run: one that goes on, or is looked up, has to find the latents that it began with.
     """
 
     model: AutoencoderKL

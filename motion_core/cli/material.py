@@ -1,35 +1,56 @@
-"""What a run has to train on, counted by its files' names before anything is read."""
+"""What a run has to train on, by its files' names and captions, before any picture is read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import ClipError
 from ..methods.defaults import Material
-from ..video.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_files
+from ..video.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, caption_of, media_files
 
 
 def material_of_run(given: Mapping[str, Any]) -> Material:
-    """As `load_clips` will find it. given: a run's settings. A path that is missing counts as one;
-    loading refuses it.
+    """As loading will find it. given: a run's settings, yet unchecked. A path that is missing
+    counts as one, and a caption that is missing for none; loading refuses them.
     """
-    clips, images = _paths(given.get("clips")), _paths(given.get("images"))
-    stills = [path for path in clips if path.suffix.lower() in IMAGE_SUFFIXES]
-    videos = [path for path in clips if path not in stills]
+    clips, images = (_texts(given.get(name)) for name in ("clips", "images"))
+    prompts = _texts(given.get("prompts"))
+    described: list[str | None] = []
+    stills = sum(_count_images(Path(path)) for path in images)
+    for index, path in enumerate(map(Path, clips)):
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            stills += 1
+            continue
+        prompt = prompts[min(index, len(prompts) - 1)] if prompts else None
+        described += [prompt or _caption(video) for video in _videos(path)]
     frames = given["clip"].get("frames")
     return Material(
-        videos=sum(_count(path, VIDEO_SUFFIXES) for path in videos),
-        images=len(stills) + sum(_count(path, IMAGE_SUFFIXES) for path in images),
+        videos=len(described),
+        images=stills,
         frames=frames if isinstance(frames, int) else None,
+        prompts=tuple(dict.fromkeys(" ".join(text.split()) for text in described if text)),
     )
 
 
-def _paths(given: object) -> list[Path]:
+def _texts(given: object) -> list[str]:
     """A list that is none is refused where the settings are checked."""
-    return [Path(str(path)) for path in given] if isinstance(given, (list, tuple)) else []
+    return [str(text) for text in given] if isinstance(given, (list, tuple)) else []
 
 
-def _count(path: Path, suffixes: Sequence[str]) -> int:
-    """The files of a folder; one for a file, and for a folder with the frames of one clip."""
-    return max(1, len(media_files(path, suffixes))) if path.is_dir() else 1
+def _videos(path: Path) -> Iterator[Path]:
+    """Those in a folder, or the path itself: a file, or the frames of one clip."""
+    inside = media_files(path, VIDEO_SUFFIXES) if path.is_dir() else []
+    yield from inside or [path]
+
+
+def _count_images(path: Path) -> int:
+    return max(1, len(media_files(path, IMAGE_SUFFIXES))) if path.is_dir() else 1
+
+
+def _caption(path: Path) -> str | None:
+    try:
+        return caption_of(path)
+    except ClipError:
+        return None

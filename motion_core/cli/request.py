@@ -42,12 +42,13 @@ DEFAULT_METHOD = next(iter(METHODS))
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """A run that can be started. method: configured."""
+    """A run that can be started. method: configured. sampled_its_way: see `Suited`."""
 
     run: RunSettings
     clip: ClipSettings
     train: TrainSettings
     method: Method
+    sampled_its_way: Mapping[str, Any]
 
     @property
     def parts(self) -> dict[str, str | None]:
@@ -69,6 +70,7 @@ class TrainRequest:
             height=height,
             width=width,
             seed=self.train.seed,
+            noise_prior=self.run.sample_noise_prior,
         )
 
     def document(self) -> dict[str, object]:
@@ -99,7 +101,8 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
     refuse_unknown(settings.__name__, given["objective"], fields_by_name(settings))
     method, material = METHODS[method_name], material_of_run(given)
     usual = suited(method, base, material, given["objective"])
-    merged = _merged([_defaults(usual), given])
+    has_noise = given.get("inversion_steps") != 0
+    merged = _merged([_defaults(usual, has_noise), given])
     tables = {table: merged.pop(table) for table in TABLES}
     run = from_mapping(RunSettings, merged)
     check_parts(name, **{part: getattr(run, part) for part in PARTS})
@@ -108,6 +111,7 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
         clip=from_mapping(ClipSettings, tables["clip"]),
         train=from_mapping(TrainSettings, tables["train"]),
         method=method(from_mapping(settings, tables["objective"])),
+        sampled_its_way=usual.sampled_its_way,
     )
 
 
@@ -133,12 +137,13 @@ def read_layer(path: Path) -> Layer:
 
 
 def whole_record(layer: Layer) -> Layer:
-    """What a run recorded of itself, with the method's settings that came later at the values that
-    leave all as it was then: their classes' own, and not what suits a run of today.
+    """What a run recorded of itself, with the settings that came later at the values that leave all
+    as it was then: their classes' own, and not what suits a run of today.
     """
+    later = {"sample_noise_prior": fields_by_name(RunSettings)["sample_noise_prior"].default}
     cls = settings_class(chosen_method([layer]))
-    missing = {f.name: f.default for f in fields_of(cls) if f.name not in layer["objective"]}
-    return {**layer, "objective": {**missing, **layer["objective"]}}
+    missing = {field.name: field.default for field in fields_of(cls)}
+    return {**later, **layer, "objective": {**missing, **layer["objective"]}}
 
 
 def absolute_paths(layer: Layer, folder: Path) -> Layer:
@@ -156,10 +161,13 @@ def absolute_paths(layer: Layer, folder: Path) -> Layer:
     return values
 
 
-def _defaults(usual: Suited) -> Layer:
+def _defaults(usual: Suited, has_noise: bool) -> Layer:
+    """has_noise: whether the clip's is made."""
     return {
         "sample_steps": usual.sample["steps"],
         "sample_guidance": usual.sample["guidance_scale"],
+        "sample_noise_prior": usual.sample["noise_prior"] if has_noise else 0.0,
+        "inversion_steps": usual.inversion_steps,
         "clip": usual.clip,
         "train": usual.train,
         "objective": usual.settings,

@@ -75,6 +75,13 @@ class RunSettings(BaseSettings):
     )
     sample_steps: int = setting(low=1, help="DDIM steps of these samples.")
     sample_guidance: float = setting(low=1, help="Guidance scale of these samples, 1 and up.")
+    sample_noise_prior: float = setting(
+        0.0,
+        low=0,
+        high=1,
+        help="Share of the clip's inverted noise in these samples, as for sample --noise-prior; "
+        "those on the way have none, as the clip is inverted at the end.",
+    )
     inversion_steps: int = setting(
         50,
         low=0,
@@ -94,3 +101,5 @@ class RunSettings(BaseSettings):
             )
         steps = self.inversion_steps
         require(steps != 1, "inversion_steps", steps, "2 or more, or 0 for no file")
+        has_noise = steps > 0 or self.sample_noise_prior == 0
+        require(has_noise, "inversion_steps", steps, "2 or more, as sample_noise_prior needs them")

@@ -33,7 +33,11 @@ the official MotionDirector (checkpoint-N/temporal/lora/N_unet.pt, and spatial) 
 """ + base_table()
 
 _USUAL = {
-    **dict.fromkeys(("steps", "guidance_scale", "adapter_end"), "the base's"),
+    **dict.fromkeys(
+        ("steps", "guidance_scale", "adapter_end"), "the adapter's method's, or else the base's"
+    ),
+    "noise_prior": "the adapter's method's, if there is a noise file next to the adapter and "
+    "frames and size are the clip's; or else 0",
     **dict.fromkeys(("frames", "width", "height"), "the adapter's, or else the base's"),
 }
 SUFFIXES = (".mp4", ".gif", ".png")

@@ -49,13 +49,15 @@ def run_from_flags(
     given = [read_adapter(text) for text in arguments.adapters]
     for adapter in given:
         check_family(adapter.info.family, defaults.family, adapter.name)
-    settings = _settings(sample, given, defaults)
+    noise = _noise_file(arguments.noise, given)
+    plays = noise is not None and any(file.strength != 0 for file in given)
+    settings = _settings(sample, given, defaults, has_noise=plays)
     fps = _fps(arguments.fps, given, defaults)
     require(arguments.enlarge >= 1, "--enlarge", arguments.enlarge, "1 or more")
     applied = chosen_adapters(
         given, with_looks="spatial_scale" in sample, looks=arguments.with_appearance
     )
-    inverted = _inverted(arguments.noise, settings, given, defaults)
+    inverted = _inverted(arguments.noise, noise, settings, defaults)
     with _writable(arguments), Terminal() as terminal:
         terminal.show(f"loading {base['base']}")
         backbone = _load(base, arguments.precision)
@@ -136,11 +138,20 @@ def _load(base: Mapping[str, Any], precision: str) -> Backbone:
 
 
 def _settings(
-    sample: Mapping[str, object], given: Sequence[LoadedAdapter], defaults: BaseDefaults
+    sample: Mapping[str, object],
+    given: Sequence[LoadedAdapter],
+    defaults: BaseDefaults,
+    *,
+    has_noise: bool,
 ) -> SampleSettings:
-    """The flags, then the defaults of adapters and base."""
+    """The flags, then the defaults of adapters and base. has_noise: see `sample_defaults`."""
     infos = [file.info for file in given]
-    return from_mapping(SampleSettings, {**sample_defaults(defaults, infos), **sample})
+    usual = sample_defaults(defaults, infos, has_noise=has_noise, asked=sample)
+    settings = from_mapping(SampleSettings, {**usual, **sample})
+    if settings.noise_prior > 0 and "noise_prior" not in sample:
+        prior = f"{settings.noise_prior:g}"
+        say(f"The noise prior is {prior}, the method's own; --noise-prior 0 is fresh noise.")
+    return settings
 
 
 def _fps(fps: float | None, given: Sequence[LoadedAdapter], defaults: BaseDefaults) -> float:
@@ -150,19 +161,20 @@ def _fps(fps: float | None, given: Sequence[LoadedAdapter], defaults: BaseDefaul
     return sample_fps(defaults, [file.info for file in given])
 
 
-def _inverted(
-    noise: Path | None,
-    settings: SampleSettings,
-    given: Sequence[LoadedAdapter],
-    defaults: BaseDefaults,
-) -> Tensor | None:
-    """The noise prior's latents; None without a prior."""
-    if settings.noise_prior == 0:
-        if noise is not None:
-            raise SettingsError(f"--noise {noise} has no effect without --noise-prior. Add it.")
-        return None
+def _noise_file(asked: Path | None, given: Sequence[LoadedAdapter]) -> Path | None:
+    """The file of inverted latents that is asked for, or lies beside an adapter."""
     beside = [noise_path(file.path) for file in given if file.path is not None]
-    path = noise or next((path for path in beside if path.is_file()), None)
+    return asked or next((path for path in beside if path.is_file()), None)
+
+
+def _inverted(
+    asked: Path | None, path: Path | None, settings: SampleSettings, defaults: BaseDefaults
+) -> Tensor | None:
+    """The noise prior's latents; None without a prior. asked: a file for nothing is refused."""
+    if settings.noise_prior == 0:
+        if asked is not None:
+            raise SettingsError(f"--noise {asked} has no effect without --noise-prior. Add it.")
+        return None
     if path is None:
         raise SettingsError(
             f"--noise-prior is {settings.noise_prior:g}, but no adapter has a .noise.safetensors "

@@ -50,10 +50,16 @@ A configuration file uses the flags' names, with _ instead of -, in four places:
 """ + base_table()
 
 
-_USUAL = "the base's"
+_USUAL = "what suits the base and the method; see docs/defaults.md"
 _CLIP = ("frames", "fps", "width", "height")
 _SOURCES = ("clips", "images", "prompts")
-_SAMPLES = ("sample_prompt", "sample_steps", "sample_guidance", "inversion_steps")
+_SAMPLES = (
+    "sample_prompt",
+    "sample_steps",
+    "sample_guidance",
+    "sample_noise_prior",
+    "inversion_steps",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_base_arguments(parser, "run")
     add_flags(parser, "clips", "clip", ClipSettings, usual=dict.fromkeys(_CLIP, _USUAL))
     of_base = {name for base in BASES.values() for name in base.train}
-    add_flags(parser, "training", "train", TrainSettings, usual=dict.fromkeys(of_base, _USUAL))
-    usual: dict[str, str] = dict.fromkeys(("sample_steps", "sample_guidance"), _USUAL)
+    suited = of_base | {"weight_decay"}
+    add_flags(parser, "training", "train", TrainSettings, usual=dict.fromkeys(suited, _USUAL))
+    usual: dict[str, str] = dict.fromkeys(_SAMPLES[1:], _USUAL)
     add_flags(parser, "samples after training", "run", RunSettings, names=_SAMPLES, usual=usual)
     parser.set_defaults(more=())  # the method's flags, which are known once the method is
 

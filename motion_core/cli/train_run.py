@@ -7,6 +7,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..adapters.base import Adapter
@@ -103,7 +104,7 @@ def run_training(
     def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
         path = output / "samples" / f"step-{step}.mp4"
         shown = applied_adapters(adapters, request.method)
-        frames = generate(backbone, clips[0].prompt, shown, settings)
+        frames = generate(backbone, clips[0].prompt, shown, replace(settings, noise_prior=0.0))
         write_video(path, frames, clips[0].fps, viewing_scale(settings.height))
         return SampleMade(step=step, prompt=clips[0].prompt, frames_path=path)
 
@@ -118,6 +119,7 @@ def run_training(
         settings=request.train,
         result=result,
         document=request.document(),
+        sampled_its_way=request.sampled_its_way,
     )
     showing = Showing(
         sample=settings,

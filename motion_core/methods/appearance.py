@@ -26,6 +26,9 @@ class Source(Protocol):
     def video(self) -> str: ...
 
     @property
+    def prompt(self) -> str: ...
+
+    @property
     def is_image(self) -> bool: ...
 
 
@@ -50,7 +53,8 @@ def material_of(clips: Sequence[Source], frames: int | None = None) -> Material:
     names = appearance_names(clips) if clips else []
     videos = {name for name, clip in zip(names, clips, strict=True) if not clip.is_image}
     images = sum(clip.is_image for clip in clips)
-    return Material(videos=len(videos), images=images, frames=frames)
+    prompts = tuple(dict.fromkeys(clip.prompt for clip in clips if not clip.is_image))
+    return Material(videos=len(videos), images=images, frames=frames, prompts=prompts)
 
 
 def loras_of(clips: Sequence[Source]) -> dict[str, Scope]:

@@ -22,7 +22,16 @@ from ..settings import Settings, setting
 from ..types import Batch, LatentClip
 from .appearance import appearance_names, loras_of, material_of
 from .base import Attached, LossTerm, Method
-from .defaults import ALPHA, Case, Material, MethodDefaults, Rates, Usual, tuned
+from .defaults import (
+    ALPHA,
+    FRESH_NOISE,
+    Case,
+    Material,
+    MethodDefaults,
+    Rates,
+    Usual,
+    tuned,
+)
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
 from .losses import Anchor, debiased_loss, mse
 from .parts import ParameterGroup, PlannedGroup, lora_plans, made
@@ -126,13 +135,24 @@ class MotionDirector(Method[MotionDirectorSettings]):
     )
     Settings = MotionDirectorSettings
     defaults: ClassVar = {
-        "": MethodDefaults(settings={"alpha": ALPHA}, train={"steps": STEPS}),
+        "": MethodDefaults(
+            settings={"alpha": ALPHA},
+            train={"steps": STEPS},
+            sample={
+                "noise_prior": Usual(
+                    value=lambda case: 0.5 if (case.videos, case.images) == (1, 0) else 0.0,
+                    source="config_single_video.yaml, config_multi_videos.yaml and both image "
+                    "configs, validation_data",
+                )
+            },
+        ),
         "shape-world": MethodDefaults(
             settings=tuned(
                 "LoRAs are nearly as wide as a small base's layers: dropout only costs time.",
                 dropout=0.0,
                 spatial_dropout_p=0.05,
-            )
+            ),
+            sample=FRESH_NOISE,
         ),
     }
 

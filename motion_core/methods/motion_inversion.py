@@ -27,12 +27,22 @@ from ..settings import Settings, require, setting
 from ..types import Batch, LatentClip
 from .appearance import appearance_names
 from .base import Attached, LossTerm, Method, check_videos
-from .defaults import Material, MethodDefaults, Rates, Usual, tuned
+from .defaults import (
+    FRESH_NOISE,
+    Material,
+    MethodDefaults,
+    Rates,
+    Usual,
+    at_animatediffs_size,
+    sized,
+    tuned,
+)
 from .lora_settings import lora_dropout, lora_rank
 from .losses import debiased_loss, mse
 from .parts import ParameterGroup, PlannedGroup, lora_plans, made
 from .passes import appearance_then_motion
 
+CONFIG = "configs/config.yaml"
 LEARNING_RATE = 0.02  # configs/config.yaml, learning_rate
 SPATIAL_LEARNING_RATE = 5e-4  # configs/config.yaml, learning_rate_spatial
 WEIGHT_DECAY = 1e-2  # AdamW's own, which the official code leaves as it is
@@ -137,9 +147,17 @@ class MotionInversion(Method[MotionInversionSettings]):
         "": MethodDefaults(
             settings={
                 "spatial_learning_rate": Usual(
-                    value=SPATIAL_LEARNING_RATE, source="configs/config.yaml, learning_rate_spatial"
+                    value=SPATIAL_LEARNING_RATE, source=f"{CONFIG}, learning_rate_spatial"
                 )
             },
+            train={"steps": Usual(value=400, source=f"{CONFIG}, max_train_steps")},
+            sample={"noise_prior": Usual(value=0.5, source="inference.py, always")},
+        ),
+        "zeroscope": MethodDefaults(
+            clip=sized(f"{CONFIG}, dataset", width=576, height=320, frames=24)
+        ),
+        "animatediff": MethodDefaults(
+            clip=at_animatediffs_size(f"{CONFIG}, dataset", width=576, height=320, frames=24)
         ),
         "shape-world": MethodDefaults(
             settings={
@@ -152,6 +170,7 @@ class MotionInversion(Method[MotionInversionSettings]):
                 **tuned("The small base's rate for LoRAs.", spatial_learning_rate=5e-3),
             },
             train=tuned("Small embeddings bear a high rate.", learning_rate=0.02, steps=350),
+            sample=FRESH_NOISE,
         ),
         "shape-world-zeroscope": MethodDefaults(
             settings=tuned(

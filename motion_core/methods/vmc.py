@@ -30,7 +30,15 @@ from ..settings import Settings, setting
 from ..types import LatentClip
 from .appearance import material_of
 from .base import Attached, Method, check_videos
-from .defaults import Material, MethodDefaults, Rates, tuned
+from .defaults import (
+    FRESH_NOISE,
+    Material,
+    MethodDefaults,
+    Rates,
+    Usual,
+    as_the_base,
+    tuned,
+)
 from .lora_settings import lora_rank
 from .losses import mse
 from .parts import PlannedGroup, made
@@ -43,6 +51,12 @@ TEMPORAL: Scope = "temporal"
 
 VmcLoss = Literal["cosine", "cosine_abs", "mse"]
 Parametrisation = Literal["full", "lora"]
+
+
+# Its base makes 8 frames of 64x40 pixels, 2 a second, that other models enlarge and add to.
+_NOT_SHOW_1 = "The official code's base is Show-1's first stage, in pixels; this one is not."
+_SIZE = as_the_base("all official configs", _NOT_SHOW_1, width=64, height=40, frames=8)
+_SAMPLING = as_the_base("all official configs", _NOT_SHOW_1, steps=75, guidance_scale=9.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +93,25 @@ class Vmc(Method[VmcSettings]):
     summary = "trains temporal attention on the differences between neighbouring frames"
     Settings = VmcSettings
     defaults: ClassVar = {
+        "": MethodDefaults(
+            train={
+                "steps": Usual(value=400, source="all official configs, train_steps"),
+                "max_grad_norm": Usual(value=1.0, source="train_inference.py, max_grad_norm"),
+            },
+            clip=_SIZE,
+            sample={
+                **_SAMPLING,
+                "noise_prior": Usual(
+                    value=1.0,
+                    source="train_inference.py: samples begin with the clip's inverted noise alone",
+                ),
+                "inversion_steps": Usual(value=75, source="all official configs, num_inv_steps"),
+            },
+        ),
         "shape-world": MethodDefaults(
-            train=tuned("Whole weights bear less than the base's LoRAs.", learning_rate=1e-3)
-        )
+            train=tuned("Whole weights bear less than the base's LoRAs.", learning_rate=1e-3),
+            sample=FRESH_NOISE,
+        ),
     }
 
     def rates(self, material: Material) -> Rates:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
@@ -20,6 +20,7 @@ from torch import Tensor
 from .. import __version__
 from ..adapter_files.noise_file import NoiseInfo, noise_path, save_noise
 from ..adapter_files.own import AdapterInfo, preview_jpeg, save_adapter
+from ..adapter_files.sample_defaults import SAMPLING
 from ..adapter_files.summary import adapter_parametrisation, adapter_rank, adapter_sites
 from ..adapters.base import Adapter
 from ..backbones.base import Backbone, pixel_shape
@@ -48,7 +49,7 @@ StepsShown = Callable[[str], OnStep]
 @dataclass(frozen=True, kw_only=True)
 class Trained:
     """A finished run. clips and latents belong together, one by one. document: the run's settings
-    as plain values, from which it can be run again.
+    as plain values, from which it can be run again. sampled_its_way: see `suited.Suited`.
     """
 
     backbone: Backbone
@@ -58,6 +59,7 @@ class Trained:
     settings: TrainSettings
     result: TrainResult
     document: Mapping[str, object]
+    sampled_its_way: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +80,11 @@ def write_results(
     """Writes the adapter file, what lies beside it, and what shows the run into `records`."""
     write_adapter(adapter, trained)
     write_figures(records, trained)
-    if showing.inversion_steps:
+    inverted = None
+    if steps := showing.inversion_steps:
         on_step = steps_shown("inverting the clip")
-        write_noise(adapter, trained.backbone, trained.latents, showing.inversion_steps, on_step)
-    adapted = _write_samples(adapter, records, trained, showing, steps_shown)
+        inverted = write_noise(adapter, trained.backbone, trained.latents, steps, on_step)
+    adapted = _write_samples(adapter, records, trained, showing, steps_shown, inverted)
     write_adapter(adapter, trained, adapted)
 
 
@@ -95,6 +98,7 @@ def write_adapter(adapter: Path, trained: Trained, frames: Tensor | None = None)
         trained.settings,
         result.adapters,
         result.steps,
+        trained.sampled_its_way,
     )
     save_adapter(adapter, result.adapters, info, _previews(frames))
 
@@ -106,9 +110,10 @@ def adapter_info(
     settings: TrainSettings,
     adapters: Mapping[str, Adapter],
     steps: int,
+    sampled_its_way: Mapping[str, object] | None = None,
 ) -> AdapterInfo:
     """What the adapter file says about the run that made it. steps: done. Frames, size and rate
-    are those of the first video, or of the first image.
+    are those of the first video, or of the first image. sampled_its_way: see `suited.Suited`.
     """
     first = next((clip for clip in clips if not clip.is_image), clips[0])
     frames, height, width = pixel_shape(backbone, first.latents)
@@ -117,6 +122,7 @@ def adapter_info(
         settings={
             "objective": to_mapping(method.settings),
             "training": to_mapping(settings),
+            SAMPLING: dict(sampled_its_way or {}),
         },
         parametrisation=adapter_parametrisation(adapters),
         family=backbone.family,
@@ -151,11 +157,13 @@ def write_figures(records: Path, trained: Trained) -> None:
 
 def write_noise(
     adapter: Path, backbone: Backbone, clips: Sequence[LatentClip], steps: int, on_step: OnStep
-) -> None:
-    """The first video's inverted latents beside the adapter; a run on images has none."""
+) -> Tensor | None:
+    """Writes the first video's inverted latents beside the adapter and returns them; a run on
+    images has none.
+    """
     clip = next((clip for clip in clips if not clip.is_image), None)
     if clip is None:
-        return
+        return None
     latents = invert_clip(backbone, clip, steps, on_step)
     info = NoiseInfo(
         family=backbone.family,
@@ -165,6 +173,7 @@ def write_noise(
         digest=clip.digest,
     )
     save_noise(noise_path(adapter), latents, info)
+    return latents
 
 
 def viewing_scale(height: int) -> int:
@@ -210,9 +219,16 @@ def _summary(points: Sequence[tuple[int, float]]) -> dict[str, float]:
 
 
 def _write_samples(
-    adapter: Path, records: Path, trained: Trained, showing: Showing, steps_shown: StepsShown
+    adapter: Path,
+    records: Path,
+    trained: Trained,
+    showing: Showing,
+    steps_shown: StepsShown,
+    inverted: Tensor | None,
 ) -> Tensor:
-    """The contact sheet, sample.mp4 and sample.gif; returns the adapted frames that these show."""
+    """The contact sheet, sample.mp4 and sample.gif; returns the adapted frames that these show.
+    inverted: for the noise prior.
+    """
     first = trained.clips[0]
     prompts = [first.prompt] if showing.prompt is None else [first.prompt, showing.prompt]
     rows = [(f"reference: {first.prompt}", first.frames)]
@@ -221,7 +237,7 @@ def _write_samples(
     for prompt in prompts:
         for name, applied in (("base", []), ("adapted", adapters)):
             on_step = steps_shown(f"sampling, {name}")
-            frames = generate(trained.backbone, prompt, applied, showing.sample, on_step=on_step)
+            frames = generate(trained.backbone, prompt, applied, showing.sample, inverted, on_step)
             rows.append((f"{name}: {prompt}", frames))
     write_image(adapter.with_suffix(".png"), contact_sheet(rows))
     scale = viewing_scale(showing.sample.height)

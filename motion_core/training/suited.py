@@ -14,21 +14,26 @@ from typing import Any
 from ..bases import BaseDefaults
 from ..methods.base import Method
 from ..methods.defaults import Case, Material, Usual
-from ..settings import fields_of, from_mapping
+from ..settings import BASES_OWN, fields_of, from_mapping
 from .settings import TrainSettings
+
+INVERSION_STEPS = 50  # MotionDirector_train.py's and Motion Inversion's train.py, inverse_video
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suited:
     """By field: settings: of the method. train: of `TrainSettings`. clip: width, height, frames and
     fps of `ClipSettings`. sample: steps, guidance_scale, adapter_end and noise_prior of
-    `SampleSettings`.
+    `SampleSettings`; sampled_its_way: those of them that are the method's own, which its adapter
+    files keep. inversion_steps: of the noise beside the adapter.
     """
 
     settings: Mapping[str, Any]
     train: Mapping[str, Any]
     clip: Mapping[str, Any]
     sample: Mapping[str, Any]
+    sampled_its_way: Mapping[str, Any]
+    inversion_steps: int
 
 
 def suited(
@@ -49,7 +54,13 @@ def suited(
     every, named = method.defaults_of(base.name)
     layers = (every, *named)
     usual_clip = {name: getattr(base, name) for name in ("frames", "fps", "width", "height")}
-    case = Case(videos=material.videos, images=material.images, frames=base.frames, settings={})
+    case = Case(
+        videos=material.videos,
+        images=material.images,
+        frames=base.frames,
+        prompts=material.prompts,
+        settings={},
+    )
     clip = usual_clip | _values([layer.clip for layer in layers], case)
     case = replace(case, frames=material.frames or int(clip["frames"]))
     settings = _settings(method, [layer.settings for layer in layers], chosen or {}, case)
@@ -62,14 +73,25 @@ def suited(
         **base.train,
         **_values([layer.train for layer in named], now),
     }
-    usual_sample = {
+    sample = _values([layer.sample for layer in layers], now)
+    inversion_steps = sample.pop("inversion_steps", INVERSION_STEPS)
+    return Suited(
+        settings=settings,
+        train=train,
+        clip=clip,
+        sample=_usual_sample(base) | sample,
+        sampled_its_way=sample,
+        inversion_steps=inversion_steps,
+    )
+
+
+def _usual_sample(base: BaseDefaults) -> dict[str, Any]:
+    return {
         "steps": base.sample_steps,
         "guidance_scale": base.guidance_scale,
         "adapter_end": base.adapter_end,
         "noise_prior": 0.0,
     }
-    sample = usual_sample | _values([layer.sample for layer in layers], now)
-    return Suited(settings=settings, train=train, clip=clip, sample=sample)
 
 
 def _settings(
@@ -89,7 +111,8 @@ def _settings(
 
 
 def _values(layers: list[Mapping[str, Usual]], case: Case) -> dict[str, Any]:
-    return {name: usual.of(case) for layer in layers for name, usual in layer.items()}
+    usual = {name: one for layer in layers for name, one in layer.items()}
+    return {name: one.of(case) for name, one in usual.items() if one.value != BASES_OWN}
 
 
 def _plain(settings: Any) -> dict[str, Any]:

@@ -221,8 +221,11 @@ def media_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
 
 
 def _find_prompt(path: Path, prompt: str | None) -> str:
-    if prompt is not None:
-        return _checked_prompt(prompt, path.name)
+    return caption_of(path) if prompt is None else _checked_prompt(prompt, path.name)
+
+
+def caption_of(path: Path) -> str:
+    """What the caption file beside a clip says. Raises ClipError if it is missing or empty."""
     caption = path.parent / f"{path.name}.txt" if path.is_dir() else path.with_suffix(".txt")
     if not caption.is_file():
         raise ClipError(

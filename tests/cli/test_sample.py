@@ -80,10 +80,31 @@ def test_the_noise_beside_the_adapter_is_found(
 ) -> None:
     adapter = ["--adapter", str(finished / "adapter.safetensors"), "--noise-prior", "0.5"]
     noise = ["--noise", str(finished / "adapter.noise.safetensors")]
-    plain = frames_of(material, tmp_path / "plain", *adapter[:2])
+    plain = frames_of(material, tmp_path / "plain", *adapter[:2], "--noise-prior", "0")
     found = frames_of(material, tmp_path / "found", *adapter)
     assert found != plain
     assert frames_of(material, tmp_path / "given", *adapter, *noise) == found
+
+
+def test_the_noise_prior_is_the_methods_where_none_is_asked_for(
+    material: Material, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MotionDirector's for one video, 0.5: of the file, and said; not where it does not play, has
+    no noise beside it, or the video has another length.
+    """
+    adapter = ["--adapter", str(finished / "adapter.safetensors")]
+    info, _ = load_adapter(finished / "adapter.safetensors")
+    assert info.settings["sampling"] == {"noise_prior": 0.5}
+    half = frames_of(material, tmp_path / "half", *adapter, "--noise-prior", "0.5")
+    assert "noise prior" not in capsys.readouterr().out
+    assert frames_of(material, tmp_path / "own", *adapter) == half
+    assert "The noise prior is 0.5, the method's own" in capsys.readouterr().out
+    alone = tmp_path / "alone.safetensors"
+    shutil.copyfile(finished / "adapter.safetensors", alone)
+    fresh = frames_of(material, tmp_path / "fresh", *adapter, "--noise-prior", "0")
+    assert frames_of(material, tmp_path / "alone", "--adapter", str(alone)) == fresh
+    assert len(frames_of(material, tmp_path / "short", *adapter, "--num-frames", "2")) == 2
+    assert "noise prior" not in capsys.readouterr().out
 
 
 def test_looks_are_applied_on_demand(material: Material, finished: Path, tmp_path: Path) -> None:
@@ -131,7 +152,8 @@ def test_a_motion_lora_of_animatediff_is_an_adapter_too(
     path = tmp_path / "lora.safetensors"
     write_tensors(path, animatediff_lora(adapters["temporal"]), {})  # type: ignore[arg-type]
     assert read_adapter(f"{path}:0.5").info.is_foreign
-    ours = frames_of(material, tmp_path / "1", "--adapter", str(finished / "adapter.safetensors"))
+    own = ["--adapter", str(finished / "adapter.safetensors"), "--noise-prior", "0"]
+    ours = frames_of(material, tmp_path / "1", *own)
     assert frames_of(material, tmp_path / "2", "--adapter", str(path)) == ours
 
 

@@ -241,11 +241,15 @@ def test_timesteps_come_from_the_likely_half() -> None:
 
 
 def test_every_video_of_a_batch_has_its_own_template_and_every_clip_its_motion() -> None:
-    """The drawn embeddings are those of the templates with the clip's prompt, or with the motion of
-    the settings; the four draws of this seed are not all the same.
+    """The drawn embeddings are those of the templates with the motion of the settings, one for all
+    or one each, or with the clip's prompt; the four draws of this seed are not all the same.
     """
     backbone, clips = tiny_animatediff(), [latent_clip(seed=0), latent_clip(seed=1)]
-    for motion, texts in ((None, ["clip 0", "clip 1"]), ("hopping", ["hopping"] * 2)):
+    for motion, texts in (
+        (None, ["clip 0", "clip 1"]),
+        ("hopping", ["hopping"] * 2),
+        ("hopping\n\n turning left \n", ["hopping", "turning left"]),
+    ):
         settings = dataclasses.replace(FULL, motion=motion)
         with MotionCrafter(settings).attach(backbone, clips, rng()) as attached:
             for index, text in enumerate(texts):
@@ -255,6 +259,29 @@ def test_every_video_of_a_batch_has_its_own_template_and_every_clip_its_motion()
                 filled = [templates[number].replace("{}", text) for number in chosen]
                 torch.testing.assert_close(embeds, encode_prompts(backbone, filled))
                 assert len(set(chosen)) > 1
+
+
+def test_the_motion_in_the_templates_is_never_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """Each prompt's is logged; that it is the whole prompt, as a warning."""
+    backbone, clips = tiny_animatediff(), [latent_clip(seed=0)]
+    for motion, level, said in (
+        ("hopping", "INFO", "the motion of 'clip 0' is 'hopping'"),
+        (None, "WARNING", "templates take the clips' whole prompts"),
+    ):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            method = MotionCrafter(dataclasses.replace(FULL, motion=motion))
+            with method.attach(backbone, clips, rng()):
+                pass
+        assert [r.levelname for r in caplog.records if said in r.getMessage()] == [level]
+
+
+def test_motions_that_do_not_fit_the_prompts() -> None:
+    clips = [latent_clip(seed=index) for index in range(3)]
+    method = MotionCrafter(dataclasses.replace(FULL, motion="hopping\nrunning"))
+    with pytest.raises(SettingsError, match="motion has 2 lines for 3 prompts"):
+        with method.attach(tiny_animatediff(), clips, rng()):
+            pass
 
 
 def test_templates_of_ones_own(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from motion_core.methods import METHODS
 from motion_core.methods.defaults import Material
 from motion_core.settings import fields_by_name, from_mapping
 from motion_core.training.settings import TrainSettings
-from motion_core.training.suited import suited
+from motion_core.training.suited import Suited, suited
 from motion_core.video.settings import ClipSettings
 
 ONE = Material(videos=1, images=0)
@@ -97,6 +97,93 @@ def test_rates_are_by_what_is_trained() -> None:
     assert rates("vmc") == (1e-4, 1e-2)
     assert rates("vmc", parametrisation="lora") == (5e-4, 1e-2)
     assert rates("coupled") == (5e-4, 1e-2)
+
+
+def of(method: str, base: str, prompts: tuple[str, ...] = (), **chosen: object) -> Suited:
+    material = Material(videos=1, images=0, prompts=prompts)
+    return suited(METHODS[method], BASES[base], material, chosen)
+
+
+def test_motion_inversion_as_its_config() -> None:
+    """configs/config.yaml: 400 steps, 576x320, 24 frames; inference.py: always a prior of 0.5."""
+    found = of("motion_inversion", "zeroscope")
+    assert found.train["steps"] == 400
+    assert found.clip == {"width": 576, "height": 320, "frames": 24, "fps": 8.0}
+    assert found.sampled_its_way == {"noise_prior": 0.5}
+    assert found.sample["noise_prior"] == 0.5 and found.settings["spatial_learning_rate"] == 5e-4
+    other = of("motion_inversion", "animatediff")
+    assert (other.train["steps"], other.sample["noise_prior"]) == (400, 0.5)
+    assert (other.clip["width"], other.clip["height"], other.clip["frames"]) == (512, 512, 16)
+
+
+def test_motion_crafter_as_its_paper() -> None:
+    """v2, Sec. 4.1: 256x256, 16 frames, 150 to 300 iterations; 25 steps, guidance 7.5."""
+    found = of("motion_crafter", "zeroscope")
+    assert found.train["steps"] == 300
+    assert found.clip == {"width": 256, "height": 256, "frames": 16, "fps": 8.0}
+    assert found.sampled_its_way == {"steps": 25, "guidance_scale": 7.5}
+    other = of("motion_crafter", "animatediff")
+    assert (other.sample["steps"], other.sample["guidance_scale"]) == (25, 7.5)
+    assert (other.clip["width"], other.clip["height"]) == (512, 512)
+
+
+def test_motrans_size() -> None:
+    """Sec. 4.1: 24 frames at 8 fps and 576x320; DDIM, 30 steps, guidance 12."""
+    found = of("motrans", "zeroscope")
+    assert found.clip == {"width": 576, "height": 320, "frames": 24, "fps": 8.0}
+    assert (found.sample["steps"], found.sample["guidance_scale"]) == (30, 12.0)
+
+
+def test_motion_directors_noise_prior_is_for_one_video() -> None:
+    """validation_data of config_single_video.yaml: 0.5; of the other configs: 0."""
+    director, base = METHODS["motion_director"], BASES["zeroscope"]
+    for material, prior in ((ONE, 0.5), (Material(videos=2, images=0), 0.0)):
+        assert suited(director, base, material).sample["noise_prior"] == prior
+    looks = Material(videos=0, images=3)
+    assert suited(director, base, looks).sample["noise_prior"] == 0.0
+
+
+def test_vmc_as_its_configs() -> None:
+    """configs/*.yml: 400 steps, 75 of inversion; train_inference.py: gradients cut at 1, samples
+    begin with the inverted noise alone.
+    """
+    for base in ("zeroscope", "animatediff"):
+        found = of("vmc", base)
+        assert (found.train["steps"], found.train["max_grad_norm"]) == (400, 1.0)
+        assert (found.inversion_steps, found.sample["noise_prior"]) == (75, 1.0)
+        assert found.sample["steps"] == BASES[base].sample_steps
+
+
+@pytest.mark.parametrize("base", ["shape-world-animatediff", "shape-world-zeroscope"])
+def test_small_bases_are_sampled_with_fresh_noise(base: str) -> None:
+    for method in METHODS:
+        found = of(method, base)
+        assert (found.sample["noise_prior"], found.sample["steps"]) == (0.0, 12)
+        assert (found.clip["width"], found.clip["frames"]) == (64, 16)
+
+
+def test_the_motion_is_found_in_the_prompts() -> None:
+    """By verb, one line for all that say the same; what is chosen is not looked for."""
+    crafter, base = METHODS["motion_crafter"], BASES["zeroscope"]
+    assert of("motion_crafter", "zeroscope").settings["motion"] is None
+    prompts = ("a car turns left on a road", "a bus turns left")
+    assert of("motion_crafter", "zeroscope", prompts).settings["motion"] == "turning left"
+    silent = Material(videos=1, images=0, prompts=("a sunset",))
+    with pytest.raises(SettingsError, match="Set motion to what happens"):
+        suited(crafter, base, silent)
+    assert suited(crafter, base, silent, {"motion": "glowing"}).settings["motion"] == "glowing"
+
+
+def test_the_verb_is_found_where_all_prompts_share_it() -> None:
+    """Others are found clip by clip; without the enhancer none is needed."""
+    for prompts, enhancer, verb in (
+        (("a car turns left", "a bus turns"), "recomputed", "turns"),
+        (("a car turns left", "a dog runs"), "recomputed", None),
+        (("a sunset",), "recomputed", None),
+        (("a car turns left",), "none", None),
+    ):
+        found = of("motrans", "zeroscope", prompts, enhancer=enhancer)
+        assert found.settings["verb"] == verb
 
 
 def test_alpha_is_the_rank() -> None:

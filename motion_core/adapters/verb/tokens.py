@@ -76,7 +76,7 @@ def find_word(sentence: str, wanted: str) -> Verb | None:
     exact = re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", sentence, re.IGNORECASE)
     if exact is not None:
         return Verb(exact.group(), *exact.span())
-    tables = _tables()
+    tables = lemma_tables()
     lemmas = tables.verb_lemmas(wanted.lower()) | {wanted.lower()}
     for word in _words(sentence):
         if lemmas & (tables.verb_lemmas(word.text) | {word.text}):
@@ -96,7 +96,7 @@ def find_verb(sentence: str, pipeline: Language | None = None) -> Verb | None:
     nlp = pipeline or installed_pipeline()
     if nlp is not None:
         return main_verb(nlp(sentence))
-    verb = _guessed(sentence, _tables())
+    verb = _guessed(sentence, lemma_tables())
     logger.info(
         "No English spaCy pipeline is installed; according to the lemma tables, the verb of %r "
         "is %r.",
@@ -160,7 +160,7 @@ class LemmaTables(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _tables() -> LemmaTables:
+def lemma_tables() -> LemmaTables:
     """Kept, like the pipeline: 70,000 words."""
     from spacy.lookups import load_lookups
 

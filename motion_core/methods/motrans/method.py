@@ -19,13 +19,25 @@ import torch
 from torch import Tensor
 
 from ...adapters.verb.adapter import on_positions
+from ...adapters.verb.tokens import find_verb
 from ...backbones.base import Backbone
 from ...backbones.files.image_encoders import check_image_encoder, image_embed_width
 from ...settings import BASES_OWN, Settings, require, setting
 from ...types import Batch, LatentClip
 from ..appearance import appearance_names, loras_of
 from ..base import Attached, LossTerm, Method
-from ..defaults import ALPHA, Material, MethodDefaults, Rates, Rule, Usual, tuned
+from ..defaults import (
+    ALPHA,
+    Case,
+    Material,
+    MethodDefaults,
+    Rates,
+    Rule,
+    Usual,
+    at_animatediffs_size,
+    sized,
+    tuned,
+)
 from ..lora_settings import lora_alpha, lora_dropout, lora_rank
 from ..losses import frames_at, mse
 from ..noisy_latents import draw_noisy_latents
@@ -36,6 +48,14 @@ from .parts import EnhancerPlan, InjectorPlan, TrainableEnhancer, TrainableInjec
 LEARNING_RATE = 5e-4  # Sec. 4.1
 WEIGHT_DECAY = 1e-2  # not in the paper: AdamW's default
 TEMPORAL, INJECTOR, VERB = "temporal", "injector", "verb"
+
+
+def _verb_of(case: Case) -> str | None:
+    """The verb that all prompts share; None where they differ, or where none is needed."""
+    if case.settings["enhancer"] == "none":
+        return None
+    verbs = {verb.text if verb else None for verb in map(find_verb, case.prompts)}
+    return verbs.pop() if len(verbs) == 1 else None
 
 
 def _of_each(steps: int) -> Rule:
@@ -100,7 +120,8 @@ class MoTransSettings(Settings):
         label="appearance injection",
         source='Sec. 3.2, "summed"',
         help="How the appearance is fed to the temporal layers so that they need not learn it: "
-        "add (the paper's text), multiply (its formula) or none (its ablation).",
+        "add (the paper's text), multiply (its formula, with 1 added, so that no image is no "
+        "change) or none (its ablation).",
     )
     enhancer: Literal["recomputed", "frozen", "none"] = setting(
         "recomputed",
@@ -145,6 +166,9 @@ class MoTrans(Method[MoTransSettings]):
         "": MethodDefaults(
             settings={
                 "alpha": ALPHA,
+                "verb": Usual(
+                    value=_verb_of, source="Sec. 3.3: found by spaCy; one that all prompts share"
+                ),
                 "appearance_steps": Usual(
                     value=_of_each(300),
                     source="MotionDirector's steps for appearance; not given in the paper",
@@ -156,6 +180,10 @@ class MoTrans(Method[MoTransSettings]):
                     source="Sec. 4.1: about 600 steps, which are taken to be the second stage's",
                 )
             },
+        ),
+        "zeroscope": MethodDefaults(clip=sized("Sec. 4.1", width=576, height=320, frames=24)),
+        "animatediff": MethodDefaults(
+            clip=at_animatediffs_size("Sec. 4.1", width=576, height=320, frames=24)
         ),
         "shape-world": MethodDefaults(
             settings={
