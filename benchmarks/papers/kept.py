@@ -68,6 +68,17 @@ def kept_rows(folder: Path, names: Iterable[str]) -> dict[str, RowResult]:
     return rows
 
 
+def same_settings(kept: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a record's settings are today's. Settings that there were not then don't count: what
+    a new one changes unasked is a change of the code.
+    """
+    before, today = (json.loads(json.dumps(settings)) for settings in (kept, now))
+    return before.keys() == today.keys() and all(
+        today[name].items() >= value.items() if isinstance(value, dict) else today[name] == value
+        for name, value in before.items()
+    )
+
+
 def earlier_rows(file: Path = EARLIER) -> dict[str, RowResult]:
     """The rows of version 0.1.0, by name."""
     plain = json.loads(file.read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from .verdicts import All, Higher, LeaksMore, Lower, NotLower, Reaches, Statemen
 
 FIDELITY_WANTED = 0.85
 ABOVE_BASE = 0.3
-APPEARANCE_MARGIN = 0.1
+MARGIN = 0.1
 
 
 def worse_than_each(coupled: Variant, methods: Sequence[Variant], name: Name) -> Statement:
@@ -34,7 +34,7 @@ def _learns(method: str) -> Claim:
 
 def _preserves(method: str) -> Claim:
     def statement(name: Name) -> Statement:
-        return NotLower(name(method), name(BASE.name), APPEARANCE, APPEARANCE_MARGIN)
+        return NotLower(name(method), name(BASE.name), APPEARANCE, MARGIN)
 
     return Claim(key=f"{method}.preserves", about=method, statement=statement)
 
@@ -52,6 +52,14 @@ def _lower(about: str, than: str) -> Claim:
         key=f"{about}.motion",
         about=about,
         statement=lambda name: Lower(name(about), name(than), FIDELITY),
+    )
+
+
+def _keeps_motion(about: str, than: str) -> Claim:
+    return Claim(
+        key=f"{about}.keeps-motion",
+        about=about,
+        statement=lambda name: NotLower(name(about), name(than), FIDELITY, MARGIN),
     )
 
 
@@ -114,6 +122,14 @@ USES: tuple[Claim, ...] = (
     *(
         _higher(f"{method.name}-personalised", "base-personalised", by=ABOVE_BASE)
         for method in TUNED
+    ),
+    *(
+        claim
+        for row, without in (
+            ("motion-director-image", "motion-director-without-image"),
+            ("motion-director-mixed", "motion-director-without-mixing"),
+        )
+        for claim in (_higher(row, without, APPEARANCE, ABOVE_BASE), _keeps_motion(row, without))
     ),
     _higher("motion-inversion-camera", BASE.name, by=ABOVE_BASE),
     _higher("motion-inversion-hybrid", "motion-inversion"),

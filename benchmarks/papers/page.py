@@ -96,8 +96,9 @@ def _line_of(report: Report, row: Row) -> list[str]:
     if row.name not in report.results:
         return [name, "not run yet", *[""] * 6]
     result = report.results[row.name]
+    count = len(result.clips())
     return [
-        name,
+        name if count == report.plan.prompts else f"{name} ({count} prompts)",
         *_figures(result),
         _trainings(report, row, result),
         *_seconds(result),

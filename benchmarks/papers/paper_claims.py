@@ -6,7 +6,7 @@ Each stands for one backbone and one motion at a time; see verdicts.py for how i
 from __future__ import annotations
 
 from .claims import Claim
-from .own_claims import APPEARANCE_MARGIN, OWN_CLAIMS, worse_than_each
+from .own_claims import MARGIN, OWN_CLAIMS, worse_than_each
 from .results import APPEARANCE, FIDELITY
 from .variants import COUPLED, TERSE_METHODS
 from .verdicts import All, Higher, LeaksMore, Lower, NotLower
@@ -45,7 +45,7 @@ PAPER_CLAIMS: tuple[Claim, ...] = (
                     name("motion-director-terse"),
                     name("motion-director-plain"),
                     APPEARANCE,
-                    APPEARANCE_MARGIN,
+                    MARGIN,
                 ),
             )
         ),

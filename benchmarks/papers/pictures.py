@@ -42,6 +42,6 @@ def _write(bench: Bench, rows: Sequence[Row], motion: str, path: Path) -> None:
     (clip,) = reference_clips(motion)
     strips = [(f"reference: {clip.prompt}", clip.frames)]
     for row, clips in shown:
-        prompt, _ = bench.wanted(row)[SUBJECT]
-        strips.append((f"{row.variant.name} on {row.backbone}: {prompt}", clips[SUBJECT]))
+        words = bench.asked(row)[SUBJECT].words
+        strips.append((f"{row.variant.name} on {row.backbone}: {words}", clips[SUBJECT]))
     write_image(path, contact_sheet(strips, tile_height=TILE))

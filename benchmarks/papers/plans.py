@@ -18,6 +18,7 @@ from .variants import (
     BASELINES,
     CAMERA,
     FEW_SHOT,
+    LOOKS,
     METHODS,
     PERSONALISED,
     TERSE_METHODS,
@@ -54,7 +55,7 @@ def default_plan() -> Plan:
     ]
     uses = [
         *_rows(PERSONALISED, "animatediff", MAIN_MOTION),
-        *_rows((*USES, *FEW_SHOT), "zeroscope", MAIN_MOTION),
+        *_rows((*USES, *FEW_SHOT, *LOOKS), "zeroscope", MAIN_MOTION),
     ]
     others = [
         row
@@ -67,7 +68,7 @@ def default_plan() -> Plan:
 
 def full_plan() -> Plan:
     """All variants, on both backbones, with every reference motion: days."""
-    variants = (*TERSE_METHODS, *BASELINES, *USES, *FEW_SHOT, *CAMERA)
+    variants = (*TERSE_METHODS, *BASELINES, *USES, *FEW_SHOT, *LOOKS, *CAMERA)
     ablations = [variant for group in ABLATIONS.values() for variant in group]
     every = (BASE, *METHODS, *variants, *ablations)
     done = default_plan()

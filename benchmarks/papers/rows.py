@@ -27,6 +27,10 @@ class Variant:
     settings may have them too. None is the caption.
     clips: of the motion, each with other looks. strength: of what affects the motion.
     checkpoint: to sample with, of `CHECKPOINTS`; None is the one trained on.
+    looks: where each clip's looks are from: its prompt, or a LoRA trained on an image of its
+    subject or on another motion's clip. asked: what is asked for, with {caption}, {shape} and
+    {phrase} of the subject. who: subjects of the benchmark, as many as `prompts` or the plan says,
+    or those that wear the other motions, with several noises each.
     """
 
     name: str
@@ -39,6 +43,10 @@ class Variant:
     clips: int = 1
     strength: float = 1.0
     checkpoint: str | None = None
+    looks: Literal["prompt", "image", "clip"] = "prompt"
+    asked: str = "{caption}"
+    who: Literal["subjects", "wearers"] = "subjects"
+    prompts: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,15 @@
 so that a killed benchmark goes on, on this machine or another.
 
 In: a plan and two folders. Out: one record for each training of a row, in the folder of results;
-trainings and a few clips for the eye in the cache. A record says what decided it: `key` is a hash
-of settings, base, clips and prompts, `code` one of the code that computes.
+trainings and a few clips for the eye in the cache. A record says what decided it: its
+settings, `key`, a hash of base, clips and prompts, and `code`, one of the code that computes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,8 +24,9 @@ from motion_core.bases import base_defaults, load_base
 from motion_core.diffusion.encoding import encoders_digest
 from motion_core.diffusion.generate import invert_clip
 from motion_core.diffusion.settings import SampleSettings
-from motion_core.errors import MotionError, SettingsError
+from motion_core.errors import MotionError
 from motion_core.events import EventSink
+from motion_core.methods.appearance import appearance_names
 from motion_core.methods.base import applied_adapters
 from motion_core.settings import to_mapping
 from motion_core.shape_world.base import CHECKPOINTS
@@ -34,11 +35,13 @@ from motion_core.shape_world.sampling import sample_clips
 from motion_core.shape_world.scores import score_clip
 from motion_core.training.checkpoints import base_digest
 
+from .asking import Asked, asked_of
 from .code_digest import code_digest
-from .kept import Kept, read_kept, write_kept
+from .kept import Kept, read_kept, same_settings, write_kept
+from .playing import changes, scaled, with_options
 from .results import ClipRecord, TrainingResult, clip_record
-from .rows import BASES, Plan, Row, Unit, Variant
-from .subjects import subjects_for, wearers_for
+from .rows import BASES, Plan, Row, Unit
+from .subjects import wearers_for
 from .trainings import (
     Trained,
     Training,
@@ -46,14 +49,13 @@ from .trainings import (
     encoded,
     method_of,
     prepare,
+    prepare_looks,
     suits,
     trained,
     training_modules,
 )
 
 SHOWN = 2
-FIRST_NOISE = 101
-"""The seed of the first prompt's noise; every other prompt has the next."""
 DIGITS = 16
 SCORING = (score_clip.__module__, sample_clips.__module__, invert_clip.__module__)
 Announce = Callable[[str], None]
@@ -104,7 +106,11 @@ class Bench:
     def state(self, unit: Unit) -> State:
         """Whether the record in the folder is what would be measured now; raises as `measure`."""
         kept = read_kept(self._record(unit))
-        if kept is None or kept.training.key != self._key(unit, self._prepared(unit)):
+        if kept is None:
+            return "not run yet"
+        training = self._prepared(unit)
+        same = kept.training.key == self._key(unit, training)
+        if not same or not same_settings(kept.settings, self._settings(unit.row, training)):
             return "not run yet"
         return "current" if kept.training.code == self._code(unit) else "other code"
 
@@ -117,7 +123,7 @@ class Bench:
         row, training = unit.row, self._prepared(unit)
         learned = self._trained(training) if training else None
         start = time.monotonic()
-        clips = self._sampled(row, training, learned)
+        clips = self._sampled(unit, training, learned)
         result = TrainingResult(
             seed=unit.seed,
             key=self._key(unit, training),
@@ -135,11 +141,7 @@ class Bench:
             write_tensors(self._shown(row, result.key), {"clips": levels}, {})
         kept = Kept(
             name=row.name,
-            settings={
-                **(training.plain_settings() if training else {}),
-                **_changes(row.variant),
-                "sample": to_mapping(self.sample_settings(row)),
-            },
+            settings=self._settings(row, training),
             torch=torch.__version__,
             device=self.device.type,
             training=result,
@@ -155,13 +157,9 @@ class Bench:
         file = open_tensors(self._shown(row, kept.training.key))
         return file.read("clips").float() / 127.5 - 1
 
-    def wanted(self, row: Row) -> list[tuple[str, int]]:
-        """(prompt, seed) of every clip: each prompt has a noise of its own, so that resampling
-        prompts resamples noises too.
-        """
-        phrase = reference(row.motion).phrase
-        subjects = subjects_for(row.motion, self.plan.prompts)
-        return [(one.prompt(phrase), FIRST_NOISE + i) for i, one in enumerate(subjects)]
+    def asked(self, row: Row) -> list[Asked]:
+        """Whom the row is asked for."""
+        return asked_of(row, self.plan.prompts)
 
     def sample_settings(self, row: Row) -> SampleSettings:
         """How the row is sampled: as suits its method and base, but for the variant's settings."""
@@ -175,31 +173,46 @@ class Bench:
         return dataclasses.replace(usual, **row.variant.sample, **steps)
 
     def _sampled(
-        self, row: Row, training: Training | None, learned: Trained | None
+        self, unit: Unit, training: Training | None, learned: Trained | None
     ) -> list[Tensor]:
+        """The clips in the order of `asked`."""
+        row, asked = unit.row, self.asked(unit.row)
         network = self._network(row, row.variant.checkpoint)
         settings = self.sample_settings(row)
         applied: list[tuple[Adapter, float]] = []
         if training and learned:
             shown = applied_adapters(learned.adapters, training.method)
-            applied = with_options(
-                [(one, strength * _scale(one, row.variant)) for one, strength in shown],
-                row.variant.options,
-                network,
-            )
+            applied = with_options(scaled(shown, row.variant), row.variant.options, network)
         inverted = None
         if settings.noise_prior:
             inverted = invert_clip(network, encoded(network, row.motion))
-        return sample_clips(network, self.wanted(row), applied, settings, inverted)
+        if row.variant.looks == "prompt":
+            wanted = [(one.words, one.seed) for one in asked]
+            return sample_clips(network, wanted, applied, settings, inverted)
+        each = [(one, [*applied, (self._looks(unit, one), 1.0)]) for one in asked]
+        return [
+            clip
+            for one, adapters in each
+            for clip in sample_clips(network, [(one.words, one.seed)], adapters, settings, inverted)
+        ]
+
+    def _looks(self, unit: Unit, asked: Asked) -> Adapter:
+        """What has learned how the one who is asked for looks."""
+        network = self._network(unit.row)
+        training = prepare_looks(unit.row, network, asked, self._more(unit))
+        return self._trained(training).adapters[appearance_names(training.clips)[0]]
 
     def _scored(self, row: Row, clips: Sequence[Tensor]) -> list[ClipRecord]:
-        """A record of each clip, in the order of `wanted`."""
+        """A record of each clip, in the order of `asked`."""
         wearers = wearers_for(row.motion, row.variant.clips)
         path = reference(row.motion).track.on_screen()
-        asked = subjects_for(row.motion, self.plan.prompts)
         return [
-            clip_record(prompt, seed, [score_clip(frames, one, path, worn) for worn in wearers])
-            for (prompt, seed), frames, one in zip(self.wanted(row), clips, asked, strict=True)
+            clip_record(
+                one.caption,
+                one.seed,
+                [score_clip(frames, one.subject, path, worn) for worn in wearers],
+            )
+            for one, frames in zip(self.asked(row), clips, strict=True)
         ]
 
     def _trained(self, training: Training) -> Trained:
@@ -208,7 +221,19 @@ class Bench:
     def _prepared(self, unit: Unit) -> Training | None:
         if not unit.row.variant.method:
             return None
-        return prepare(unit.row, self._network(unit.row), {"seed": unit.seed, **self.plan.train})
+        return prepare(unit.row, self._network(unit.row), self._more(unit))
+
+    def _more(self, unit: Unit) -> dict[str, object]:
+        """Settings of a unit's training that win over all others."""
+        return {"seed": unit.seed, **self.plan.train}
+
+    def _settings(self, row: Row, training: Training | None) -> dict[str, object]:
+        """All that decides a row and is told in its record: plain values."""
+        return {
+            **(training.plain_settings() if training else {}),
+            **changes(row.variant),
+            "sample": to_mapping(self.sample_settings(row)),
+        }
 
     def _state(self, unit: Unit, failures: dict[str, str]) -> State | None:
         try:
@@ -218,14 +243,14 @@ class Bench:
             return None
 
     def _key(self, unit: Unit, training: Training | None) -> str:
+        """A hash of what decides the clips beside settings and code."""
         network = self._network(unit.row, unit.row.variant.checkpoint)
+        asked = self.asked(unit.row)
         decided_by = {
-            "training": training.key if training else None,
+            "clips": [clip.digest for clip in training.clips] if training else [],
             "base": [base_digest(network.network), encoders_digest(network)],
-            "sample": to_mapping(self.sample_settings(unit.row)),
-            "wanted": self.wanted(unit.row),
+            "asked": [[one.words, one.caption, one.seed] for one in asked],
             "motion": unit.row.motion,
-            **_changes(unit.row.variant),
         }
         return digest(decided_by)[:DIGITS]
 
@@ -244,42 +269,3 @@ class Bench:
             file = CHECKPOINTS[base][checkpoint] if checkpoint else None
             self.networks[base, checkpoint] = load_base(base, checkpoint=file, device=self.device)
         return self.networks[base, checkpoint]
-
-
-def with_options(
-    adapters: Sequence[tuple[Adapter, float]], changes: Mapping[str, object], network: Network
-) -> list[tuple[Adapter, float]]:
-    """The adapters with some of their options changed, each where it has an option of that name.
-
-    Raises SettingsError for an option that none of them has.
-    """
-    known = {name for adapter, _ in adapters for name in adapter.options}
-    unknown = sorted(set(changes) - known)
-    if unknown:
-        raise SettingsError(
-            f"No adapter has an option {unknown[0]!r}; there are "
-            f"{', '.join(sorted(known)) or 'none'}. Correct the variant."
-        )
-    return [(_changed(adapter, changes, network), strength) for adapter, strength in adapters]
-
-
-def _changed(adapter: Adapter, changes: Mapping[str, object], network: Network) -> Adapter:
-    options = {name: changes.get(name, value) for name, value in adapter.options.items()}
-    return type(adapter).from_state_dict(
-        adapter.state_dict(), scope=adapter.scope, family=network.family, options=options
-    )
-
-
-def _scale(adapter: Adapter, variant: Variant) -> float:
-    return variant.strength if adapter.scope == "temporal" else 1.0
-
-
-def _changes(variant: Variant) -> dict[str, object]:
-    """What a variant changes in playing; what it leaves as it is decides nothing."""
-    changes = {
-        "options": dict(variant.options),
-        "strength": variant.strength if variant.strength != 1.0 else None,
-        "checkpoint": variant.checkpoint,
-        "clips": variant.clips if variant.clips > 1 else None,
-    }
-    return {name: value for name, value in changes.items() if value}

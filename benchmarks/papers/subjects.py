@@ -55,6 +55,11 @@ def subjects_for(motion: str, count: int) -> tuple[Subject, ...]:
     return tuple(other[:count])
 
 
+def others_of(motion: str) -> dict[str, Subject]:
+    """Who wears each other reference motion, by motion."""
+    return {name: worn for name, worn in WORN.items() if name != motion}
+
+
 def wearers_for(motion: str, count: int) -> tuple[Subject, ...]:
     """Who wears the motion in each of `count` clips: the reference's own wearer, then others who
     are never asked for.

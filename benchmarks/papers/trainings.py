@@ -31,6 +31,7 @@ from motion_core.methods.defaults import Material
 from motion_core.settings import from_mapping, to_mapping
 from motion_core.shape_world.references import FPS, reference
 from motion_core.shape_world.renderer import Scene, render
+from motion_core.shape_world.scores import Subject
 from motion_core.training.records import write_json
 from motion_core.training.results import adapter_info
 from motion_core.training.settings import TrainSettings
@@ -38,22 +39,24 @@ from motion_core.training.suited import Suited, suited
 from motion_core.training.trainer import describe, train
 from motion_core.types import Clip, LatentClip
 
+from .asking import Asked
 from .code_digest import code_digest
 from .rows import BASES, Row, Variant
 from .subjects import wearers_for
 
+IMAGE_PROMPT = "a {shape}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What is to be trained. key: a hash of clips, settings and base. folder: of the code and the
-    device too, which may change the last digits, and with them a whole training.
+    """What is to be trained. folder: a hash of clips, settings and base, and of the code and the
+    device, which may change the last digits, and with them a whole training.
     """
 
     backbone: Backbone
     clips: Sequence[LatentClip]
     method: Method
     settings: TrainSettings
-    key: str
     folder: str
 
     def plain_settings(self) -> dict[str, dict[str, object]]:
@@ -76,26 +79,45 @@ def prepare(row: Row, backbone: Backbone, more: Mapping[str, object]) -> Trainin
 
     more: settings of the training that win over all others, such as the seed.
     """
-    variant = row.variant
+    clips = reference_clips(row.motion, row.variant.prompt, row.variant.clips)
+    return _prepared(row, backbone, clips, Material(videos=len(clips), images=0), more)
+
+
+def prepare_looks(
+    row: Row, backbone: Backbone, asked: Asked, more: Mapping[str, object]
+) -> Training:
+    """The training of a LoRA for the looks of one that is asked for: on the clip in which it wears
+    another motion, or on an image of it, at the place where the motion begins.
+    """
+    if asked.motion:
+        return prepare(dataclasses.replace(row, motion=asked.motion), backbone, more)
+    scene = _dressed(row.motion, asked.subject)
+    clip = _rendered(scene, row.motion, IMAGE_PROMPT, "", frames=[0])
+    return _prepared(row, backbone, [clip], Material(videos=0, images=1), more)
+
+
+def _prepared(
+    row: Row,
+    backbone: Backbone,
+    clips: Sequence[Clip],
+    material: Material,
+    more: Mapping[str, object],
+) -> Training:
     method = method_of(row)
-    usual = suits(row, to_mapping(method.settings)).train
-    settings = from_mapping(TrainSettings, {**usual, **variant.train, **more})
-    clips = [
-        encode_clip(backbone, clip)
-        for clip in reference_clips(row.motion, variant.prompt, variant.clips)
-    ]
-    decided_by = describe(backbone, [clip.digest for clip in clips], method, settings)
+    usual = suits(row, to_mapping(method.settings), material).train
+    settings = from_mapping(TrainSettings, {**usual, **row.variant.train, **more})
+    encoded = [encode_clip(backbone, clip) for clip in clips]
+    digests = [clip.digest for clip in encoded]
+    decided_by = describe(backbone, digests, method, settings)
     decided_by["training"]["steps"] = settings.steps
-    key = digest(decided_by)
-    computed_by = [working_device(backbone).type, torch.__version__]
-    code = code_digest(training_modules(variant))
+    decided_by["code"] = code_digest(training_modules(row.variant))
+    decided_by["computed_by"] = [working_device(backbone).type, torch.__version__]
     return Training(
         backbone=backbone,
-        clips=clips,
+        clips=encoded,
         method=method,
         settings=settings,
-        key=key,
-        folder=digest({"key": key, "code": code, "computed_by": computed_by}),
+        folder=digest(decided_by),
     )
 
 
@@ -122,11 +144,11 @@ def training_steps(row: Row) -> int:
     return from_mapping(TrainSettings, {**usual, **row.variant.train}).steps
 
 
-def suits(row: Row, chosen: Mapping[str, object]) -> Suited:
+def suits(row: Row, chosen: Mapping[str, object], material: Material | None = None) -> Suited:
     """What suits the row's method on its base where its variant says nothing else. chosen: settings
-    of the method. Raises as `method_of` does.
+    of the method. material: None is the row's clips. Raises as `method_of` does.
     """
-    material = Material(videos=row.variant.clips, images=0)
+    material = material or Material(videos=row.variant.clips, images=0)
     return suited(_method(row.variant), base_defaults(BASES[row.backbone]), material, chosen)
 
 
@@ -157,16 +179,22 @@ def encoded(backbone: Backbone, motion: str) -> LatentClip:
 
 def _worn(motion: str, index: int) -> Scene:
     """The reference's scene, worn by the first, second … of those that wear it."""
-    worn = wearers_for(motion, index + 1)[index]
+    return _dressed(motion, wearers_for(motion, index + 1)[index])
+
+
+def _dressed(motion: str, one: Subject) -> Scene:
     return dataclasses.replace(
-        reference(motion), colour=worn.colour, shape=worn.shape, background=worn.background
+        reference(motion), colour=one.colour, shape=one.shape, background=one.background
     )
 
 
-def _rendered(scene: Scene, motion: str, prompt: str | None, video: str) -> Clip:
-    frames = torch.from_numpy(render(scene)).permute(0, 3, 1, 2).contiguous() * 2 - 1
+def _rendered(
+    scene: Scene, motion: str, prompt: str | None, video: str, frames: list[int] | None = None
+) -> Clip:
+    """frames: None is all of them."""
+    pixels = torch.from_numpy(render(scene, frames)).permute(0, 3, 1, 2).contiguous() * 2 - 1
     words = scene.prompt if prompt is None else str(_filled(prompt, [scene]))
-    return Clip(frames=frames, fps=FPS, prompt=words, source=motion, video=video)
+    return Clip(frames=pixels, fps=FPS, prompt=words, source=motion, video=video)
 
 
 def trained(training: Training, folder: Path, sink: EventSink) -> Trained:

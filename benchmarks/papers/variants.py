@@ -216,6 +216,18 @@ CAMERA = (
 )
 """What is made for the motion of a camera."""
 
+# What the LoRA for appearance is for: a prompt that leaves looks out, with and without one.
+IMAGE_PROMPTS = 24
+_IMAGE = _played("image", looks="image", asked=TERSE, prompts=IMAGE_PROMPTS)
+_MIXED = _played("mixed", looks="clip", asked=TERSE, who="wearers")
+LOOKS = (
+    _IMAGE,
+    dataclasses.replace(_IMAGE, name="motion-director-without-image", looks="prompt"),
+    _MIXED,
+    dataclasses.replace(_MIXED, name="motion-director-without-mixing", looks="prompt"),
+)
+"""An image animated, and one clip's motion with another's appearance."""
+
 PERSONALISED = tuple(
     dataclasses.replace(variant, name=f"{variant.name}-personalised", checkpoint="personalised")
     for variant in (BASE, *TUNED)
