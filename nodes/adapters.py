@@ -86,7 +86,7 @@ class LoadMotionAdapter(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, adapter: str | None = None, **others: Any) -> list[Any]:
         """Changes with the file and the noise beside it, so that a new training is loaded anew."""
-        path = _chosen_path(adapter) if adapter else None
+        path = adapter_path(adapter) if adapter else None
         if path is None:
             return []
         files = [file for file in (path, noise_path(path)) if file.exists()]
@@ -104,7 +104,7 @@ class LoadMotionAdapter(io.ComfyNode):
             from .blending import added, weighted
             from .motion_files import load_motion, with_debias
 
-            path = _chosen_path(adapter)
+            path = adapter_path(adapter)
             if path is None:
                 raise FormatError(
                     f"There is no {adapter} in models/{ADAPTERS} or models/{MOTION_LORAS}. Choose "
@@ -245,7 +245,7 @@ def _choices() -> list[str]:
     return [*checkpoint_folders(files), *files]
 
 
-def _chosen_path(name: str) -> Path | None:
+def adapter_path(name: str) -> Path | None:
     """The path of one of `_choices`; None if it is gone."""
     files = adapter_files()
     member = checkpoint_folders(files).get(name)

@@ -12,12 +12,12 @@ from comfy_api.latest import InputImpl, io, ui
 
 from ..motion_core.bases import BASES, PERSONALISED, base_defaults, load_base
 from ..motion_core.errors import FormatError, SettingsError
+from .host.base_names import SAMPLE_MODULE
 from .host.bridge import computing_dtype, core_run
 from .host.folders import MOTION_MODULES, ZEROSCOPE
 from .host.model_choices import (
     NONE,
     OWN,
-    SAMPLE_MODULE,
     model_file,
     motion_module_names,
     optional_file,

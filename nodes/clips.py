@@ -11,8 +11,9 @@ import folder_paths
 import torch
 from comfy_api.latest import io, ui
 
+from ..motion_core.bases import BASES
 from ..motion_core.errors import ClipError
-from ..motion_core.settings import fields_by_name, fields_of, from_mapping
+from ..motion_core.settings import fields_of, from_mapping
 from ..motion_core.video.clips import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -24,19 +25,34 @@ from ..motion_core.video.framing import fit_frame
 from ..motion_core.video.settings import ClipSettings
 from .host.bridge import core_run, frame_source, image_from_pixels
 from .sockets import MotionClipsSocket
-from .widget_values import setting_value
-from .widgets import widget
+from .widget_values import given
+from .widgets import ADVANCED, widget
 
 if TYPE_CHECKING:
     from ..motion_core.types import Clip
 
 CATEGORY = "motion/clips"
+EXPERT = ("stride", "fit", "windows")
+
+
+def _usual() -> dict[str, Any]:
+    """What stands on a new node: what suits a base of full size."""
+    base = next(base for base in BASES.values() if base.required)
+    return {name: getattr(base, name) for name in ("frames", "fps", "width", "height")}
 
 
 def _frame_inputs() -> list[io.Input]:
     """Which frames, at which size; the same for one video and for a folder of them."""
-    sizes = {"width": 512, "height": 512}
-    return [widget(field, default=sizes.get(field.name)) for field in fields_of(ClipSettings)]
+    usual = _usual()
+    return [
+        widget(
+            field,
+            default=usual.get(field.name, field.default),
+            optional=True,
+            extra_dict=ADVANCED if field.name in EXPERT else None,
+        )
+        for field in fields_of(ClipSettings)
+    ]
 
 
 def _outputs() -> list[io.Output]:
@@ -140,7 +156,7 @@ class MotionClipsFromFolder(io.ComfyNode):
         """
         if folder is None:
             return nan
-        path = _media_path(folder)
+        path = media_path(folder)
         files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".txt")]
         stats = [(file.name, file.stat()) for file in files if file.is_file()]
         listing = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
@@ -154,7 +170,7 @@ class MotionClipsFromFolder(io.ComfyNode):
                     "No folder was given. Enter the name of a folder in ComfyUI's input folder, "
                     "or a full path."
                 )
-            path = _media_path(folder)
+            path = media_path(folder)
             settings = clip_settings(**_of_an_image(choices, _images(path)))
             return _output(cls, load_clips(path, settings, prompt.strip() or None))
 
@@ -200,8 +216,7 @@ class CombineMotionClips(io.ComfyNode):
 
 def clip_settings(**widgets: Any) -> ClipSettings:
     """The core's settings from widgets; a rate makes the stride unused."""
-    fields = fields_by_name(ClipSettings)
-    values = {name: setting_value(fields[name], value) for name, value in widgets.items()}
+    values = {**_usual(), **given(fields_of(ClipSettings), widgets)}
     return from_mapping(ClipSettings, {**values, **({"stride": 1} if values["fps"] else {})})
 
 
@@ -220,7 +235,7 @@ def _images(path: Path) -> int:
     return int(not videos and len(images) == 1)
 
 
-def _media_path(folder: str) -> Path:
+def media_path(folder: str) -> Path:
     """The path as given, from ComfyUI's input folder if it is a relative one."""
     return Path(folder_paths.get_input_directory()) / folder.strip()
 

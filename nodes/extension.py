@@ -14,6 +14,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .host.folders import register_folders
 from .runs.routes import add_run_routes
+from .suited.routes import add_suited_route
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class MotionAdapters(ComfyExtension):
     def __init__(self) -> None:
         register_folders()
         add_run_routes()
+        add_suited_route()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [node for topic, names in NODES.items() for node in _nodes(topic, names)]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from comfy_api.latest import io
 
+from ..motion_core.bases import BASES
 from ..motion_core.methods import METHODS
-from ..motion_core.methods.base import Method
+from ..motion_core.methods.base import Method, MethodDefaults
 from ..motion_core.settings import Field, fields_of
 from ..motion_core.training.settings import TrainSettings
+from ..motion_core.training.suited import Material, suited
 from .runs.settings import MethodSettings
-from .widget_values import changed
-from .widgets import widget
+from .version_0_1_0 import MARK, given_then
+from .widget_values import given
+from .widgets import refused, widget
 
 MethodSettingsSocket = io.Custom("MOTION_METHOD_SETTINGS")
 # What the training node itself asks for is main.
@@ -28,12 +31,42 @@ def method_input() -> io.DynamicCombo.Input:
         options=[
             io.DynamicCombo.Option(
                 menu_name(method),
-                [widget(field) for field in fields_of(method.Settings) if field.said.main],
+                [
+                    widget(field, default=usual(method).settings[field.name], optional=True)
+                    for field in fields_of(method.Settings)
+                    if field.said.main
+                ],
             )
             for method in METHODS.values()
         ],
-        tooltip="How the motion is trained. " + " ".join(lines) + " Settings left at their "
-        "default use the base's tuned value, if there is one.",
+        tooltip="How the motion is trained. " + " ".join(lines),
+    )
+
+
+def method_of(objective: Mapping[str, Any]) -> str:
+    """The registry name of what the menu holds."""
+    return str(objective["objective"]).replace("-", "_")
+
+
+def usual(method: type[Method]) -> MethodDefaults:
+    """What stands on a new node: what suits a base of full size and one video."""
+    base = next(base for base in BASES.values() if base.required)
+    return suited(method, base, Material(videos=1, images=0))
+
+
+USUAL = usual(next(iter(METHODS.values())))
+
+
+def mark() -> io.Boolean.Input:
+    """Says that the values on the node are those that run; see `version_0_1_0.MARK`."""
+    return io.Boolean.Input(
+        MARK,
+        default=True,
+        optional=True,
+        socketless=True,
+        extra_dict={"hidden": True},
+        tooltip="On: the values on the node are used. Off: those left at their default are not, "
+        "as in version 0.1.0.",
     )
 
 
@@ -48,8 +81,7 @@ class _SettingsNode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        fields: Sequence[Field] = (*fields_of(cls.method.Settings), *TRAIN_FIELDS)
-        later = [field for field in fields if field.said.later]
+        values = usual(cls.method)
         return io.Schema(
             node_id=cls.__name__,
             display_name=f"{cls.method.title} Settings",
@@ -57,14 +89,9 @@ class _SettingsNode(io.ComfyNode):
             description=f"All settings of {cls.method.title}, for the advanced input of Train "
             f"Motion Adapter: {cls.method.summary}.",
             inputs=[
-                *(widget(field) for field in fields if field not in later),
-                io.Boolean.Input(
-                    "exactly",
-                    default=False,
-                    tooltip="Off: settings left at their default use the base's tuned value, if "
-                    "there is one (the sample base has some). On: use exactly the values shown.",
-                ),
-                *(widget(field) for field in later),
+                *_widgets(fields_of(cls.method.Settings), values.settings),
+                *_widgets(TRAIN_FIELDS, values.train),
+                mark(),
             ],
             outputs=[
                 MethodSettingsSocket.Output(
@@ -76,14 +103,24 @@ class _SettingsNode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, exactly: bool, **widgets: Any) -> io.NodeOutput:
-        return io.NodeOutput(
-            MethodSettings(
-                method=cls.method.name,
-                values=changed(fields_of(cls.method.Settings), widgets, exactly),
-                train=changed(TRAIN_FIELDS, widgets, exactly),
-            )
-        )
+    def validate_inputs(cls, weight_decay: float | None = None) -> bool | str:
+        """In ComfyUI's place, which would refuse the -1 of version 0.1.0."""
+        told = None if weight_decay == -1 else weight_decay
+        return refused({field.name: field for field in TRAIN_FIELDS}, {"weight_decay": told})
+
+    @classmethod
+    def execute(cls, exactly: bool = True, **widgets: Any) -> io.NodeOutput:
+        name, own = cls.method.name, fields_of(cls.method.Settings)
+        if exactly:
+            values, train = given(own, widgets), given(TRAIN_FIELDS, widgets)
+        else:
+            values = given_then("settings", name, own, widgets)
+            train = given_then("train", name, TRAIN_FIELDS, widgets)
+        return io.NodeOutput(MethodSettings(method=name, values=values, train=train))
+
+
+def _widgets(fields: Sequence[Field], values: Mapping[str, Any]) -> list[io.Input]:
+    return [widget(field, default=values[field.name], optional=True) for field in fields]
 
 
 def _settings_node(method: type[Method]) -> type[_SettingsNode]:

@@ -10,6 +10,7 @@ import folder_paths
 import torch
 from comfy_api.latest import InputImpl, Types, io
 
+from ..motion_core.bases import BASES
 from ..motion_core.diffusion.settings import SampleSettings
 from ..motion_core.errors import SettingsError
 from ..motion_core.settings import BASES_OWN, fields_by_name, from_mapping, require
@@ -29,7 +30,7 @@ from .sockets import (
     MotionStack,
     adapters_to_apply,
 )
-from .widgets import widget
+from .widgets import ADVANCED, refused, widget
 
 if TYPE_CHECKING:
     from ..motion_core.adapter_files.own import AdapterInfo
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 CATEGORY = "motion/sample"
 MAX_SEED = 2**63 - 1
 _FIELDS = fields_by_name(SampleSettings)
+NEVER_ZERO = ("steps", "guidance_scale", "frames", "width", "height", "adapter_end")
 
 
 class MotionNoise(io.ComfyNode):
@@ -97,10 +99,9 @@ class SampleMotionVideo(io.ComfyNode):
             display_name="Sample Motion Video",
             category=CATEGORY,
             description="Generates a video with the papers' sampler (DDIM), on any base and with "
-            "any adapters. Values left at 0 follow the adapter's training, or else the base's "
-            "defaults. To use ComfyUI's samplers, ControlNet and so on, use Apply Motion.",
+            "any adapters. To use ComfyUI's samplers, ControlNet and so on, use Apply Motion.",
             hidden=[io.Hidden.unique_id],
-            inputs=[*_prompt_inputs(), *_size_inputs(), *_motion_inputs()],
+            inputs=[*_prompt_inputs(), *_motion_inputs()],
             outputs=[
                 io.Image.Output(
                     "frames", display_name="frames", tooltip="The frames of the video, in order."
@@ -112,6 +113,21 @@ class SampleMotionVideo(io.ComfyNode):
                 ),
             ],
         )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        frames: int | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        adapter_end: float | None = None,
+    ) -> bool | str:
+        """In ComfyUI's place, which would refuse the zeros of version 0.1.0."""
+        given = (steps, guidance_scale, frames, width, height, adapter_end)
+        told = {name: value or None for name, value in zip(NEVER_ZERO, given, strict=True)}
+        return refused(_FIELDS, told)
 
     @classmethod
     def execute(
@@ -144,24 +160,15 @@ class SampleMotionVideo(io.ComfyNode):
             return io.NodeOutput(images, _video(images, fps))
 
 
-def _settings(
-    base: MotionBase, motions: MotionStack, *, seed: int, negative_prompt: str, **given: float
-) -> SampleSettings:
-    """0 stands for the default, except where it says how much of something there is."""
+def _settings(base: MotionBase, motions: MotionStack, **given: Any) -> SampleSettings:
+    """What is left out is what suits; so is a number that is 0 where none can be, as version 0.1.0
+    had it.
+    """
     from ..motion_core.adapter_files.sample_defaults import sample_defaults
 
-    amounts = {name: given.pop(name) for name in ("noise_prior", "guidance_rescale")}
-    said = {name: value for name, value in given.items() if value}
-    settings = from_mapping(
-        SampleSettings,
-        {
-            **sample_defaults(base.defaults, _playing(motions)),
-            **said,
-            **amounts,
-            "seed": seed,
-            "negative_prompt": negative_prompt,
-        },
-    )
+    said = {name: value for name, value in given.items() if value or name not in NEVER_ZERO}
+    usual = sample_defaults(base.defaults, _playing(motions))
+    settings = from_mapping(SampleSettings, {**usual, **said})
     total = base.backbone.schedule.total
     require(settings.steps <= total, "steps", settings.steps, f"at most {total}")
     return settings
@@ -216,31 +223,24 @@ def _prompt_inputs() -> list[io.Input]:
             multiline=True,
             tooltip="What the video should show: the clip's motion in words, with a new subject.",
         ),
-        widget(_FIELDS["negative_prompt"]),
-        widget(_FIELDS["seed"], control_after_generate=True),
-        widget(
-            _FIELDS["steps"],
-            unset="uses the base's default, 25 for AnimateDiff and 30 for ZeroScope",
-        ),
-        widget(
-            _FIELDS["guidance_scale"],
-            unset="uses the base's default, 7.5 for AnimateDiff and 12 for ZeroScope",
-        ),
-        widget(_FIELDS["guidance_rescale"]),
+        _setting("negative_prompt"),
+        _setting("seed", control_after_generate=True),
+        *map(_setting, ("steps", "guidance_scale")),
+        _setting("guidance_rescale", extra_dict=ADVANCED),
+        *map(_setting, ("frames", "width", "height")),
     ]
 
 
-def _size_inputs() -> list[io.Input]:
-    return [
-        widget(_FIELDS[name], unset="uses the training clip's value, or else the base's default")
-        for name in ("frames", "width", "height")
-    ]
+def _setting(name: str, **options: Any) -> io.Input:
+    """The default on a new node is that of a base of full size."""
+    usual = next(base for base in BASES.values() if base.required).usual_settings()
+    return widget(_FIELDS[name], default=getattr(usual, name), optional=True, **options)
 
 
 def _motion_inputs() -> list[io.Input]:
     return [
-        widget(_FIELDS["noise_prior"]),
-        widget(_FIELDS["adapter_end"], unset="uses the base's default"),
+        _setting("noise_prior"),
+        _setting("adapter_end", extra_dict=ADVANCED),
         MotionAdapterSocket.Input(
             "motions",
             optional=True,

@@ -11,22 +11,29 @@ from comfy_api.latest import io
 from comfy_execution.utils import get_executing_context
 
 from ..motion_core.errors import ClipError
-from ..motion_core.settings import fields_by_name, to_mapping
+from ..motion_core.methods import METHODS
+from ..motion_core.methods.base import MethodDefaults
+from ..motion_core.settings import fields_by_name, fields_of
 from ..motion_core.training.settings import TrainSettings
+from ..motion_core.training.suited import material_of, suited
 from .host.bridge import core_run, image_from_pixels, steps_shown
 from .host.file_choices import checked_name
-from .methods import MethodSettingsSocket, method_input
+from .methods import USUAL, MethodSettingsSocket, mark, method_input, method_of
 from .runs.choice import Resume
-from .runs.settings import MethodSettings, build_method, build_training
+from .runs.settings import Given, MethodSettings, configured
 from .runs.watch import resumed_run, watched_run
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionClipsSocket
-from .widgets import widget
+from .version_0_1_0 import given_then, is_of_then, values_then
+from .widget_values import given
+from .widgets import ADVANCED, refused, widget
 
 if TYPE_CHECKING:
     from ..motion_core.types import Clip
     from .runs.request import TrainingRequest
 
 _FIELDS = fields_by_name(TrainSettings)
+NEVER_ZERO = ("steps", "learning_rate")
+INVERSION_STEPS = 50
 PRECISIONS = ("auto", *_FIELDS["precision"].choices)
 # What each preset says of recomputing blocks in the backward pass.
 MEMORY: Mapping[str, bool | None] = {"auto": None, "fast": False, "low": True}
@@ -77,7 +84,14 @@ class TrainMotionAdapter(io.ComfyNode):
         return float("nan") if resume == "new" else 0.0
 
     @classmethod
-    def execute(cls, name: str, **choices: Any) -> io.NodeOutput:
+    def validate_inputs(
+        cls, steps: int | None = None, learning_rate: float | None = None
+    ) -> bool | str:
+        """In ComfyUI's place, which would refuse the zeros of version 0.1.0."""
+        return refused(_FIELDS, {"steps": steps or None, "learning_rate": learning_rate or None})
+
+    @classmethod
+    def execute(cls, name: str = "motion", **choices: Any) -> io.NodeOutput:
         with core_run():
             # Imported here: it needs diffusers.
             from .runs.training import train_motion
@@ -93,7 +107,8 @@ class TrainMotionAdapter(io.ComfyNode):
                 title=name,
             )
             run_id = resumed_run(cls.hidden.prompt, cls.hidden.unique_id)
-            request = _request(name=name, resume_run=run_id, **choices)
+            of_then = is_of_then({"name", *choices})
+            request = _request(name=name, resume_run=run_id, of_then=of_then, **choices)
             trained = train_motion(request, watch, steps_shown(cls.hidden.unique_id))
             return io.NodeOutput(
                 (trained.motion,),
@@ -109,28 +124,27 @@ def _request(
     clips: Sequence[Clip],
     objective: Mapping[str, Any],
     name: str,
-    resume: Resume,
+    resume: Resume = "continue",
     resume_run: str,
-    sample_prompt: str,
-    inversion_steps: int,
+    sample_prompt: str = "",
+    inversion_steps: int = INVERSION_STEPS,
     advanced: MethodSettings | None = None,
+    of_then: bool,
     **training: Any,
 ) -> TrainingRequest:
-    from ..motion_core.methods.appearance import material_of
     from .runs.request import TrainingRequest
 
     if not clips:
         raise ClipError("No clips to train on. Connect Motion Clip.")
-    widgets = dict(objective)
-    method_name = str(widgets.pop("objective")).replace("-", "_")
-    said, material = _said(base, method_name, **training), material_of(clips)
-    method = build_method(base.defaults, method_name, widgets, advanced, material)
-    chosen = to_mapping(method.settings)
+    method, settings = configured(
+        _given(objective, training, advanced, of_then),
+        _left_out(base, objective, clips, of_then),
+    )
     return TrainingRequest(
         base=base,
         clips=clips,
         method=method,
-        settings=build_training(base.defaults, method_name, said, advanced, material, chosen),
+        settings=settings,
         name=name,
         resume=resume,
         resume_run=resume_run,
@@ -139,36 +153,55 @@ def _request(
     )
 
 
-def _said(
-    base: MotionBase,
-    method: str,
-    *,
-    steps: int,
-    learning_rate: float,
-    precision: str,
-    memory: str,
-    **others: Any,
+def _given(
+    objective: Mapping[str, Any],
+    training: Mapping[str, Any],
+    advanced: MethodSettings | None,
+    of_then: bool,
+) -> Given:
+    """What stands on the node. of_then: it is read as version 0.1.0 did."""
+    method = method_of(objective)
+    fields = fields_of(METHODS[method].Settings)
+    settings = (
+        given_then("settings", method, fields, objective) if of_then else given(fields, objective)
+    )
+    return Given(method=method, settings=settings, train=_asked(**training), advanced=advanced)
+
+
+def _left_out(
+    base: MotionBase, objective: Mapping[str, Any], clips: Sequence[Clip], of_then: bool
+) -> MethodDefaults:
+    method = method_of(objective)
+    if of_then:
+        return values_then(method, base.defaults.name)
+    return suited(METHODS[method], base.defaults, material_of(clips))
+
+
+def _asked(
+    *, precision: str = "auto", memory: str = "auto", exactly: bool = True, **numbers: Any
 ) -> dict[str, object]:
-    """What the widgets ask of `TrainSettings`; 0 and "auto" leave it to the base and the method."""
-    said: dict[str, object] = {
-        **others,
-        "precision": _usual_precision() if precision == "auto" else precision,
-    }
-    if steps:
-        said["steps"] = steps
-    if learning_rate:
-        said["learning_rate"] = learning_rate
+    """What the node's own widgets ask of `TrainSettings`. A number that is 0 where none can be was
+    left alone in version 0.1.0, and is left out.
+    """
+    asked = {n: v for n, v in numbers.items() if v or n not in NEVER_ZERO}
+    asked["precision"] = usual_precision() if precision == "auto" else precision
     checkpointing = MEMORY[memory]
     if checkpointing is not None:
-        said["checkpointing"] = checkpointing
-    return said
+        asked["checkpointing"] = checkpointing
+    return asked
 
 
-def _usual_precision() -> str:
+def usual_precision() -> str:
+    """What "auto" is here."""
     device = management.get_torch_device()
     if device.type != "cuda":
         return "fp32"
     return "bf16" if management.should_use_bf16(device) else "fp16"
+
+
+def _setting(name: str, **options: Any) -> io.Input:
+    """The default on a new node is what suits a base of full size and one video."""
+    return widget(_FIELDS[name], default=USUAL.train[name], optional=True, **options)
 
 
 def _main_inputs() -> list[io.Input]:
@@ -180,20 +213,24 @@ def _main_inputs() -> list[io.Input]:
             "clips", tooltip="The clips to train on: one clip, or several that share a motion."
         ),
         method_input(),
-        widget(_FIELDS["steps"], unset="uses the paper's number, or the base's tuned one"),
-        widget(_FIELDS["learning_rate"]),
+        _setting("steps"),
+        _setting("learning_rate"),
         # Else the page draws another seed after every queueing, and nothing is ever reused.
-        widget(_FIELDS["seed"], control_after_generate=False),
+        _setting("seed", control_after_generate=False),
         io.Combo.Input(
             "precision",
             options=list(PRECISIONS),
             default="auto",
+            optional=True,
+            extra_dict=ADVANCED,
             tooltip=f"{_FIELDS['precision'].help('')} auto: bf16 or fp16 on a GPU, fp32 on a CPU.",
         ),
         io.Combo.Input(
             "memory",
             options=list(MEMORY),
             default="auto",
+            optional=True,
+            extra_dict=ADVANCED,
             tooltip="fast keeps everything the backward pass needs, at several times the memory. "
             "low recomputes it, for about a third more time. auto: low, but fast for small bases.",
         ),
@@ -205,15 +242,18 @@ def _sample_inputs() -> list[io.Input]:
         io.String.Input(
             "sample_prompt",
             default="",
+            optional=True,
             multiline=True,
             tooltip="What the samples should show: the same motion with another subject. If "
             "empty, the first clip's prompt is used.",
         ),
-        widget(_FIELDS["sample_every"]),
-        widget(_FIELDS["save_every"]),
+        _setting("sample_every"),
+        _setting("save_every", extra_dict=ADVANCED),
         io.Int.Input(
             "inversion_steps",
-            default=50,
+            default=INVERSION_STEPS,
+            optional=True,
+            extra_dict=ADVANCED,
             min=0,
             max=1000,
             tooltip="Steps for inverting the clip's noise after training, for the noise prior in "
@@ -227,6 +267,7 @@ def _run_inputs() -> list[io.Input]:
         io.String.Input(
             "name",
             default="motion",
+            optional=True,
             tooltip="The adapter's file name in the loaders' lists. Files from other runs, or "
             "from this run before it was resumed, are never replaced: the new file gets a number.",
         ),
@@ -234,11 +275,13 @@ def _run_inputs() -> list[io.Input]:
             "resume",
             options=["continue", "new", "reuse"],
             default="continue",
+            optional=True,
             tooltip="What to do with an earlier run of the same name and settings. continue: "
             "resume where it stopped, or reuse its file if it is finished. new: train from the "
             "start. reuse: like continue, but also reuse the file of a run that was stopped "
             "early.",
         ),
+        mark(),
         MethodSettingsSocket.Input(
             "advanced",
             optional=True,

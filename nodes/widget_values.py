@@ -1,4 +1,5 @@
-"""What a widget holds for a setting: its default, its ends, and the setting's value from it.
+"""What a widget holds for a setting: its default, its ends, and the way to the setting's value and
+back.
 
 A list is a text with commas, or with one item a line; a widget that cannot hold None has a value
 that stands for it, see `Setting.widget_none`.
@@ -15,18 +16,23 @@ Widget = bool | int | float | str
 
 
 def widget_default(field: Field) -> Widget:
-    if field.default is None:
+    return widget_value(field, field.default)
+
+
+def widget_value(field: Field, value: Any) -> Widget:
+    """What the widget holds for a value; the way back from `setting_value`."""
+    if value is None:
         assert field.said.widget_none is not None, field.name
         return field.said.widget_none
     if field.many:
-        return ("\n" if field.said.lines else ", ").join(map(str, field.default))
-    return field.default
+        return ("\n" if field.said.lines else ", ").join(map(str, value))
+    return value
 
 
 def widget_ends(field: Field) -> tuple[float, float]:
     """The lowest and the highest value of a number."""
     said = field.said
-    low = said.low or 0
+    low = said.step if said.low is None and said.above == 0 else said.low or 0
     if isinstance(said.widget_none, (int, float)):
         low = min(low, said.widget_none)
     high = said.widget_high if said.widget_high is not None else said.high
@@ -55,12 +61,6 @@ def setting_value(field: Field, widget: Widget) -> object:
     return widget.strip() if isinstance(widget, str) else widget
 
 
-def changed(
-    fields: Iterable[Field], widgets: Mapping[str, Any], exactly: bool = False
-) -> dict[str, object]:
-    """What the widgets of these fields say: the values that differ from the defaults, or all."""
-    return {
-        field.name: setting_value(field, widgets[field.name])
-        for field in fields
-        if field.name in widgets and (exactly or widgets[field.name] != widget_default(field))
-    }
+def given(fields: Iterable[Field], widgets: Mapping[str, Any]) -> dict[str, object]:
+    """What stands on the widgets of these fields; those that are left out say nothing."""
+    return {f.name: setting_value(f, widgets[f.name]) for f in fields if f.name in widgets}

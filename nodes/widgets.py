@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import MISSING
 from typing import Any
 
 import folder_paths
 from comfy_api.latest import io
 
+from ..motion_core.errors import SettingsError
 from ..motion_core.settings import Field
-from .widget_values import Widget, none_of, widget_default, widget_ends
+from .widget_values import none_of, widget_ends, widget_value
+
+ADVANCED = {"advanced": True}
+"""What experts set: the page shows it when it is asked to. ComfyUI 0.8.0 has no argument for it."""
 
 
-def widget(
-    field: Field, *, default: Widget | None = None, unset: str = "", **options: Any
-) -> io.Input:
-    """A setting as an input.
-
-    default: the widget's, if it is not the setting's. unset: what 0 does, as "is the base's usual
-    number", where 0 is the widget's default and leaves the setting to somebody else. options: of
-    the input.
-    """
-    tooltip = f"{field.help('')} 0 {unset}." if unset else field.help(none_of(field))
-    if unset:
-        default = 0.0 if field.kind is float else 0
-    options |= {
-        "default": widget_default(field) if default is None else default,
-        "tooltip": tooltip,
-    }
+def widget(field: Field, *, default: Any = MISSING, **options: Any) -> io.Input:
+    """A setting as an input. default: the widget's setting, if it is not the setting's own."""
+    value = field.default if default is MISSING else default
+    options |= {"default": widget_value(field, value), "tooltip": field.help(none_of(field))}
     if field.kind is bool:
         return io.Boolean.Input(field.name, **options)
     if field.said.folder:
@@ -37,8 +31,21 @@ def widget(
     if field.kind is str or field.many:
         return io.String.Input(field.name, multiline=field.said.lines, **options)
     low, high = widget_ends(field)
-    options |= {"min": 0 if unset else low, "max": high, "step": field.said.step}
+    options |= {"min": low, "max": high, "step": field.said.step}
     if field.kind is float:
         options |= {name: float(options[name]) for name in ("min", "max", "step")}
         return io.Float.Input(field.name, **options)
     return io.Int.Input(field.name, **options)
+
+
+def refused(fields: Mapping[str, Field], values: Mapping[str, Any]) -> bool | str:
+    """What is wrong with the first value that its field does not allow, else True; None is not
+    given.
+    """
+    for name, value in values.items():
+        if value is not None:
+            try:
+                fields[name].checked(value)
+            except SettingsError as error:
+                return str(error)
+    return True

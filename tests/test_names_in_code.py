@@ -37,6 +37,7 @@ MAY_NAME_A_FAMILY = (
     "motion_core/adapter_files/reading.py",
     "motion_core/shape_world/base.py",  # the shipped bases' weights are files of both families
     "nodes/apply.py",
+    "nodes/host/base_names.py",
     "nodes/apply_zeroscope.py",
     "nodes/bases.py",
     "nodes/extension.py",

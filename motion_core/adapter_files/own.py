@@ -160,6 +160,13 @@ def load_adapter(path: Path) -> tuple[AdapterInfo, dict[str, Adapter]]:
     }
 
 
+def read_info(path: Path) -> AdapterInfo:
+    """What the file says of its adapters, which are not read. Raises FormatError as `load_adapter`
+    does.
+    """
+    return _checked_info(open_tensors(path))
+
+
 def read_previews(path: Path) -> list[bytes]:
     """The preview pictures, JPEG or PNG, from the header; empty if there are none.
 

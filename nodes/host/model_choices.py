@@ -7,11 +7,11 @@ from pathlib import Path
 import folder_paths
 
 from ...motion_core.errors import FormatError
+from .base_names import SAMPLE_MODULE
 from .folders import MOTION_MODULES
 
 NONE = "none"
 OWN = "its own"
-SAMPLE_MODULE = "shape world (ships with the pack)"
 
 
 def motion_module_names() -> list[str]:

@@ -1,30 +1,21 @@
 """The REST routes of the training panel, under /motion_adapters/runs.
 
-Everything is answered in JSON but samples; bad input gets 4xx and {"error": reason}. Folders are
-read on a thread of their own, so that a long history does not hold up the server.
+Everything is answered in JSON but samples. Folders are read on a thread of their own, so that a
+long history does not hold up the server.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from typing import Any
 
 from aiohttp import web
 from server import PromptServer
 
-from ...motion_core.errors import MotionError
-from .registry.folder import RunRequestError
+from ..host.http import answered, fresh
 from .registry.requests import parse_since
 from .watch import prompt_to_resume, run_registry
 
-logger = logging.getLogger(__name__)
-
 RUNS = "/motion_adapters/runs"
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def add_run_routes() -> None:
@@ -38,33 +29,17 @@ def add_run_routes() -> None:
     routes.delete(f"{RUNS}/{{run}}")(answered(_delete))
 
 
-def answered(handler: Handler) -> Handler:
-    """Turns an error that a person can act on into an answer with its reason."""
-
-    @wraps(handler)
-    async def wrapped(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except RunRequestError as error:
-            return web.json_response({"error": str(error)}, status=error.status)
-        except MotionError as error:
-            logger.warning("Motion Adapters: %s", error)
-            return web.json_response({"error": str(error)}, status=500)
-
-    return wrapped
-
-
 async def _runs(request: web.Request) -> web.StreamResponse:
-    return _fresh({"runs": await asyncio.to_thread(run_registry().runs)})
+    return fresh({"runs": await asyncio.to_thread(run_registry().runs)})
 
 
 async def _run(request: web.Request) -> web.StreamResponse:
     since = parse_since(request.query.get("since", "0"))
-    return _fresh(await asyncio.to_thread(run_registry().run, _run_id(request), since))
+    return fresh(await asyncio.to_thread(run_registry().run, _run_id(request), since))
 
 
 async def _prompt(request: web.Request) -> web.StreamResponse:
-    return _fresh(await asyncio.to_thread(prompt_to_resume, _run_id(request)))
+    return fresh(await asyncio.to_thread(prompt_to_resume, _run_id(request)))
 
 
 async def _sample(request: web.Request) -> web.StreamResponse:
@@ -79,17 +54,13 @@ async def _sample(request: web.Request) -> web.StreamResponse:
 async def _ask(request: web.Request) -> web.StreamResponse:
     command = request.match_info["command"]
     await asyncio.to_thread(run_registry().ask, _run_id(request), command)
-    return _fresh({"asked": command})
+    return fresh({"asked": command})
 
 
 async def _delete(request: web.Request) -> web.StreamResponse:
     await asyncio.to_thread(run_registry().delete, _run_id(request))
-    return _fresh({"deleted": _run_id(request)})
+    return fresh({"deleted": _run_id(request)})
 
 
 def _run_id(request: web.Request) -> str:
     return request.match_info["run"]
-
-
-def _fresh(value: dict[str, Any]) -> web.Response:
-    return web.json_response(value, headers={"Cache-Control": "no-store"})

@@ -1,33 +1,27 @@
-"""From the training node's choices to the core's settings: what wins over what.
+"""From what stands on the nodes to the core's settings: a value that stands there is the value that
+runs, and one that is left out is what suits the base, the method and the clips.
 
-In: the base's defaults, what the widgets hold. Out: `TrainSettings` and the configured method. A
-widget that is left at its default says nothing, so that the base's own value counts, where it has
-one; the method's advanced settings win over the base's, and must not contradict the widgets.
+In: the values given, by field, of the training node and of the method's settings node. Out: the
+configured method and `TrainSettings`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...motion_core.bases import BaseDefaults
 from ...motion_core.errors import SettingsError
 from ...motion_core.methods import METHODS
-from ...motion_core.methods.defaults import ONE_VIDEO, Material
-from ...motion_core.settings import fields_of, from_mapping
+from ...motion_core.methods.base import Method, MethodDefaults
+from ...motion_core.settings import from_mapping
 from ...motion_core.training.settings import TrainSettings
-from ...motion_core.training.suited import suited
-from ..widget_values import changed
-
-if TYPE_CHECKING:
-    from ...motion_core.methods.base import Method
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSettings:
-    """Advanced settings; socket MOTION_METHOD_SETTINGS. values, train: the method's own and the
-    training's, by field, only what was said.
+    """What a settings node says; socket MOTION_METHOD_SETTINGS. values, train: the method's own
+    settings and the training's, by field.
     """
 
     method: str
@@ -35,44 +29,35 @@ class MethodSettings:
     train: Mapping[str, object] = field(default_factory=dict)
 
 
-def build_method(
-    defaults: BaseDefaults,
-    method_name: str,
-    widgets: Mapping[str, Any],
-    advanced: MethodSettings | None,
-    material: Material = ONE_VIDEO,
-) -> Method:
-    """The method with its settings. widgets: its main settings on the training node.
-
-    Raises SettingsError for advanced settings of another method, or that contradict the widgets.
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What stands on the nodes. settings, train: on the training node, by field. advanced: the
+    settings node's.
     """
-    _check_method(method_name, advanced)
-    cls = METHODS[method_name].Settings
-    said = changed(fields_of(cls), widgets)
-    more = advanced.values if advanced is not None else {}
-    _check_agreement(said, more)
-    method = METHODS[method_name]
-    return method(from_mapping(cls, suited(method, defaults, material, {**more, **said}).settings))
+
+    method: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    train: Mapping[str, object] = field(default_factory=dict)
+    advanced: MethodSettings | None = None
 
 
-def build_training(
-    defaults: BaseDefaults,
-    method_name: str,
-    said: Mapping[str, object],
-    advanced: MethodSettings | None,
-    material: Material = ONE_VIDEO,
-    chosen: Mapping[str, object] | None = None,
-) -> TrainSettings:
-    """The training's settings. said: what the training node's own widgets ask for. chosen: the
-    method's settings, on which defaults depend.
+def configured(given: Given, suited: MethodDefaults) -> tuple[Method[Any], TrainSettings]:
+    """The method and its training. suited: what runs where nothing is given.
+
+    Raises SettingsError for settings of another method, and for one that is given twice with two
+    values.
     """
-    usual = suited(METHODS[method_name], defaults, material, chosen).train
-    more = advanced.train if advanced is not None else {}
-    return from_mapping(TrainSettings, {**usual, **more, **said})
+    cls, advanced = METHODS[given.method], given.advanced or MethodSettings(method=given.method)
+    _check_method(given.method, advanced)
+    _check_agreement(given.settings, advanced.values)
+    settings = {**suited.settings, **advanced.values, **given.settings}
+    training = {**suited.train, **advanced.train, **given.train}
+    method = cls(from_mapping(cls.Settings, settings))
+    return method, from_mapping(TrainSettings, training)
 
 
-def _check_method(method_name: str, advanced: MethodSettings | None) -> None:
-    if advanced is not None and advanced.method != method_name:
+def _check_method(method_name: str, advanced: MethodSettings) -> None:
+    if advanced.method != method_name:
         given, wanted = advanced.method.replace("_", "-"), method_name.replace("_", "-")
         raise SettingsError(
             f"The advanced settings are for {given}, but the method is {wanted}. Connect "
@@ -85,5 +70,5 @@ def _check_agreement(said: Mapping[str, object], more: Mapping[str, object]) -> 
         if name in more and more[name] != value:
             raise SettingsError(
                 f"{name} is {value!r} on Train Motion Adapter and {more[name]!r} in the advanced "
-                "settings. Set it in one place only: reset the other to its default."
+                "settings. Give both the same value, or leave one of them out."
             )

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from motion_adapters.nodes.widget_values import (
-    changed,
+    given,
     none_of,
     setting_value,
     widget_default,
     widget_ends,
+    widget_value,
 )
 
 from motion_core.diffusion.settings import SampleSettings
@@ -67,11 +68,16 @@ def test_none_on_a_widget() -> None:
     assert none_of(steps) == ""
 
 
-def test_what_is_left_at_its_default_says_nothing() -> None:
-    fields = fields_of(TrainSettings)
-    widgets = {"weight_decay": -1.0, "warmup_steps": 5}
-    assert changed(fields, widgets) == {"warmup_steps": 5}
-    assert changed(fields, widgets, exactly=True) == {"weight_decay": None, "warmup_steps": 5}
+def test_what_stands_there_is_given() -> None:
+    """Equal to a default or not; what is left out says nothing."""
+    widgets = {"weight_decay": -1.0, "warmup_steps": 0, "seed": 5}
+    read = {"weight_decay": None, "warmup_steps": 0, "seed": 5}
+    assert given(fields_of(TrainSettings), widgets) == read
+
+
+@pytest.mark.parametrize(("cls", "field"), declared())
+def test_there_and_back(cls: type[Settings], field: Field) -> None:
+    assert setting_value(field, widget_value(field, field.default)) == field.default
 
 
 @pytest.mark.parametrize("method", METHODS)

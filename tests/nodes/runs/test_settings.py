@@ -1,102 +1,135 @@
-"""What wins over what in a training's settings."""
+"""What wins over what in a training's settings: a value that is given is the value that runs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
-from motion_adapters.nodes.runs.settings import (
-    MethodSettings,
-    build_method,
-    build_training,
-)
-from motion_adapters.nodes.widget_values import changed, widget_default
+from motion_adapters.nodes.runs.settings import Given, MethodSettings, configured
+from motion_adapters.nodes.version_0_1_0 import INPUTS, given_then, is_of_then, values_then
+from motion_adapters.nodes.widget_values import widget_value
 
 from motion_core.bases import BASES, load_base
 from motion_core.errors import SettingsError
 from motion_core.methods import METHODS
-from motion_core.methods.motion_director import MotionDirectorSettings
-from motion_core.settings import fields_of
+from motion_core.methods.base import MethodDefaults
+from motion_core.settings import Field, fields_of, to_mapping
 from motion_core.training.settings import TrainSettings
+from motion_core.training.suited import Material, suited
 from tests.tiny import tiny_zeroscope
 
-SMALL, LARGE = BASES["shape-world-animatediff"], BASES["animatediff"]
+ONE = Material(videos=1, images=0)
 
 
-def widgets(method: str, **touched: object) -> dict[str, object]:
-    """The main widgets of a method as they stand on a new node, but for those touched."""
-    return {
-        **{
-            field.name: widget_default(field)
-            for field in fields_of(METHODS[method].Settings)
-            if field.said.main
-        },
-        **touched,
-    }
+def suits(method: str, base: str) -> MethodDefaults:
+    return suited(METHODS[method], BASES[base], ONE)
 
 
-def test_an_untouched_node_is_the_paper_on_a_large_base() -> None:
-    method = build_method(LARGE, "motion_director", widgets("motion_director"), None)
-    assert method.settings == MotionDirectorSettings(alpha=32)
-    paper = TrainSettings(steps=150, learning_rate=5e-4, weight_decay=1e-2)
-    assert build_training(LARGE, "motion_director", {}, None) == paper
+def values_to_give(field: Field) -> list[Any]:
+    """The default, and one that is not; of a type that cannot be told, the default alone."""
+    if field.choices and not field.many:
+        return list(field.choices)
+    if field.kind is bool:
+        return [True, False]
+    if field.kind in (int, float) and not field.many:
+        low = field.said.low if field.said.low is not None else field.said.above or 0
+        high = field.said.high or field.said.below or low + 2
+        return [field.default, field.kind(low + (high - low) / 2)]
+    return [field.default]
 
 
-def test_an_untouched_node_is_the_bases_own_on_a_small_one() -> None:
-    method = build_method(SMALL, "motion_director", widgets("motion_director"), None)
-    assert method.settings == MotionDirectorSettings(alpha=32, dropout=0.0, spatial_dropout_p=0.05)
-    training = build_training(SMALL, "motion_director", {}, None)
-    assert training.steps == SMALL.train["steps"] and training.noise_draws == 3
+def every_setting() -> Iterator[Any]:
+    for name, method in METHODS.items():
+        for base in BASES:
+            yield pytest.param(name, base, method.Settings, id=f"{name}-{base}")
 
 
-def test_the_methods_own_training_counts() -> None:
-    assert build_training(LARGE, "motrans", {}, None).steps == 900
-    assert build_training(SMALL, "motrans", {}, None).steps == 420
+@pytest.mark.parametrize(("method", "base", "cls"), every_setting())
+def test_a_given_value_runs(method: str, base: str, cls: type[Any]) -> None:
+    """On the training node, or on the settings node; of the method, or of the training."""
+    usual = suits(method, base)
+    for field in fields_of(cls):
+        for value in values_to_give(field):
+            main = Given(method=method, settings={field.name: value})
+            advanced = MethodSettings(method=method, values={field.name: value})
+            for given in (main, Given(method=method, advanced=advanced)):
+                assert getattr(configured(given, usual)[0].settings, field.name) == value
+    for field in fields_of(TrainSettings):
+        for value in values_to_give(field):
+            main = Given(method=method, train={field.name: value})
+            advanced = MethodSettings(method=method, train={field.name: value})
+            for given in (main, Given(method=method, advanced=advanced)):
+                assert getattr(configured(given, usual)[1], field.name) == value
 
 
-def test_a_touched_widget_wins() -> None:
-    given = widgets("motion_director", rank=8, spatial_dropout_p=0.3)
-    settings = build_method(SMALL, "motion_director", given, None).settings
-    assert isinstance(settings, MotionDirectorSettings)
-    assert (settings.rank, settings.spatial_dropout_p, settings.dropout) == (8, 0.3, 0.0)
-    assert build_training(SMALL, "motion_director", {"steps": 7}, None).steps == 7
+@pytest.mark.parametrize(("method", "base", "cls"), every_setting())
+def test_what_is_left_out_is_what_suits(method: str, base: str, cls: type[Any]) -> None:
+    usual = suits(method, base)
+    made, training = configured(Given(method=method), usual)
+    assert to_mapping(made.settings) == plain(usual.settings)
+    assert to_mapping(training) == plain(usual.train)
+    # Real numbers, which a node can show.
+    assert training.learning_rate and training.weight_decay is not None
 
 
-def test_advanced_settings_win_over_the_base() -> None:
-    advanced = MethodSettings(
-        method="motion_director", values={"dropout": 0.25}, train={"noise_draws": 1}
-    )
-    given = widgets("motion_director")
-    settings = build_method(SMALL, "motion_director", given, advanced).settings
-    assert isinstance(settings, MotionDirectorSettings) and settings.dropout == 0.25
-    assert build_training(SMALL, "motion_director", {}, advanced).noise_draws == 1
+def plain(values: Any) -> dict[str, Any]:
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
-def test_advanced_settings_that_contradict_are_refused() -> None:
+@pytest.mark.parametrize(("method", "base", "cls"), every_setting())
+def test_an_untouched_node_of_then_is_what_ran_then(method: str, base: str, cls: type[Any]) -> None:
+    """Its widgets held the defaults, of which none ran where the base had its own."""
+    defaults = values_then(method, "")
+    for part, fields, values in (
+        ("settings", fields_of(cls), defaults.settings),
+        ("train", fields_of(TrainSettings), defaults.train),
+    ):
+        known = [field for field in fields if field.name in values]
+        widgets = {field.name: widget_value(field, values[field.name]) for field in known}
+        assert given_then(part, method, fields, widgets) == {}
+    ran = configured(Given(method=method), values_then(method, base))[1]
+    assert ran.steps == values_then(method, base).train["steps"]
+
+
+def test_what_ran_then() -> None:
+    """By hand, from the tables of version 0.1.0."""
+    crafter = values_then("motion_crafter", "shape-world-animatediff")
+    assert (crafter.settings["beta"], crafter.settings["blocks"]) == (0.01, "all")
+    assert values_then("motion_inversion", "shape-world-zeroscope").settings["debias"] == "none"
+    assert values_then("motion_director", "animatediff").train["steps"] == 150
+    assert values_then("motrans", "zeroscope").train["steps"] == 900
+
+
+def test_a_prompt_of_then_has_all_its_inputs_and_not_the_mark() -> None:
+    assert is_of_then(INPUTS | {"base", "clips"})
+    assert not is_of_then(INPUTS | {"exactly"})
+    assert not is_of_then(INPUTS - {"steps"})
+
+
+def test_settings_that_contradict_are_refused() -> None:
+    usual = suits("motion_director", "animatediff")
     advanced = MethodSettings(method="motion_director", values={"rank": 8})
-    build_method(LARGE, "motion_director", widgets("motion_director", rank=8), advanced)
+    same = Given(method="motion_director", settings={"rank": 8}, advanced=advanced)
+    configured(same, usual)
+    other = Given(method="motion_director", settings={"rank": 16}, advanced=advanced)
     with pytest.raises(SettingsError, match="rank is 16 on Train Motion Adapter and 8 in the adv"):
-        build_method(LARGE, "motion_director", widgets("motion_director", rank=16), advanced)
+        configured(other, usual)
 
 
 def test_advanced_settings_of_another_method_are_refused() -> None:
-    advanced = MethodSettings(method="motion_crafter")
+    given = Given(method="motrans", advanced=MethodSettings(method="motion_crafter"))
     with pytest.raises(SettingsError, match=r"are for motion-crafter, but the method is motrans"):
-        build_method(LARGE, "motrans", widgets("motrans"), advanced)
-
-
-def test_exactly_says_all() -> None:
-    fields = fields_of(METHODS["coupled"].Settings)
-    values = {"rank": 32, "alpha": 0.0, "dropout": 0.2}
-    assert changed(fields, values) == {"dropout": 0.2}
-    assert changed(fields, values, exactly=True) == {"rank": 32, "alpha": None, "dropout": 0.2}
+        configured(given, suits("motrans", "animatediff"))
 
 
 def test_motrans_without_an_image_encoder_is_refused_before_it_is_needed() -> None:
     """A full-size base has none of its own; without injector and enhancer none is needed."""
     base, small = tiny_zeroscope(), load_base("shape-world-zeroscope")
-    method = build_method(LARGE, "motrans", widgets("motrans"), None)
+    usual = suits("motrans", "animatediff")
+    method = configured(Given(method="motrans"), usual)[0]
     with pytest.raises(SettingsError, match="Set image_encoder"):
         method.check(base)
     method.check(small)
-    build_method(LARGE, "coupled", widgets("coupled"), None).check(base)
-    off = MethodSettings(method="motrans", values={"injection": "none", "enhancer": "none"})
-    build_method(LARGE, "motrans", widgets("motrans"), off).check(base)
+    off = {"injection": "none", "enhancer": "none"}
+    configured(Given(method="motrans", settings=off), usual)[0].check(base)

@@ -26,6 +26,7 @@ class Input:
         optional: bool = False,
         tooltip: str | None = None,
         lazy: bool | None = None,
+        extra_dict: dict[str, Any] | None = None,
     ) -> None: ...
 
 class Output:
@@ -62,6 +63,7 @@ class Boolean(_Type):
             optional: bool = False,
             tooltip: str | None = None,
             lazy: bool | None = None,
+            extra_dict: dict[str, Any] | None = None,
             default: bool | None = None,
             socketless: bool | None = None,
         ) -> None: ...
@@ -75,6 +77,7 @@ class Int(_Type):
             optional: bool = False,
             tooltip: str | None = None,
             lazy: bool | None = None,
+            extra_dict: dict[str, Any] | None = None,
             default: int | None = None,
             min: int | None = None,
             max: int | None = None,
@@ -93,6 +96,7 @@ class Float(_Type):
             optional: bool = False,
             tooltip: str | None = None,
             lazy: bool | None = None,
+            extra_dict: dict[str, Any] | None = None,
             default: float | None = None,
             min: float | None = None,
             max: float | None = None,
@@ -111,6 +115,7 @@ class String(_Type):
             optional: bool = False,
             tooltip: str | None = None,
             lazy: bool | None = None,
+            extra_dict: dict[str, Any] | None = None,
             multiline: bool = False,
             placeholder: str | None = None,
             default: str | None = None,
@@ -127,6 +132,7 @@ class Combo(_Type):
             optional: bool = False,
             tooltip: str | None = None,
             lazy: bool | None = None,
+            extra_dict: dict[str, Any] | None = None,
             default: str | int | Enum | None = None,
             socketless: bool | None = None,
         ) -> None: ...
@@ -141,6 +147,7 @@ class MultiType:
             optional: bool = False,
             tooltip: str | None = None,
             lazy: bool | None = None,
+            extra_dict: dict[str, Any] | None = None,
         ) -> None: ...
 
 class DynamicCombo:
@@ -156,6 +163,7 @@ class DynamicCombo:
             optional: bool = False,
             tooltip: str | None = None,
             lazy: bool | None = None,
+            extra_dict: dict[str, Any] | None = None,
         ) -> None: ...
 
 class Schema:

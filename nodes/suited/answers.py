@@ -1,0 +1,252 @@
+"""What suits each node of a prompt, by its input: the same that runs where the input is left out.
+
+In: a prompt, where its files lie, and what words become here. Out: an answer for each node that
+can be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ...motion_core.adapter_files.own import read_info
+from ...motion_core.adapter_files.sample_defaults import TrainedOn, sample_defaults
+from ...motion_core.bases import BaseDefaults
+from ...motion_core.errors import MotionError
+from ...motion_core.methods import METHODS
+from ...motion_core.methods.base import MethodDefaults
+from ...motion_core.settings import Field, fields_of, to_mapping
+from ...motion_core.training.settings import TrainSettings
+from ...motion_core.training.suited import suited
+from ..runs.settings import Given, MethodSettings, configured
+from ..version_0_1_0 import MARK, given_then, is_of_then, values_then
+from ..widget_values import Widget, given, widget_value
+from .connected import FolderOf, base_of, clips_of, material_of, motions_of, trainings_of
+from .prompt_graph import PromptGraph
+
+MENU = "objective"
+SETTINGS_NODES = {method.Settings.__name__: name for name, method in METHODS.items()}
+# Of the training node's own inputs, those that depend on base, method and clips.
+OF_TRAINING = ("steps", "learning_rate")
+_TRAIN = {field.name: field for field in fields_of(TrainSettings)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """values: of the node's widgets, by input. to: whom they suit, by name. becomes: what its
+    words mean here, by input. then: of a node of version 0.1.0, the values that ran.
+    """
+
+    values: Mapping[str, Widget]
+    to: Mapping[str, str | int]
+    becomes: Mapping[str, str] = field(default_factory=dict)
+    then: Mapping[str, Widget] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """folders: see `FolderOf`. precision: what "auto" is on this machine."""
+
+    folders: FolderOf
+    precision: str
+
+
+def answers(prompt: Mapping[str, Any], here: Here) -> dict[str, dict[str, Any]]:
+    """By node; nodes whose base cannot be told have none."""
+    graph = PromptGraph(prompt)
+    found = {node: _answer(graph, node, here) for node in prompt}
+    return {node: asdict(answer) for node, answer in found.items() if answer is not None}
+
+
+def _answer(graph: PromptGraph, node: str, here: Here) -> Answer | None:
+    kind = graph.kind(node)
+    if kind in SETTINGS_NODES:
+        training = next((user for user, name in graph.users(node) if name == "advanced"), None)
+        return None if training is None else _of_settings(graph, node, training, here)
+    told = _KINDS.get(kind)
+    return None if told is None else told(graph, node, here)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """A training node of the prompt. usual: what runs where nothing is said."""
+
+    graph: PromptGraph
+    node: str
+    base: BaseDefaults
+    method: str
+    usual: MethodDefaults
+    to: Mapping[str, str | int]
+
+    @property
+    def main(self) -> dict[str, Field]:
+        """The method's settings that the training node has, by input."""
+        fields = fields_of(METHODS[self.method].Settings)
+        return {f"{MENU}.{field.name}": field for field in fields if field.said.main}
+
+
+def _training(graph: PromptGraph, node: str, here: Here) -> _Training | None:
+    base = base_of(graph, node)
+    method = str(graph.widget(node, MENU, next(iter(METHODS)))).replace("-", "_")
+    if base is None or method not in METHODS:
+        return None
+    material = material_of(graph, node, here.folders)
+    return _Training(
+        graph=graph,
+        node=node,
+        base=base,
+        method=method,
+        usual=suited(METHODS[method], base, material),
+        to={"base": base.name, "method": method.replace("_", "-"), **asdict(material)},
+    )
+
+
+def _of_training(graph: PromptGraph, node: str, here: Here) -> Answer | None:
+    training = _training(graph, node, here)
+    if training is None:
+        return None
+    lighter = "low" if training.usual.train["checkpointing"] else "fast"
+    return Answer(
+        values=_on_training(training, training.usual),
+        to=training.to,
+        becomes={"precision": here.precision, "memory": lighter},
+        then=_on_training(training, _ran_then(training)) if _is_of_then(graph, node) else None,
+    )
+
+
+def _on_training(training: _Training, values: MethodDefaults) -> dict[str, Widget]:
+    method = {name: widget_value(f, values.settings[f.name]) for name, f in training.main.items()}
+    return {
+        **method,
+        **{name: widget_value(_TRAIN[name], values.train[name]) for name in OF_TRAINING},
+    }
+
+
+def _of_settings(graph: PromptGraph, node: str, training_node: str, here: Here) -> Answer | None:
+    training = _training(graph, training_node, here)
+    if training is None or training.method != SETTINGS_NODES[graph.kind(node)]:
+        return None
+    of_then = graph.widget(node, MARK, True) is False
+    return Answer(
+        values=_on_settings(training, training.usual),
+        to=training.to,
+        then=_on_settings(training, _ran_then(training)) if of_then else None,
+    )
+
+
+def _on_settings(training: _Training, values: MethodDefaults) -> dict[str, Widget]:
+    own = fields_of(METHODS[training.method].Settings)
+    train = [field for field in _TRAIN.values() if not field.said.main]
+    return {
+        **{field.name: widget_value(field, values.settings[field.name]) for field in own},
+        **{field.name: widget_value(field, values.train[field.name]) for field in train},
+    }
+
+
+def _is_of_then(graph: PromptGraph, node: str) -> bool:
+    return is_of_then(graph.inputs(node).keys())
+
+
+def _ran_then(training: _Training) -> MethodDefaults:
+    """What the two nodes meant in version 0.1.0; a rate that was the method's own is the one that
+    suits now, as those have not changed.
+    """
+    graph, node, name = training.graph, training.node, training.method
+    widgets = graph.widgets(node)
+    menu = {key.removeprefix(f"{MENU}."): value for key, value in widgets.items()}
+    fields = [field for field in training.main.values() if field.name in menu]
+    said = Given(
+        method=name,
+        settings=given_then("settings", name, fields, menu),
+        train=given([_TRAIN[n] for n in OF_TRAINING if widgets.get(n)], widgets),
+        advanced=_advanced(training),
+    )
+    method, train = configured(said, values_then(name, training.base.name))
+    ran = {n: v for n, v in to_mapping(train).items() if v is not None or n not in _RATES}
+    return MethodDefaults(
+        settings=to_mapping(method.settings), train={**training.usual.train, **ran}
+    )
+
+
+_RATES = ("learning_rate", "weight_decay")
+
+
+def _advanced(training: _Training) -> MethodSettings | None:
+    node = training.graph.source(training.node, "advanced")
+    if node is None or SETTINGS_NODES.get(training.graph.kind(node)) != training.method:
+        return None
+    widgets, name = training.graph.widgets(node), training.method
+    own = fields_of(METHODS[name].Settings)
+    train = [field for field in _TRAIN.values() if not field.said.main]
+    if widgets.get(MARK, True):
+        return MethodSettings(method=name, values=given(own, widgets), train=given(train, widgets))
+    return MethodSettings(
+        method=name,
+        values=given_then("settings", name, own, widgets),
+        train=given_then("train", name, train, widgets),
+    )
+
+
+def _of_clip(graph: PromptGraph, node: str, here: Here) -> Answer | None:
+    bases = (base_of(graph, training) for training in trainings_of(graph, node))
+    base = next((base for base in bases if base is not None), None)
+    if base is None:
+        return None
+    names = ("frames", "fps", "width", "height")
+    return Answer(values={name: getattr(base, name) for name in names}, to={"base": base.name})
+
+
+def _of_sampling(graph: PromptGraph, node: str, here: Here) -> Answer | None:
+    base = base_of(graph, node)
+    if base is None:
+        return None
+    infos = [info for motion in motions_of(graph, node) if (info := _info(graph, motion, here))]
+    values: dict[str, Any] = sample_defaults(base, infos)
+    return Answer(values=values, to={"base": base.name, "motions": len(infos)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WillBe:
+    """Of a motion that is yet to be trained: what its file will say."""
+
+    method: str
+    frames: int
+    width: int
+    height: int
+    fps: float
+    is_foreign: bool = False
+
+
+def _info(graph: PromptGraph, motion: str, here: Here) -> TrainedOn | None:
+    """What is known of a motion; None of another program's, and of one at strength 0."""
+    if graph.kind(motion) == "TrainMotionAdapter":
+        return _will_be(graph, motion)
+    path = here.folders.adapter(str(graph.widget(motion, "adapter", "")))
+    if path is None or graph.widget(motion, "strength", 1.0) == 0:
+        return None
+    try:
+        return read_info(path)
+    except MotionError:
+        return None
+
+
+def _will_be(graph: PromptGraph, training: str) -> TrainedOn | None:
+    """As the first clip says; None where its size is the source's own."""
+    base = base_of(graph, training)
+    maker = next(iter(clips_of(graph, training)), None)
+    if base is None or maker is None:
+        return None
+    size = {n: graph.widget(maker, n, getattr(base, n)) for n in ("frames", "width", "height")}
+    if not all(size.values()):
+        return None
+    method = str(graph.widget(training, MENU, "")).replace("-", "_")
+    return _WillBe(method=method, fps=graph.widget(maker, "fps", base.fps) or base.fps, **size)
+
+
+_KINDS: Mapping[str, Callable[[PromptGraph, str, Here], Answer | None]] = {
+    "TrainMotionAdapter": _of_training,
+    "MotionClip": _of_clip,
+    "MotionClipsFromFolder": _of_clip,
+    "SampleMotionVideo": _of_sampling,
+}

@@ -1,0 +1,92 @@
+"""What a node of a prompt is connected to: its base, its clips, its motions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...motion_core.bases import BASES, BaseDefaults
+from ...motion_core.training.suited import Material
+from ...motion_core.video.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_files
+from ..host.base_names import base_name
+from .prompt_graph import PromptGraph
+
+ONE_VIDEO = Material(videos=1, images=0)
+ONE_IMAGE = Material(videos=0, images=1)
+# Inputs that hand motions on.
+_MOTIONS = ("motions", "first", "second", "adapters")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderOf:
+    """Where files lie that a prompt names. media: of Motion Clips From Folder. adapter: of a
+    loader's list; None where there is none of that name.
+    """
+
+    media: Callable[[str], Path]
+    adapter: Callable[[str], Path | None]
+
+
+def base_of(graph: PromptGraph, node: str) -> BaseDefaults | None:
+    """Of the node's input `base`; None where it cannot be told."""
+    source = graph.source(node, "base")
+    name = None if source is None else base_name(graph.kind(source), graph.widgets(source))
+    return None if name is None else BASES[name]
+
+
+def clips_of(graph: PromptGraph, node: str) -> list[str]:
+    """The nodes that make the clips of the node's inputs, through those that combine them."""
+    makers: list[str] = []
+    for source in graph.sources(node, "clips"):
+        further = clips_of(graph, source)
+        makers += further or [source]
+    return makers
+
+
+def material_of(graph: PromptGraph, node: str, folders: FolderOf) -> Material:
+    """Of the clips; a node that cannot be counted is one video, as most are."""
+    each = [_made(graph, maker, folders) for maker in dict.fromkeys(clips_of(graph, node))]
+    videos, images = (sum(getattr(m, name) for m in each) for name in ("videos", "images"))
+    return Material(videos=videos, images=images) if each else ONE_VIDEO
+
+
+def trainings_of(graph: PromptGraph, node: str) -> Iterator[str]:
+    """The training nodes that the node's output goes into, through those that combine clips."""
+    for user, name in graph.users(node):
+        if graph.kind(user) == "TrainMotionAdapter":
+            yield user
+        elif name.startswith("clips"):
+            yield from trainings_of(graph, user)
+
+
+def motions_of(graph: PromptGraph, node: str) -> Iterator[str]:
+    """The nodes that load or train what is applied, in the order in which it is."""
+    for name in _MOTIONS:
+        source = graph.source(node, name)
+        if source is not None:
+            yield from motions_of(graph, source)
+            if graph.kind(source) in ("LoadMotionAdapter", "TrainMotionAdapter"):
+                yield source
+
+
+def _made(graph: PromptGraph, maker: str, folders: FolderOf) -> Material:
+    kind = graph.kind(maker)
+    if kind == "MotionClip":
+        video = graph.source(maker, "video")
+        still = graph.widget(maker, "frames") == 1 or graph.kind(video or "") == "LoadImage"
+        return ONE_IMAGE if still else ONE_VIDEO
+    folder = str(graph.widget(maker, "folder", "")).strip()
+    if kind == "MotionClipsFromFolder" and folder:
+        return _found(folders.media(folder))
+    return ONE_VIDEO
+
+
+def _found(path: Path) -> Material:
+    """What `load_clips` makes of it: the images of a folder are the frames of one video."""
+    if not path.is_dir():
+        return ONE_IMAGE if path.suffix.lower() in IMAGE_SUFFIXES else ONE_VIDEO
+    videos, images = media_files(path, VIDEO_SUFFIXES), media_files(path, IMAGE_SUFFIXES)
+    if videos:
+        return Material(videos=len(videos), images=0)
+    return ONE_IMAGE if len(images) == 1 else ONE_VIDEO

@@ -1,0 +1,15 @@
+"""This ComfyUI, for what suits a graph: where its files lie, what words become on its device."""
+
+from __future__ import annotations
+
+from ..adapters import adapter_path
+from ..clips import media_path
+from ..train import usual_precision
+from .answers import Here
+from .connected import FolderOf
+
+
+def here() -> Here:
+    """As it is now: files come and go."""
+    folders = FolderOf(media=media_path, adapter=adapter_path)
+    return Here(folders=folders, precision=usual_precision())

@@ -1,0 +1,51 @@
+"""A prompt as a graph: nodes by id, and what is connected to what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PromptGraph:
+    """nodes: by id, each with `class_type` and `inputs`, of which a link is [id, slot]."""
+
+    nodes: Mapping[str, Mapping[str, Any]]
+
+    def kind(self, node: str) -> str:
+        """The id of the node's class; "" where there is no such node."""
+        return str(self.nodes.get(node, {}).get("class_type", ""))
+
+    def inputs(self, node: str) -> Mapping[str, Any]:
+        return self.nodes.get(node, {}).get("inputs", {})
+
+    def widget(self, node: str, name: str, default: Any = None) -> Any:
+        """What stands there; the default where it is left out or comes from another node."""
+        value = self.inputs(node).get(name, default)
+        return default if _linked(value) else value
+
+    def widgets(self, node: str) -> dict[str, Any]:
+        """All that stand on the node."""
+        return {n: v for n, v in self.inputs(node).items() if not _linked(v)}
+
+    def source(self, node: str, name: str) -> str | None:
+        """The node that an input comes from."""
+        value: Any = self.inputs(node).get(name)
+        return str(value[0]) if _linked(value) else None
+
+    def sources(self, node: str, prefix: str = "") -> list[str]:
+        """The nodes that the inputs come from, of those whose names begin so."""
+        found = (self.source(node, n) for n in self.inputs(node) if n.startswith(prefix))
+        return [source for source in found if source is not None]
+
+    def users(self, node: str) -> Iterator[tuple[str, str]]:
+        """The nodes and inputs that are connected to it."""
+        for other, entry in self.nodes.items():
+            for name in entry.get("inputs", {}):
+                if self.source(other, name) == node:
+                    yield other, name
+
+
+def _linked(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], (str, int))

@@ -1,0 +1,65 @@
+"""What workflows of version 0.1.0 mean: there a value left at its default was not the value that
+ran, but the base's own for the method; 0 for a number stood for that too.
+
+The file beside this one has both, by method: every default ("") and what ran instead on a base.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Set
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..motion_core.methods.base import MethodDefaults
+from ..motion_core.settings import Field
+from .widget_values import given, widget_value
+
+# Those of Train Motion Adapter, all of which every prompt of that version has.
+INPUTS = frozenset(
+    (
+        "steps",
+        "learning_rate",
+        "seed",
+        "precision",
+        "memory",
+        "sample_prompt",
+        "sample_every",
+        "save_every",
+        "inversion_steps",
+        "name",
+        "resume",
+    )
+)
+MARK = "exactly"
+"""An input that says whether the values are those that run. On Train Motion Adapter prompts of that
+version do not have it, and on settings nodes they had it turned off."""
+
+
+def is_of_then(inputs: Set[str]) -> bool:
+    """Whether a prompt's inputs of Train Motion Adapter are that version's, by their names."""
+    return MARK not in inputs and inputs >= INPUTS
+
+
+def given_then(
+    part: str, method: str, fields: Iterable[Field], widgets: Mapping[str, Any]
+) -> dict[str, object]:
+    """What the widgets of these fields said: the values that were not their defaults. part:
+    "settings" of the method, or "train".
+    """
+    defaults = _table()[method][""][part]
+    untouched = {f.name: widget_value(f, defaults.get(f.name, f.default)) for f in fields}
+    return given(fields, {n: v for n, v in widgets.items() if v != untouched.get(n)})
+
+
+def values_then(method: str, base: str) -> MethodDefaults:
+    """All that ran where nothing was said."""
+    every, own = _table()[method][""], _table()[method].get(base, {})
+    parts = {part: {**every[part], **own.get(part, {})} for part in every}
+    return MethodDefaults(**parts)
+
+
+@cache
+def _table() -> Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]:
+    return json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
