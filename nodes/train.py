@@ -107,7 +107,7 @@ class TrainMotionAdapter(io.ComfyNode):
                 title=name,
             )
             run_id = resumed_run(cls.hidden.prompt, cls.hidden.unique_id)
-            of_then = is_of_then({"name", *choices})
+            of_then = is_of_then({**choices, "name": name})
             request = _request(name=name, resume_run=run_id, of_then=of_then, **choices)
             trained = train_motion(request, watch, steps_shown(cls.hidden.unique_id))
             return io.NodeOutput(

@@ -7,7 +7,7 @@ The file beside this one has both, by method: every default ("") and what ran in
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,13 @@ INPUTS = frozenset(
     )
 )
 MARK = "exactly"
-"""An input that says whether the values are those that run. On Train Motion Adapter prompts of that
-version do not have it, and on settings nodes they had it turned off."""
+"""An input that says whether the values are those that run. Prompts of that version do not have it
+on Train Motion Adapter, and had it turned off on settings nodes."""
 
 
-def is_of_then(inputs: Set[str]) -> bool:
-    """Whether a prompt's inputs of Train Motion Adapter are that version's, by their names."""
-    return MARK not in inputs and inputs >= INPUTS
+def is_of_then(inputs: Mapping[str, Any]) -> bool:
+    """Whether the inputs of Train Motion Adapter are to be read as that version did."""
+    return not inputs.get(MARK, not inputs.keys() >= INPUTS)
 
 
 def given_then(

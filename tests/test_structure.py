@@ -35,7 +35,7 @@ CORE = (
 # Before the nodes, which are files by topic that may import from each other.
 BELOW_NODES = ("host", "comfy_models", "sockets")
 # web/lib's folders.
-WEB = ("page", "text", "runs", "chart", "graph", "panel")
+WEB = ("page", "text", "runs", "chart", "graph", "suited", "panel")
 
 
 def climbs(modules: Imports, floor: Mapping[str, int]) -> set[tuple[str, str]]:

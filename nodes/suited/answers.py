@@ -106,12 +106,13 @@ def _of_training(graph: PromptGraph, node: str, here: Here) -> Answer | None:
     training = _training(graph, node, here)
     if training is None:
         return None
+    of_then = is_of_then(graph.inputs(node))
     lighter = "low" if training.usual.train["checkpointing"] else "fast"
     return Answer(
         values=_on_training(training, training.usual),
         to=training.to,
         becomes={"precision": here.precision, "memory": lighter},
-        then=_on_training(training, _ran_then(training)) if _is_of_then(graph, node) else None,
+        then=_on_training(training, _ran_then(training)) if of_then else None,
     )
 
 
@@ -142,10 +143,6 @@ def _on_settings(training: _Training, values: MethodDefaults) -> dict[str, Widge
         **{field.name: widget_value(field, values.settings[field.name]) for field in own},
         **{field.name: widget_value(field, values.train[field.name]) for field in train},
     }
-
-
-def _is_of_then(graph: PromptGraph, node: str) -> bool:
-    return is_of_then(graph.inputs(node).keys())
 
 
 def _ran_then(training: _Training) -> MethodDefaults:
