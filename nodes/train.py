@@ -85,9 +85,11 @@ class TrainMotionAdapter(io.ComfyNode):
 
     @classmethod
     def validate_inputs(
-        cls, steps: int | None = None, learning_rate: float | None = None
+        cls, steps: int | None = None, learning_rate: float | None = None, objective: Any = None
     ) -> bool | str:
-        """In ComfyUI's place, which would refuse the zeros of version 0.1.0."""
+        """In ComfyUI's place, which would refuse the zeros of version 0.1.0. objective: a menu with
+        inputs of its own is given whether it is asked for or not.
+        """
         return refused(_FIELDS, {"steps": steps or None, "learning_rate": learning_rate or None})
 
     @classmethod
@@ -129,7 +131,7 @@ def _request(
     sample_prompt: str = "",
     inversion_steps: int = INVERSION_STEPS,
     advanced: MethodSettings | None = None,
-    of_then: bool,
+    of_then: bool = False,
     **training: Any,
 ) -> TrainingRequest:
     from .runs.request import TrainingRequest

@@ -62,5 +62,8 @@ def setting_value(field: Field, widget: Widget) -> object:
 
 
 def given(fields: Iterable[Field], widgets: Mapping[str, Any]) -> dict[str, object]:
-    """What stands on the widgets of these fields; those that are left out say nothing."""
-    return {f.name: setting_value(f, widgets[f.name]) for f in fields if f.name in widgets}
+    """What stands on the widgets of these fields; those that are left out, or None as ComfyUI has
+    them in a menu, say nothing.
+    """
+    found = {field: widgets.get(field.name) for field in fields}
+    return {f.name: setting_value(f, value) for f, value in found.items() if value is not None}
