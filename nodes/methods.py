@@ -9,10 +9,11 @@ from comfy_api.latest import io
 
 from ..motion_core.bases import BASES
 from ..motion_core.methods import METHODS
-from ..motion_core.methods.base import Method, MethodDefaults
+from ..motion_core.methods.base import Method
+from ..motion_core.methods.defaults import ONE_VIDEO
 from ..motion_core.settings import Field, fields_of
 from ..motion_core.training.settings import TrainSettings
-from ..motion_core.training.suited import Material, suited
+from ..motion_core.training.suited import Suited, suited
 from .runs.settings import MethodSettings
 from .version_0_1_0 import MARK, given_then
 from .widget_values import given
@@ -48,10 +49,10 @@ def method_of(objective: Mapping[str, Any]) -> str:
     return str(objective["objective"]).replace("-", "_")
 
 
-def usual(method: type[Method]) -> MethodDefaults:
+def usual(method: type[Method]) -> Suited:
     """What stands on a new node: what suits a base of full size and one video."""
     base = next(base for base in BASES.values() if base.required)
-    return suited(method, base, Material(videos=1, images=0))
+    return suited(method, base, ONE_VIDEO)
 
 
 USUAL = usual(next(iter(METHODS.values())))
@@ -81,7 +82,7 @@ class _SettingsNode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        values = usual(cls.method)
+        values, own = usual(cls.method), fields_of(cls.method.Settings)
         return io.Schema(
             node_id=cls.__name__,
             display_name=f"{cls.method.title} Settings",
@@ -89,9 +90,10 @@ class _SettingsNode(io.ComfyNode):
             description=f"All settings of {cls.method.title}, for the advanced input of Train "
             f"Motion Adapter: {cls.method.summary}.",
             inputs=[
-                *_widgets(fields_of(cls.method.Settings), values.settings),
+                *_widgets([field for field in own if not field.said.later], values.settings),
                 *_widgets(TRAIN_FIELDS, values.train),
                 mark(),
+                *_widgets([field for field in own if field.said.later], values.settings),
             ],
             outputs=[
                 MethodSettingsSocket.Output(

@@ -12,15 +12,15 @@ from comfy_execution.utils import get_executing_context
 
 from ..motion_core.errors import ClipError
 from ..motion_core.methods import METHODS
-from ..motion_core.methods.base import MethodDefaults
+from ..motion_core.methods.appearance import material_of
 from ..motion_core.settings import fields_by_name, fields_of
 from ..motion_core.training.settings import TrainSettings
-from ..motion_core.training.suited import material_of, suited
+from ..motion_core.training.suited import suited
 from .host.bridge import core_run, image_from_pixels, steps_shown
 from .host.file_choices import checked_name
 from .methods import USUAL, MethodSettingsSocket, mark, method_input, method_of
 from .runs.choice import Resume
-from .runs.settings import Given, MethodSettings, configured
+from .runs.settings import Given, LeftOut, MethodSettings, configured
 from .runs.watch import resumed_run, watched_run
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionClipsSocket
 from .version_0_1_0 import given_then, is_of_then, values_then
@@ -138,10 +138,8 @@ def _request(
 
     if not clips:
         raise ClipError("No clips to train on. Connect Motion Clip.")
-    method, settings = configured(
-        _given(objective, training, advanced, of_then),
-        _left_out(base, objective, clips, of_then),
-    )
+    asked = _given(objective, training, advanced, of_then)
+    method, settings = configured(asked, _left_out(base, asked, clips, of_then))
     return TrainingRequest(
         base=base,
         clips=clips,
@@ -170,13 +168,16 @@ def _given(
     return Given(method=method, settings=settings, train=_asked(**training), advanced=advanced)
 
 
-def _left_out(
-    base: MotionBase, objective: Mapping[str, Any], clips: Sequence[Clip], of_then: bool
-) -> MethodDefaults:
-    method = method_of(objective)
+def _left_out(base: MotionBase, asked: Given, clips: Sequence[Clip], of_then: bool) -> LeftOut:
     if of_then:
-        return values_then(method, base.defaults.name)
-    return suited(METHODS[method], base.defaults, material_of(clips))
+        return values_then(asked.method, base.defaults.name)
+    material = material_of(clips, _frames(clips))
+    return suited(METHODS[asked.method], base.defaults, material, asked.chosen)
+
+
+def _frames(clips: Sequence[Clip]) -> int | None:
+    """Of the first video."""
+    return next((len(clip.frames) for clip in clips if not clip.is_image), None)
 
 
 def _asked(

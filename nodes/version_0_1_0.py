@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..motion_core.methods.base import MethodDefaults
 from ..motion_core.settings import Field
 from .widget_values import given, widget_value
 
@@ -53,11 +53,19 @@ def given_then(
     return given(fields, {n: v for n, v in widgets.items() if v != untouched.get(n)})
 
 
-def values_then(method: str, base: str) -> MethodDefaults:
-    """All that ran where nothing was said."""
+@dataclass(frozen=True, kw_only=True)
+class Then:
+    """What ran where nothing was said, by field: of the method, and of the training."""
+
+    settings: Mapping[str, Any]
+    train: Mapping[str, Any]
+
+
+def values_then(method: str, base: str) -> Then:
+    """Of a method on a base; "" for the base is what the widgets showed."""
     every, own = _table()[method][""], _table()[method].get(base, {})
     parts = {part: {**every[part], **own.get(part, {})} for part in every}
-    return MethodDefaults(**parts)
+    return Then(**parts)
 
 
 @cache

@@ -9,7 +9,7 @@ import { api } from '../../scripts/api.js'
 
 import { placedNodes } from './lib/graph/node_ids.js'
 import { agreed, asTheyStand } from './lib/suited/filled.js'
-import { MARK, MENU, apply, begin, configured, differing, keptOf } from './lib/suited/suited_node.js'
+import { MARK, MENU, apply, begin, configured, differing, keptOf, touchedOf } from './lib/suited/suited_node.js'
 import { translator } from './lib/text/texts.js'
 
 const NODES = ['MotionClip', 'MotionClipsFromFolder', 'SampleMotionVideo', 'TrainMotionAdapter']
@@ -94,7 +94,9 @@ function soon() {
 async function refresh() {
   const nodes = placed()
   if (nodes.size === 0) return
-  const body = JSON.stringify({ prompt: (await app.graphToPrompt()).output })
+  const touched = [...nodes].flatMap(([node, ids]) => ids.map((id) => [id, touchedOf(node)]))
+  const prompt = (await app.graphToPrompt()).output
+  const body = JSON.stringify({ prompt, touched: Object.fromEntries(touched) })
   if (body === asked) return
   asked = body
   const response = await api.fetchApi(ROUTE, { method: 'POST', body }).catch(() => null)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ...motion_core.errors import SettingsError
 from ...motion_core.methods import METHODS
-from ...motion_core.methods.base import Method, MethodDefaults
+from ...motion_core.methods.base import Method
 from ...motion_core.settings import from_mapping
 from ...motion_core.training.settings import TrainSettings
 
@@ -40,9 +40,24 @@ class Given:
     train: Mapping[str, object] = field(default_factory=dict)
     advanced: MethodSettings | None = None
 
+    @property
+    def chosen(self) -> dict[str, object]:
+        """The method's settings, of both nodes."""
+        return {**(self.advanced.values if self.advanced else {}), **self.settings}
 
-def configured(given: Given, suited: MethodDefaults) -> tuple[Method[Any], TrainSettings]:
-    """The method and its training. suited: what runs where nothing is given.
+
+class LeftOut(Protocol):
+    """What runs where nothing is given, by field: of the method, and of the training."""
+
+    @property
+    def settings(self) -> Mapping[str, object]: ...
+
+    @property
+    def train(self) -> Mapping[str, object]: ...
+
+
+def configured(given: Given, usual: LeftOut) -> tuple[Method[Any], TrainSettings]:
+    """The method and its training.
 
     Raises SettingsError for settings of another method, and for one that is given twice with two
     values.
@@ -50,9 +65,8 @@ def configured(given: Given, suited: MethodDefaults) -> tuple[Method[Any], Train
     cls, advanced = METHODS[given.method], given.advanced or MethodSettings(method=given.method)
     _check_method(given.method, advanced)
     _check_agreement(given.settings, advanced.values)
-    settings = {**suited.settings, **advanced.values, **given.settings}
-    training = {**suited.train, **advanced.train, **given.train}
-    method = cls(from_mapping(cls.Settings, settings))
+    training = {**usual.train, **advanced.train, **given.train}
+    method = cls(from_mapping(cls.Settings, {**usual.settings, **given.chosen}))
     return method, from_mapping(TrainSettings, training)
 
 

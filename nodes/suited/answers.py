@@ -6,7 +6,7 @@ can be told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,12 +15,11 @@ from ...motion_core.adapter_files.sample_defaults import TrainedOn, sample_defau
 from ...motion_core.bases import BaseDefaults
 from ...motion_core.errors import MotionError
 from ...motion_core.methods import METHODS
-from ...motion_core.methods.base import MethodDefaults
 from ...motion_core.settings import Field, fields_of, to_mapping
 from ...motion_core.training.settings import TrainSettings
-from ...motion_core.training.suited import suited
-from ..runs.settings import Given, MethodSettings, configured
-from ..version_0_1_0 import MARK, given_then, is_of_then, values_then
+from ...motion_core.training.suited import Suited, suited
+from ..runs.settings import Given, LeftOut, MethodSettings, configured
+from ..version_0_1_0 import MARK, Then, given_then, is_of_then, values_then
 from ..widget_values import Widget, given, widget_value
 from .connected import FolderOf, base_of, clips_of, material_of, motions_of, trainings_of
 from .prompt_graph import PromptGraph
@@ -52,9 +51,13 @@ class Here:
     precision: str
 
 
-def answers(prompt: Mapping[str, Any], here: Here) -> dict[str, dict[str, Any]]:
-    """By node; nodes whose base cannot be told have none."""
-    graph = PromptGraph(prompt)
+def answers(
+    prompt: Mapping[str, Any], here: Here, touched: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """By node; nodes whose base cannot be told have none. touched: see `PromptGraph`: what suits
+    may depend on it, as a LoRA has another learning rate than whole weights.
+    """
+    graph = PromptGraph(prompt, touched or {})
     found = {node: _answer(graph, node, here) for node in prompt}
     return {node: asdict(answer) for node, answer in found.items() if answer is not None}
 
@@ -70,14 +73,17 @@ def _answer(graph: PromptGraph, node: str, here: Here) -> Answer | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Training:
-    """A training node of the prompt. usual: what runs where nothing is said."""
+    """A training node of the prompt. untouched: what would suit it if nothing had been set. usual:
+    what suits it beside what was.
+    """
 
     graph: PromptGraph
     node: str
     base: BaseDefaults
     method: str
-    usual: MethodDefaults
-    to: Mapping[str, str | int]
+    untouched: Suited
+    usual: Suited
+    to: Mapping[str, Any]
 
     @property
     def main(self) -> dict[str, Field]:
@@ -97,9 +103,19 @@ def _training(graph: PromptGraph, node: str, here: Here) -> _Training | None:
         node=node,
         base=base,
         method=method,
-        usual=suited(METHODS[method], base, material),
+        untouched=suited(METHODS[method], base, material),
+        usual=suited(METHODS[method], base, material, _chosen(graph, node, method)),
         to={"base": base.name, "method": method.replace("_", "-"), **asdict(material)},
     )
+
+
+def _chosen(graph: PromptGraph, node: str, method: str) -> dict[str, object]:
+    """The method's settings that a person has set, on the node or on its settings node."""
+    fields = fields_of(METHODS[method].Settings)
+    own = {name.removeprefix(f"{MENU}."): v for name, v in graph.chosen(node).items()}
+    settings = graph.source(node, "advanced")
+    more = {} if settings is None else graph.chosen(settings)
+    return given(fields, {**more, **own})
 
 
 def _of_training(graph: PromptGraph, node: str, here: Here) -> Answer | None:
@@ -108,15 +124,17 @@ def _of_training(graph: PromptGraph, node: str, here: Here) -> Answer | None:
         return None
     of_then = is_of_then(graph.inputs(node))
     lighter = "low" if training.usual.train["checkpointing"] else "fast"
+    values = _on_training(training, training.usual)
+    before = _on_training(training, training.untouched)
     return Answer(
-        values=_on_training(training, training.usual),
+        values={**values, **{name: before[name] for name in graph.chosen(node) if name in before}},
         to=training.to,
         becomes={"precision": here.precision, "memory": lighter},
         then=_on_training(training, _ran_then(training)) if of_then else None,
     )
 
 
-def _on_training(training: _Training, values: MethodDefaults) -> dict[str, Widget]:
+def _on_training(training: _Training, values: LeftOut) -> dict[str, Widget]:
     method = {name: widget_value(f, values.settings[f.name]) for name, f in training.main.items()}
     return {
         **method,
@@ -129,14 +147,16 @@ def _of_settings(graph: PromptGraph, node: str, training_node: str, here: Here) 
     if training is None or training.method != SETTINGS_NODES[graph.kind(node)]:
         return None
     of_then = graph.widget(node, MARK, True) is False
+    values = _on_settings(training, training.usual)
+    before = _on_settings(training, training.untouched)
     return Answer(
-        values=_on_settings(training, training.usual),
+        values={**values, **{name: before[name] for name in graph.chosen(node) if name in before}},
         to=training.to,
         then=_on_settings(training, _ran_then(training)) if of_then else None,
     )
 
 
-def _on_settings(training: _Training, values: MethodDefaults) -> dict[str, Widget]:
+def _on_settings(training: _Training, values: LeftOut) -> dict[str, Widget]:
     own = fields_of(METHODS[training.method].Settings)
     train = [field for field in _TRAIN.values() if not field.said.main]
     return {
@@ -145,7 +165,7 @@ def _on_settings(training: _Training, values: MethodDefaults) -> dict[str, Widge
     }
 
 
-def _ran_then(training: _Training) -> MethodDefaults:
+def _ran_then(training: _Training) -> Then:
     """What the two nodes meant in version 0.1.0; a rate that was the method's own is the one that
     suits now, as those have not changed.
     """
@@ -161,9 +181,7 @@ def _ran_then(training: _Training) -> MethodDefaults:
     )
     method, train = configured(said, values_then(name, training.base.name))
     ran = {n: v for n, v in to_mapping(train).items() if v is not None or n not in _RATES}
-    return MethodDefaults(
-        settings=to_mapping(method.settings), train={**training.usual.train, **ran}
-    )
+    return Then(settings=to_mapping(method.settings), train={**training.usual.train, **ran})
 
 
 _RATES = ("learning_rate", "weight_decay")
@@ -186,12 +204,9 @@ def _advanced(training: _Training) -> MethodSettings | None:
 
 
 def _of_clip(graph: PromptGraph, node: str, here: Here) -> Answer | None:
-    bases = (base_of(graph, training) for training in trainings_of(graph, node))
-    base = next((base for base in bases if base is not None), None)
-    if base is None:
-        return None
-    names = ("frames", "fps", "width", "height")
-    return Answer(values={name: getattr(base, name) for name in names}, to={"base": base.name})
+    trainings = (_training(graph, training, here) for training in trainings_of(graph, node))
+    training = next((training for training in trainings if training is not None), None)
+    return None if training is None else Answer(values=dict(training.usual.clip), to=training.to)
 
 
 def _of_sampling(graph: PromptGraph, node: str, here: Here) -> Answer | None:

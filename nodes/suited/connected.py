@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...motion_core.bases import BASES, BaseDefaults
-from ...motion_core.training.suited import Material
+from ...motion_core.methods.defaults import ONE_VIDEO, Material
 from ...motion_core.video.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_files
 from ..host.base_names import base_name
 from .prompt_graph import PromptGraph
 
-ONE_VIDEO = Material(videos=1, images=0)
 ONE_IMAGE = Material(videos=0, images=1)
 # Inputs that hand motions on.
 _MOTIONS = ("motions", "first", "second", "adapters")
@@ -47,8 +46,9 @@ def clips_of(graph: PromptGraph, node: str) -> list[str]:
 def material_of(graph: PromptGraph, node: str, folders: FolderOf) -> Material:
     """Of the clips; a node that cannot be counted is one video, as most are."""
     each = [_made(graph, maker, folders) for maker in dict.fromkeys(clips_of(graph, node))]
+    frames = next((m.frames for m in each if m.frames is not None), None)
     videos, images = (sum(getattr(m, name) for m in each) for name in ("videos", "images"))
-    return Material(videos=videos, images=images) if each else ONE_VIDEO
+    return Material(videos=videos, images=images, frames=frames) if each else ONE_VIDEO
 
 
 def trainings_of(graph: PromptGraph, node: str) -> Iterator[str]:
@@ -74,8 +74,9 @@ def _made(graph: PromptGraph, maker: str, folders: FolderOf) -> Material:
     kind = graph.kind(maker)
     if kind == "MotionClip":
         video = graph.source(maker, "video")
-        still = graph.widget(maker, "frames") == 1 or graph.kind(video or "") == "LoadImage"
-        return ONE_IMAGE if still else ONE_VIDEO
+        frames = graph.widget(maker, "frames")
+        still = frames == 1 or graph.kind(video or "") == "LoadImage"
+        return ONE_IMAGE if still else replace(ONE_VIDEO, frames=frames)
     folder = str(graph.widget(maker, "folder", "")).strip()
     if kind == "MotionClipsFromFolder" and folder:
         return _found(folders.media(folder))

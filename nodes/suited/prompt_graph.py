@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class PromptGraph:
-    """nodes: by id, each with `class_type` and `inputs`, of which a link is [id, slot]."""
+    """nodes: by id, each with `class_type` and `inputs`, of which a link is [id, slot]. touched: by
+    node, the inputs that a person has set.
+    """
 
     nodes: Mapping[str, Mapping[str, Any]]
+    touched: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def kind(self, node: str) -> str:
         """The id of the node's class; "" where there is no such node."""
@@ -28,6 +31,11 @@ class PromptGraph:
     def widgets(self, node: str) -> dict[str, Any]:
         """All that stand on the node."""
         return {n: v for n, v in self.inputs(node).items() if not _linked(v)}
+
+    def chosen(self, node: str) -> dict[str, Any]:
+        """Those that a person has set."""
+        names = self.touched.get(node, ())
+        return {n: v for n, v in self.widgets(node).items() if n in names}
 
     def source(self, node: str, name: str) -> str | None:
         """The node that an input comes from."""

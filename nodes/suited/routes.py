@@ -1,5 +1,6 @@
 """The route by which the page asks what suits the nodes of its graph: POST /motion_adapters/suited
-with {"prompt": …}, as the page would queue it.
+with {"prompt": …}, as the page would queue it, and in "touched" the inputs of each node that a
+person has set.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ def add_suited_route() -> None:
 
 
 async def _suited(request: web.Request) -> web.StreamResponse:
-    prompt: dict[str, Any] = (await request.json())["prompt"]
-    return fresh({"nodes": await asyncio.to_thread(_answers, prompt)})
+    asked: dict[str, Any] = await request.json()
+    return fresh({"nodes": await asyncio.to_thread(_answers, asked)})
 
 
-def _answers(prompt: dict[str, Any]) -> dict[str, Any]:
+def _answers(asked: dict[str, Any]) -> dict[str, Any]:
     # Imported here: it needs the libraries that the nodes register without.
     from .answers import answers
     from .here import here
 
-    return answers(prompt, here())
+    return answers(asked["prompt"], here(), asked.get("touched"))

@@ -45,7 +45,7 @@ test('both languages have the same texts with the same blanks', () => {
 })
 
 test('every text that the code asks for is there, and none is left over', () => {
-  const files = ['web/extension.js', ...readdirSync(new URL('../../web/lib', import.meta.url), { recursive: true })
+  const files = ['web/extension.js', 'web/suited.js', ...readdirSync(new URL('../../web/lib', import.meta.url), { recursive: true })
     .filter((name) => name.endsWith('.js'))
     .map((name) => `web/lib/${name}`)]
   const code = files.map(read).join('\n')

@@ -13,17 +13,15 @@ from motion_adapters.nodes.widget_values import widget_value
 from motion_core.bases import BASES, load_base
 from motion_core.errors import SettingsError
 from motion_core.methods import METHODS
-from motion_core.methods.base import MethodDefaults
+from motion_core.methods.defaults import ONE_VIDEO
 from motion_core.settings import Field, fields_of, to_mapping
 from motion_core.training.settings import TrainSettings
-from motion_core.training.suited import Material, suited
+from motion_core.training.suited import Suited, suited
 from tests.tiny import tiny_zeroscope
 
-ONE = Material(videos=1, images=0)
 
-
-def suits(method: str, base: str) -> MethodDefaults:
-    return suited(METHODS[method], BASES[base], ONE)
+def suits(method: str, base: str) -> Suited:
+    return suited(METHODS[method], BASES[base], ONE_VIDEO)
 
 
 def values_to_give(field: Field) -> list[Any]:

@@ -13,8 +13,9 @@ from motion_adapters.nodes.widget_values import widget_value
 
 from motion_core.bases import BASES
 from motion_core.methods import METHODS
+from motion_core.methods.defaults import ONE_VIDEO, Material
 from motion_core.settings import fields_by_name
-from motion_core.training.suited import Material, suited
+from motion_core.training.suited import suited
 
 BASE = "shape-world-animatediff"
 
@@ -42,7 +43,7 @@ def node(kind: str, **inputs: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_training_gets_what_suits_it(method: str) -> None:
     found = answers(prompt(objective=method.replace("_", "-")), here())["3"]
-    usual = suited(METHODS[method], BASES[BASE], Material(videos=1, images=0))
+    usual = suited(METHODS[method], BASES[BASE], Material(videos=1, images=0, frames=12))
     assert found["values"]["steps"] == usual.train["steps"]
     assert found["values"]["learning_rate"] == usual.train["learning_rate"]
     fields = fields_by_name(METHODS[method].Settings)
@@ -52,6 +53,20 @@ def test_a_training_gets_what_suits_it(method: str) -> None:
     }
     assert found["becomes"] == {"precision": "fp32", "memory": "fast"}
     assert found["to"]["base"] == BASE and found["then"] is None
+
+
+def test_what_suits_depends_on_what_is_set() -> None:
+    """VMC's LoRA has another rate than whole weights; what was set is told as if it had not been,
+    so that the page can bring it back.
+    """
+    graph = prompt(objective="vmc", advanced=["5", 0])
+    graph["5"] = node("VmcSettings", parametrisation="lora")
+    whole = answers(graph, here())["3"]["values"]["learning_rate"]
+    chosen = answers(graph, here(), {"5": ["parametrisation"]})
+    lora = suited(METHODS["vmc"], BASES[BASE], ONE_VIDEO, {"parametrisation": "lora"})
+    assert chosen["3"]["values"]["learning_rate"] == lora.train["learning_rate"]
+    assert whole == suited(METHODS["vmc"], BASES[BASE], ONE_VIDEO).train["learning_rate"]
+    assert chosen["5"]["values"]["parametrisation"] == "full"
 
 
 def test_a_settings_node_suits_the_training_that_it_is_for() -> None:

@@ -45,6 +45,16 @@ export function withMenu(filled, widgets, menu) {
 const isUntouched = (filled, { name, value }) => Object.hasOwn(filled, name) && filled[name] === value
 
 /**
+ * The names of those that hold something else than they were filled with.
+ *
+ * @param {Widget[]} widgets
+ * @param {Filled} filled
+ * @returns {string[]}
+ */
+export const touched = (widgets, filled) =>
+  widgets.filter((widget) => !isUntouched(filled, widget)).map(({ name }) => name)
+
+/**
  * The widgets to fill, with their values.
  *
  * @template {Widget} W

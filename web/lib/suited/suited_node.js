@@ -10,7 +10,7 @@
  *   was filled. `agreed`: what it and its settings node held when they were last the same. `menu`:
  *   the method that its widgets are of. `ofThen`: it shows what ran in version 0.1.0.
  */
-import { asTheyStand, leftToTheBase, others, toFill, withMenu } from './filled.js'
+import { asTheyStand, leftToTheBase, others, toFill, touched, withMenu } from './filled.js'
 
 export const MENU = 'objective'
 export const MARK = 'exactly'
@@ -69,6 +69,18 @@ export function apply(node, answer, isAsked = false) {
   if (isAsked) kept.values = { ...kept.values, ...answer.values }
   else if (!isOfThen) for (const [{ name }, value] of changes) kept.values[name] = value
   return changes.length > 0
+}
+
+/**
+ * The widgets that a person has set, by name. Those of another method than before are not.
+ *
+ * @param {GraphNode} node
+ */
+export function touchedOf(node) {
+  const kept = keptOf(node)
+  const isKnown = kept.menu === valueOf(node, MENU)
+  const widgets = node.widgets ?? []
+  return touched(widgets, isKnown ? kept.values : withMenu(kept.values, widgets, MENU))
 }
 
 /**
