@@ -262,4 +262,17 @@ def _output(cls: type[io.ComfyNode], clips: list[Clip]) -> io.NodeOutput:
         method=0,
     )
     animation = ui.SavedImages([preview], is_animated=len(shown) > 1)
-    return io.NodeOutput(tuple(clips), shown, ui=animation)
+    told = {**animation.as_dict(), "text": [told_of(clip) for clip in clips]}
+    return io.NodeOutput(tuple(clips), shown, ui=told)
+
+
+def told_of(clip: Clip) -> str:
+    """How much of the video a clip covers, for people."""
+    frames, _, height, width = clip.frames.shape
+    if clip.is_image:
+        return f"{clip.source}: an image, {width}x{height} pixels."
+    seconds = frames / clip.fps
+    return (
+        f"{clip.source}: {frames} frames at {clip.fps:g} fps, {seconds:.2g} seconds of it, "
+        f"{width}x{height} pixels."
+    )

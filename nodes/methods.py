@@ -15,7 +15,7 @@ from ..motion_core.settings import Field, fields_of
 from ..motion_core.training.settings import TrainSettings
 from ..motion_core.training.suited import Suited, suited
 from .runs.settings import MethodSettings
-from .version_0_1_0 import MARK, given_then
+from .version_0_1_0 import MARK, given_then, without_left_alone
 from .widget_values import given
 from .widgets import refused, widget
 
@@ -107,14 +107,15 @@ class _SettingsNode(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, weight_decay: float | None = None) -> bool | str:
         """In ComfyUI's place, which would refuse the -1 of version 0.1.0."""
-        told = None if weight_decay == -1 else weight_decay
-        return refused({field.name: field for field in TRAIN_FIELDS}, {"weight_decay": told})
+        told = without_left_alone({"weight_decay": weight_decay})
+        return refused({field.name: field for field in TRAIN_FIELDS}, told)
 
     @classmethod
     def execute(cls, exactly: bool = True, **widgets: Any) -> io.NodeOutput:
         name, own = cls.method.name, fields_of(cls.method.Settings)
         if exactly:
-            values, train = given(own, widgets), given(TRAIN_FIELDS, widgets)
+            values = given(own, widgets)
+            train = given(TRAIN_FIELDS, without_left_alone(widgets))
         else:
             values = given_then("settings", name, own, widgets)
             train = given_then("train", name, TRAIN_FIELDS, widgets)

@@ -23,7 +23,7 @@ from .runs.choice import Resume
 from .runs.settings import Given, LeftOut, MethodSettings, configured
 from .runs.watch import resumed_run, watched_run
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionClipsSocket
-from .version_0_1_0 import given_then, is_of_then, values_then
+from .version_0_1_0 import given_then, is_of_then, values_then, without_left_alone
 from .widget_values import given
 from .widgets import ADVANCED, refused, widget
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .runs.request import TrainingRequest
 
 _FIELDS = fields_by_name(TrainSettings)
-NEVER_ZERO = ("steps", "learning_rate")
 INVERSION_STEPS = 50
 PRECISIONS = ("auto", *_FIELDS["precision"].choices)
 # What each preset says of recomputing blocks in the backward pass.
@@ -183,10 +182,8 @@ def _frames(clips: Sequence[Clip]) -> int | None:
 def _asked(
     *, precision: str = "auto", memory: str = "auto", exactly: bool = True, **numbers: Any
 ) -> dict[str, object]:
-    """What the node's own widgets ask of `TrainSettings`. A number that is 0 where none can be was
-    left alone in version 0.1.0, and is left out.
-    """
-    asked = {n: v for n, v in numbers.items() if v or n not in NEVER_ZERO}
+    """What the node's own widgets ask of `TrainSettings`."""
+    asked = without_left_alone(numbers)
     asked["precision"] = usual_precision() if precision == "auto" else precision
     checkpointing = MEMORY[memory]
     if checkpointing is not None:

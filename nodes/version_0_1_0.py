@@ -32,6 +32,7 @@ INPUTS = frozenset(
         "resume",
     )
 )
+LEFT_ALONE: Mapping[str, float] = {"steps": 0, "learning_rate": 0.0, "weight_decay": -1.0}
 MARK = "exactly"
 """An input that says whether the values are those that run. Prompts of that version do not have it
 on Train Motion Adapter, and had it turned off on settings nodes."""
@@ -42,6 +43,11 @@ def is_of_then(inputs: Mapping[str, Any]) -> bool:
     return not inputs.get(MARK, not inputs.keys() >= INPUTS)
 
 
+def without_left_alone(widgets: Mapping[str, Any]) -> dict[str, Any]:
+    """The widgets without those whose value stood for "the method's own", and is none itself."""
+    return {n: v for n, v in widgets.items() if n not in LEFT_ALONE or v != LEFT_ALONE[n]}
+
+
 def given_then(
     part: str, method: str, fields: Iterable[Field], widgets: Mapping[str, Any]
 ) -> dict[str, object]:
@@ -49,8 +55,9 @@ def given_then(
     "settings" of the method, or "train".
     """
     defaults = _table()[method][""][part]
-    untouched = {f.name: widget_value(f, defaults.get(f.name, f.default)) for f in fields}
-    return given(fields, {n: v for n, v in widgets.items() if v != untouched.get(n)})
+    held = {f.name: widget_value(f, defaults.get(f.name, f.default)) for f in fields}
+    touched = {n: v for n, v in without_left_alone(widgets).items() if v != held.get(n)}
+    return given(fields, touched)
 
 
 @dataclass(frozen=True, kw_only=True)

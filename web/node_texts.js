@@ -15,6 +15,8 @@ const NODES = [
   'ConvertMotionAdapter',
   'EvaluateMotion',
   'InspectMotionAdapter',
+  'MotionClip',
+  'MotionClipsFromFolder',
   'RecaptionFrames',
   'SaveMotionAdapter'
 ]

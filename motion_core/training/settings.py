@@ -31,11 +31,9 @@ class TrainSettings(Settings):
     learning_rate: float | None = setting(
         None,
         main=True,
-        low=0,
+        above=0,
         widget_high=1,
         step=1e-6,
-        widget_none=0.0,
-        none="uses the method's default, or the base's",
         help="Size of each training step. Lower it if the loss jumps or samples fall apart.",
     )
     weight_decay: float | None = setting(
@@ -43,8 +41,6 @@ class TrainSettings(Settings):
         low=0,
         widget_high=1,
         step=1e-4,
-        widget_none=-1.0,
-        none="uses the method's default",
         help="Pulls the trained weights towards 0 in each step.",
     )
     warmup_steps: int = setting(

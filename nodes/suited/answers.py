@@ -19,7 +19,7 @@ from ...motion_core.settings import Field, fields_of, to_mapping
 from ...motion_core.training.settings import TrainSettings
 from ...motion_core.training.suited import Suited, suited
 from ..runs.settings import Given, LeftOut, MethodSettings, configured
-from ..version_0_1_0 import MARK, Then, given_then, is_of_then, values_then
+from ..version_0_1_0 import MARK, Then, given_then, is_of_then, values_then, without_left_alone
 from ..widget_values import Widget, given, widget_value
 from .connected import FolderOf, base_of, clips_of, material_of, motions_of, trainings_of
 from .prompt_graph import PromptGraph
@@ -176,7 +176,7 @@ def _ran_then(training: _Training) -> Then:
     said = Given(
         method=name,
         settings=given_then("settings", name, fields, menu),
-        train=given([_TRAIN[n] for n in OF_TRAINING if widgets.get(n)], widgets),
+        train=given([_TRAIN[n] for n in OF_TRAINING], without_left_alone(widgets)),
         advanced=_advanced(training),
     )
     method, train = configured(said, values_then(name, training.base.name))
@@ -195,7 +195,8 @@ def _advanced(training: _Training) -> MethodSettings | None:
     own = fields_of(METHODS[name].Settings)
     train = [field for field in _TRAIN.values() if not field.said.main]
     if widgets.get(MARK, True):
-        return MethodSettings(method=name, values=given(own, widgets), train=given(train, widgets))
+        said = given(train, without_left_alone(widgets))
+        return MethodSettings(method=name, values=given(own, widgets), train=said)
     return MethodSettings(
         method=name,
         values=given_then("settings", name, own, widgets),
