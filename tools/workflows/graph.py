@@ -15,6 +15,8 @@ DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", DYNAMIC_COMBO)
 UPLOADS = ("image_upload", "video_upload")
 SEEDS = ("seed", "noise_seed")
+MENU = "objective"
+SUITED = "motion_adapters_suited"  # where web/lib/suited keeps what it has filled
 SAVED_BY_NAME = "VHS_"  # VideoHelperSuite's own way
 
 WIDTH, COLUMN_GAP, ROW_GAP = 330, 70, 60
@@ -75,6 +77,7 @@ class Graph:
         title: str | None = None,
         models: Sequence[Mapping[str, str]] = (),
         shows: int = 0,
+        suited: Mapping[str, Any] | None = None,
         **given: Any,
     ) -> Node:
         """Adds a node.
@@ -82,7 +85,8 @@ class Graph:
         given: values of widgets, of a dynamic combo's fields as `combo__field`, and `Output`s for
         what is connected; what is not given keeps its default. models: files that the page offers
         to fetch if they are missing (name, url, directory). shows: pixels of height for a
-        picture or a panel on the node.
+        picture or a panel on the node. suited: what suits its base, named as `given`, which wins;
+        the page may change it as it may a new node's.
 
         Raises:
             KeyError: an input of that name does not exist.
@@ -95,11 +99,13 @@ class Graph:
         for name, output in zip(definition["output_name"], definition["output"], strict=True):
             kept = output if isinstance(output, str) else "COMBO"
             node.outputs.append({"name": name, "type": kept, "links": []})
-        left = dict(given)
+        left = {**(suited or {}), **given}
         self._add_sockets(node, definition["input"], left)
         texts = self._add_widgets(node, definition["input"], left, "")
         if left:
             raise KeyError(f"{kind} has no input {', '.join(left)}")
+        if suited is not None:
+            node.properties[SUITED] = _filled(node, [name for name in suited if name not in given])
         rows = max(len(node.inputs), len(node.outputs))
         simple = len(node.values) - texts
         node.height = TITLE + SLOT * rows + WIDGET * simple + TEXT * texts + shows
@@ -266,3 +272,10 @@ def companions(name: str, kind: str, options: Mapping[str, Any]) -> list[Any]:
     control = options.get("control_after_generate")
     fixed = kind == "INT" and (name in SEEDS if control is None else bool(control))
     return ["fixed"] if fixed else []
+
+
+def _filled(node: Node, names: Sequence[str]) -> dict[str, Any]:
+    """As web/lib/suited/suited_node.js keeps it."""
+    values = dict(zip(node.names, node.values, strict=True))
+    kept: dict[str, Any] = {"values": {name.replace("__", "."): values[name] for name in names}}
+    return {**kept, "menu": values[MENU]} if MENU in values else kept

@@ -7,6 +7,7 @@ from typing import Any
 
 from .graph import Graph, Node, Output
 from .sample_base import PLAY, TEACH, ksampler, save_video
+from .suited import of_clip, of_sample, of_training
 
 LOAD = "#594f3f"
 HUGGING_FACE = "https://huggingface.co"
@@ -26,6 +27,7 @@ MOTION_MODULE = {
     "url": f"{HUGGING_FACE}/guoyww/animatediff/resolve/main/v3_sd15_mm.ckpt",
     "directory": "animatediff_models",
 }
+METHOD = "motion-director"
 ZEROSCOPE = "diffusers/zeroscope_v2_576w"
 VIDEO = "my-clip.mp4"
 LEARNED = "my-motion.safetensors"
@@ -116,10 +118,11 @@ def train_on_your_checkpoint(definitions: Mapping[str, Any]) -> Graph:
     graph.note(0, TRAIN_NOTE, "What to do", height=760)
     base, loaded = base_from_checkpoint(graph)
     video = graph.node("LoadVideo", 2, shows=300, file=VIDEO)
-    clip, train = learn(graph, video.out("VIDEO"), base.out("base"), 512, 512)
+    clip, train = learn(graph, video.out("VIDEO"), base.out("base"), "animatediff")
     sample = graph.node(
         "SampleMotionVideo",
         4,
+        suited=sampled("animatediff"),
         base=base.out("base"),
         motions=train.out("adapter"),
         prompt=NEW_PROMPT,
@@ -128,8 +131,8 @@ def train_on_your_checkpoint(definitions: Mapping[str, Any]) -> Graph:
     )
     save = save_video(graph, 5, sample, "video/my-motion")
     graph.group("1  Models", loaded, LOAD)
-    graph.group("2  Learn the motion of your clip", [video, clip, train], TEACH)
-    graph.group("3  Play it", [sample, save], PLAY)
+    graph.group("2  Train on the motion of your clip", [video, clip, train], TEACH)
+    graph.group("3  Apply it", [sample, save], PLAY)
     return graph
 
 
@@ -165,10 +168,11 @@ def zeroscope(definitions: Mapping[str, Any]) -> Graph:
     graph.note(0, ZEROSCOPE_NOTE, "What to do", height=560)
     base = graph.node("LoadZeroScope", 1, model=ZEROSCOPE)
     video = graph.node("LoadVideo", 1, shows=300, file=VIDEO)
-    clip, train = learn(graph, video.out("VIDEO"), base.out("base"), 384, 384)
+    clip, train = learn(graph, video.out("VIDEO"), base.out("base"), "zeroscope")
     sample = graph.node(
         "SampleMotionVideo",
         4,
+        suited=sampled("zeroscope"),
         base=base.out("base"),
         motions=train.out("adapter"),
         prompt=NEW_PROMPT,
@@ -185,7 +189,7 @@ def zeroscope(definitions: Mapping[str, Any]) -> Graph:
     core_video(graph, 7, frames, "video/zeroscope-ksampler")
     graph.group("1  Model, clip, training", [base, video, clip, train], TEACH)
     played = [node for node in graph.nodes if node.column in (4, 5, 6, 7)]
-    graph.group("2  Play it, in two ways", [*played, save], PLAY)
+    graph.group("2  Apply it, in two ways", [*played, save], PLAY)
     return graph
 
 
@@ -239,10 +243,11 @@ def video_helper_suite(definitions: Mapping[str, Any]) -> Graph:
         force_rate=8.0,
         frame_load_cap=32,
     )
-    clip, train = learn(graph, video.out("IMAGE"), base.out("base"), 512, 512)
+    clip, train = learn(graph, video.out("IMAGE"), base.out("base"), "animatediff")
     sample = graph.node(
         "SampleMotionVideo",
         4,
+        suited=sampled("animatediff"),
         base=base.out("base"),
         motions=train.out("adapter"),
         prompt=NEW_PROMPT,
@@ -259,8 +264,8 @@ def video_helper_suite(definitions: Mapping[str, Any]) -> Graph:
         format="image/gif",
     )
     graph.group("1  Models", loaded, LOAD)
-    graph.group("2  Learn the motion of your clip", [video, clip, train], TEACH)
-    graph.group("3  Play it", [sample, combine], PLAY)
+    graph.group("2  Train on the motion of your clip", [video, clip, train], TEACH)
+    graph.group("3  Apply it", [sample, combine], PLAY)
     return graph
 
 
@@ -281,22 +286,27 @@ def base_from_checkpoint(graph: Graph) -> tuple[Node, list[Node]]:
     return base, [checkpoint, base]
 
 
-def learn(graph: Graph, video: Output, base: Output, width: int, height: int) -> tuple[Node, Node]:
-    """Motion Clip and Train Motion Adapter in columns 2 and 3."""
+def sampled(name: str) -> dict[str, Any]:
+    """What suits the sample of an adapter whose clip suits its base."""
+    size = of_clip(name, METHOD)
+    return of_sample(name, METHOD, **{n: size[n] for n in ("frames", "width", "height")})
+
+
+def learn(graph: Graph, video: Output, base: Output, name: str) -> tuple[Node, Node]:
+    """Motion Clip and Train Motion Adapter in columns 2 and 3. name: of the base."""
     clip = graph.node(
         "MotionClip",
         2,
         shows=340,
+        suited=of_clip(name, METHOD),
         video=video,
         prompt=CLIP_PROMPT,
-        fps=8.0,
-        width=width,
-        height=height,
     )
     train = graph.node(
         "TrainMotionAdapter",
         3,
         shows=480,
+        suited=of_training(name, METHOD),
         base=base,
         clips=clip.out("clips"),
         sample_prompt=NEW_PROMPT,

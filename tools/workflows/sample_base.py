@@ -8,6 +8,7 @@ from typing import Any
 from motion_core.bases import BASES
 
 from .graph import Graph, Node
+from .suited import of_clip, of_sample, of_training
 
 CLIP_PROMPT = "a red circle zigzagging on a checkered background"
 NEW_PROMPT = "a blue square zigzagging on a white background"
@@ -72,14 +73,15 @@ def train_and_sample(definitions: Mapping[str, Any], method: str) -> Graph:
     sample = graph.node(
         "SampleMotionVideo",
         4,
+        suited=of_sample(name_of("animatediff"), method, width=64, height=64, frames=16),
         base=base.out("base"),
         motions=train.out("adapter"),
         prompt=NEW_PROMPT,
         seed=1,
     )
     save = save_video(graph, 5, sample, f"video/zigzag-{method}")
-    graph.group("1  Learn the motion of a clip", [base, clip, train], TEACH)
-    graph.group("2  Play it with another subject", [sample, save], PLAY)
+    graph.group("1  Train on the motion of a clip", [base, clip, train], TEACH)
+    graph.group("2  Apply it to another subject", [sample, save], PLAY)
     return graph
 
 
@@ -116,9 +118,9 @@ def community_checkpoint(definitions: Mapping[str, Any]) -> Graph:
         video=video.out("VIDEO"),
         filename_prefix="video/zigzag-personalised",
     )
-    graph.group("1  Learn the motion of a clip", [base, clip, train], TEACH)
+    graph.group("1  Train on the motion of a clip", [base, clip, train], TEACH)
     played = [node for node in graph.nodes if node.column in (4, 5, 6)]
-    graph.group("2  Play it in another checkpoint", [*played, save], PLAY)
+    graph.group("2  Apply it in another checkpoint", [*played, save], PLAY)
     return graph
 
 
@@ -139,6 +141,11 @@ The input MODEL is not changed.
 """
 
 
+def name_of(kind: str) -> str:
+    """Of the sample base, by its menu."""
+    return f"shape-world-{kind}"
+
+
 def learn(
     graph: Graph, column: int, kind: str, method: str, name: str, **settings: Any
 ) -> tuple[Node, Node, Node]:
@@ -148,15 +155,15 @@ def learn(
         "MotionClip",
         column + 1,
         shows=340,
+        suited=of_clip(name_of(kind), method),
         video=base.out("clip"),
         prompt=CLIP_PROMPT,
-        width=64,
-        height=64,
     )
     train = graph.node(
         "TrainMotionAdapter",
         column + 2,
         shows=480,
+        suited=of_training(name_of(kind), method),
         base=base.out("base"),
         clips=clip.out("clips"),
         objective=method,

@@ -59,7 +59,7 @@ def test_a_clip_of_a_video(comfy_base: Path) -> None:
     ((clip,), frames) = output.args
     assert clip.fps == 8.0 and clip.frames.shape == (FRAMES, 3, 64, 64)
     assert torch.allclose(frames[:, 0, 0, 0], levels[::2, 0, 0, 0], atol=1e-5)
-    shown = output.ui.as_dict()["images"][0]
+    shown = output.ui["images"][0]
     assert (comfy_base / "temp" / shown["filename"]).is_file()
 
 

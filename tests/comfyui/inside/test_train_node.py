@@ -183,10 +183,11 @@ def test_every_method_trains(base: MotionBase, clips: tuple[Clip, ...], name: st
 def test_advanced_settings(base: MotionBase, clips: tuple[Clip, ...]) -> None:
     schema = MotionDirectorSettings.GET_SCHEMA()
     widgets = {entry.id: entry.default for entry in schema.inputs}
-    (settings,) = called(MotionDirectorSettings, **{**widgets, "loss": "plain"}).args
+    same = {"rank": 4, "beta": 1.0, "spatial_dropout_p": 0.2}  # as the training node has them
+    (settings,) = called(MotionDirectorSettings, **{**widgets, **same, "loss": "plain"}).args
     (motion,), *_ = trained(base, clips, name="plain", advanced=settings).args
     objective = motion.info.settings["objective"]
-    assert (objective["loss"], objective["rank"], objective["dropout"]) == ("plain", 4, 0.0)
+    assert (objective["loss"], objective["rank"], objective["dropout"]) == ("plain", 4, 0.1)
 
 
 def test_an_encoder_in_the_clip_vision_folder_is_found(comfy_base: Path) -> None:
@@ -195,8 +196,8 @@ def test_an_encoder_in_the_clip_vision_folder_is_found(comfy_base: Path) -> None
     file.touch()
     widgets = {entry.id: entry.default for entry in MoTransSettings.GET_SCHEMA().inputs}
     (settings,) = called(MoTransSettings, **{**widgets, "image_encoder": file.name}).args
-    assert settings.values == {"image_encoder": str(file)} and not settings.train
-    assert called(MoTransSettings, **widgets).args[0].values == {}
+    assert settings.values["image_encoder"] == str(file)
+    assert called(MoTransSettings, **widgets).args[0].values["image_encoder"] is None
     with pytest.raises(MotionError, match=r"file gone\.pt no longer exists in models/clip_vision"):
         called(MoTransSettings, **{**widgets, "image_encoder": "gone.pt"})
     menus = {option.key: option.inputs for option in method_input().options}

@@ -1,0 +1,40 @@
+"""What suits the nodes of a workflow, as the page would fill them: by input, named as `Graph.node`
+takes them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motion_core.bases import BASES
+from motion_core.methods import METHODS
+from motion_core.methods.defaults import ONE_VIDEO
+from motion_core.settings import fields_of
+from motion_core.training.suited import Suited, suited
+
+
+def of_training(base: str, method: str) -> dict[str, Any]:
+    """Of Train Motion Adapter. method: as the menu has it."""
+    usual, cls = _usual(base, method), METHODS[_name(method)]
+    main = [field.name for field in fields_of(cls.Settings) if field.said.main]
+    own = {f"objective__{name}": usual.settings[name] for name in main}
+    known = {name: value for name, value in own.items() if value not in (None, ())}
+    return {**known, "steps": usual.train["steps"], "learning_rate": usual.train["learning_rate"]}
+
+
+def of_clip(base: str, method: str) -> dict[str, Any]:
+    """Of Motion Clip."""
+    return dict(_usual(base, method).clip)
+
+
+def of_sample(base: str, method: str, **trained: int) -> dict[str, Any]:
+    """Of Sample Motion Video. trained: width, height and frames of the clip."""
+    return {**_usual(base, method).sample, **trained}
+
+
+def _usual(base: str, method: str) -> Suited:
+    return suited(METHODS[_name(method)], BASES[base], ONE_VIDEO)
+
+
+def _name(method: str) -> str:
+    return method.replace("-", "_")
