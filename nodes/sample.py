@@ -167,7 +167,9 @@ def _settings(base: MotionBase, motions: MotionStack, **given: Any) -> SampleSet
     from ..motion_core.adapter_files.sample_defaults import sample_defaults
 
     said = {name: value for name, value in given.items() if value or name not in NEVER_ZERO}
-    usual = sample_defaults(base.defaults, _playing(motions))
+    has_noise = any(motion.inverted is not None for motion in motions)
+    infos = _playing(motions)
+    usual = sample_defaults(base.defaults, infos, has_noise=has_noise, asked=said)
     settings = from_mapping(SampleSettings, {**usual, **said})
     total = base.backbone.schedule.total
     require(settings.steps <= total, "steps", settings.steps, f"at most {total}")

@@ -7,14 +7,17 @@ can be told.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from ...motion_core.adapter_files.noise_file import noise_path
 from ...motion_core.adapter_files.own import read_info
-from ...motion_core.adapter_files.sample_defaults import TrainedOn, sample_defaults
+from ...motion_core.adapter_files.sample_defaults import SAMPLING, TrainedOn, sample_defaults
 from ...motion_core.bases import BaseDefaults
 from ...motion_core.errors import MotionError
 from ...motion_core.methods import METHODS
+from ...motion_core.methods.defaults import Material
 from ...motion_core.settings import Field, fields_of, to_mapping
 from ...motion_core.training.settings import TrainSettings
 from ...motion_core.training.suited import Suited, suited
@@ -98,15 +101,26 @@ def _training(graph: PromptGraph, node: str, here: Here) -> _Training | None:
     if base is None or method not in METHODS:
         return None
     material = material_of(graph, node, here.folders)
+    counts = {"videos": material.videos, "images": material.images}
     return _Training(
         graph=graph,
         node=node,
         base=base,
         method=method,
-        untouched=suited(METHODS[method], base, material),
-        usual=suited(METHODS[method], base, material, _chosen(graph, node, method)),
-        to={"base": base.name, "method": method.replace("_", "-"), **asdict(material)},
+        untouched=_suited(method, base, material, {}),
+        usual=_suited(method, base, material, _chosen(graph, node, method)),
+        to={"base": base.name, "method": method.replace("_", "-"), **counts},
     )
+
+
+def _suited(
+    method: str, base: BaseDefaults, material: Material, chosen: Mapping[str, object]
+) -> Suited:
+    """Without the prompts where one of them says no motion: the run itself says so."""
+    try:
+        return suited(METHODS[method], base, material, chosen)
+    except MotionError:
+        return suited(METHODS[method], base, replace(material, prompts=()), chosen)
 
 
 def _chosen(graph: PromptGraph, node: str, method: str) -> dict[str, object]:
@@ -214,16 +228,33 @@ def _of_sampling(graph: PromptGraph, node: str, here: Here) -> Answer | None:
     base = base_of(graph, node)
     if base is None:
         return None
-    infos = [info for motion in motions_of(graph, node) if (info := _info(graph, motion, here))]
-    values: dict[str, Any] = sample_defaults(base, infos)
+    motions = list(motions_of(graph, node))
+    infos = [info for motion in motions if (info := _info(graph, motion, here))]
+    values: dict[str, Any] = sample_defaults(
+        base,
+        infos,
+        has_noise=any(_has_noise(graph, motion, here) for motion in motions),
+        asked=graph.chosen(node),
+    )
     return Answer(values=values, to={"base": base.name, "motions": len(infos)})
+
+
+def _has_noise(graph: PromptGraph, motion: str, here: Here) -> bool:
+    if graph.kind(motion) == "TrainMotionAdapter":
+        return graph.widget(motion, "inversion_steps", 1) != 0
+    path = _path(graph, motion, here)
+    return path is not None and noise_path(path).is_file()
+
+
+def _path(graph: PromptGraph, motion: str, here: Here) -> Path | None:
+    return here.folders.adapter(str(graph.widget(motion, "adapter", "")))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _WillBe:
     """Of a motion that is yet to be trained: what its file will say."""
 
-    method: str
+    settings: Mapping[str, object]
     frames: int
     width: int
     height: int
@@ -234,8 +265,8 @@ class _WillBe:
 def _info(graph: PromptGraph, motion: str, here: Here) -> TrainedOn | None:
     """What is known of a motion; None of another program's, and of one at strength 0."""
     if graph.kind(motion) == "TrainMotionAdapter":
-        return _will_be(graph, motion)
-    path = here.folders.adapter(str(graph.widget(motion, "adapter", "")))
+        return _will_be(graph, motion, here)
+    path = _path(graph, motion, here)
     if path is None or graph.widget(motion, "strength", 1.0) == 0:
         return None
     try:
@@ -244,17 +275,18 @@ def _info(graph: PromptGraph, motion: str, here: Here) -> TrainedOn | None:
         return None
 
 
-def _will_be(graph: PromptGraph, training: str) -> TrainedOn | None:
+def _will_be(graph: PromptGraph, node: str, here: Here) -> TrainedOn | None:
     """As the first clip says; None where its size is the source's own."""
-    base = base_of(graph, training)
-    maker = next(iter(clips_of(graph, training)), None)
-    if base is None or maker is None:
+    training = _training(graph, node, here)
+    maker = next(iter(clips_of(graph, node)), None)
+    if training is None or maker is None:
         return None
-    size = {n: graph.widget(maker, n, getattr(base, n)) for n in ("frames", "width", "height")}
+    clip = training.usual.clip
+    size = {n: graph.widget(maker, n, clip[n]) for n in ("frames", "width", "height")}
     if not all(size.values()):
         return None
-    method = str(graph.widget(training, MENU, "")).replace("-", "_")
-    return _WillBe(method=method, fps=graph.widget(maker, "fps", base.fps) or base.fps, **size)
+    rate = graph.widget(maker, "fps", clip["fps"]) or clip["fps"]
+    return _WillBe(settings={SAMPLING: training.usual.sample}, fps=rate, **size)
 
 
 _KINDS: Mapping[str, Callable[[PromptGraph, str, Here], Answer | None]] = {

@@ -46,9 +46,14 @@ def clips_of(graph: PromptGraph, node: str) -> list[str]:
 def material_of(graph: PromptGraph, node: str, folders: FolderOf) -> Material:
     """Of the clips; a node that cannot be counted is one video, as most are."""
     each = [_made(graph, maker, folders) for maker in dict.fromkeys(clips_of(graph, node))]
-    frames = next((m.frames for m in each if m.frames is not None), None)
-    videos, images = (sum(getattr(m, name) for m in each) for name in ("videos", "images"))
-    return Material(videos=videos, images=images, frames=frames) if each else ONE_VIDEO
+    if not each:
+        return ONE_VIDEO
+    return Material(
+        videos=sum(made.videos for made in each),
+        images=sum(made.images for made in each),
+        frames=next((made.frames for made in each if made.frames is not None), None),
+        prompts=tuple(dict.fromkeys(prompt for made in each for prompt in made.prompts)),
+    )
 
 
 def trainings_of(graph: PromptGraph, node: str) -> Iterator[str]:
@@ -76,7 +81,9 @@ def _made(graph: PromptGraph, maker: str, folders: FolderOf) -> Material:
         video = graph.source(maker, "video")
         frames = graph.widget(maker, "frames")
         still = frames == 1 or graph.kind(video or "") == "LoadImage"
-        return ONE_IMAGE if still else replace(ONE_VIDEO, frames=frames)
+        prompt = str(graph.widget(maker, "prompt", "")).strip()
+        prompts = (prompt,) if prompt else ()
+        return ONE_IMAGE if still else replace(ONE_VIDEO, frames=frames, prompts=prompts)
     folder = str(graph.widget(maker, "folder", "")).strip()
     if kind == "MotionClipsFromFolder" and folder:
         return _found(folders.media(folder))
