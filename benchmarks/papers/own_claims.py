@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from .claims import Claim, Name
 from .results import APPEARANCE, FIDELITY
 from .rows import Variant
-from .variants import BASE, COUPLED_CAPTIONED, METHODS, TERSE_METHODS, TUNED
+from .variants import BASE, COUPLED_CAPTIONED, METHODS, PRIOR_ALONE, TERSE_METHODS, TUNED
 from .verdicts import All, Higher, LeaksMore, Lower, NotLower, Reaches, Statement
 
 FIDELITY_WANTED = 0.85
@@ -22,14 +22,17 @@ def worse_than_each(coupled: Variant, methods: Sequence[Variant], name: Name) ->
     return All([LeaksMore(name(coupled.name), name(method.name)) for method in methods])
 
 
-def _learns(method: str) -> Claim:
+def _learns(method: Variant) -> Claim:
+    """Beside a base that begins with the same noise."""
+
     def statement(name: Name) -> Statement:
-        row, base = name(method), name(BASE.name)
+        base = name((PRIOR_ALONE if method.sample.get("noise_prior") else BASE).name)
+        row = name(method.name)
         return All(
             (Reaches(row, FIDELITY, FIDELITY_WANTED), Higher(row, base, FIDELITY, ABOVE_BASE))
         )
 
-    return Claim(key=f"{method}.learns", about=method, statement=statement)
+    return Claim(key=f"{method.name}.learns", about=method.name, statement=statement)
 
 
 def _preserves(method: str) -> Claim:
@@ -136,7 +139,7 @@ USES: tuple[Claim, ...] = (
 )
 
 OWN_CLAIMS: tuple[Claim, ...] = (
-    *(_learns(method.name) for method in METHODS),
+    *(_learns(method) for method in METHODS),
     *(_preserves(method.name) for method in METHODS),
     Claim(
         key="coupled.worse-captioned",

@@ -21,6 +21,7 @@ from .variants import (
     LOOKS,
     METHODS,
     PERSONALISED,
+    PRIOR_ALONE,
     TERSE_METHODS,
     TUNED,
     USES,
@@ -46,7 +47,7 @@ def default_plan() -> Plan:
     headline = [
         row
         for backbone in BASES
-        for row in _rows((BASE, *METHODS), backbone, MAIN_MOTION, HEADLINE_TRAININGS)
+        for row in _rows((BASE, PRIOR_ALONE, *METHODS), backbone, MAIN_MOTION, HEADLINE_TRAININGS)
     ]
     parts = [
         row
@@ -70,7 +71,7 @@ def full_plan() -> Plan:
     """All variants, on both backbones, with every reference motion: days."""
     variants = (*TERSE_METHODS, *BASELINES, *USES, *FEW_SHOT, *LOOKS, *CAMERA)
     ablations = [variant for group in ABLATIONS.values() for variant in group]
-    every = (BASE, *METHODS, *variants, *ablations)
+    every = (BASE, PRIOR_ALONE, *METHODS, *variants, *ablations)
     done = default_plan()
     known = {row.name for row in done.rows}
     more = [

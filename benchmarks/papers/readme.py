@@ -19,7 +19,7 @@ from motion_core.files import replacing
 
 from .results import APPEARANCE, FIDELITY
 from .rows import BASES, row_name
-from .variants import BASE, PAPERS, TUNED
+from .variants import BASE, PAPERS, PRIOR_ALONE, TUNED
 
 ROOT = Path(__file__).parents[2]
 README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.json"
@@ -95,7 +95,7 @@ def _table(facts: Facts) -> Iterator[str]:
     columns = [f"{base}: {word}" for base in WORDS for word in ("motion", "appearance", "seconds")]
     yield f"| method | settings | {' | '.join(columns)} |"
     yield f"|{'---|' * (2 + len(columns))}"
-    for words, variants in (("", (BASE,)), ("the paper's", PAPERS), ("tuned", TUNED)):
+    for words, variants in (("", (BASE, PRIOR_ALONE)), ("the paper's", PAPERS), ("tuned", TUNED)):
         for variant in variants:
             cells = [_cells(facts, row_name(variant.name, b, MOTION)) for b in BASES]
             name = variant.name.removesuffix("-paper")

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from .rows import Backbone, Variant
 
 BASE = Variant(name="base")
+PRIOR_ALONE = Variant(name="base-prior-0.5", sample={"noise_prior": 0.5})
+"""What the reference's noise does without an adapter."""
 
 TUNED = (
     Variant(name="motion-director", method="motion_director"),
@@ -33,7 +35,7 @@ _PAPER_TRAIN: Mapping[str, object] = {
 # Deviation: the number of sampling steps and the guidance scale stay the small base's own, as they
 # belong to it as a resolution does; and templates are in the words that it knows.
 PAPERS = (
-    # MotionDirector 0146a50, configs/config_single_video.yaml, at 384x384 and 16 frames.
+    # MotionDirector 0146a50, configs/config_single_video.yaml: at 384x384 and 16 frames.
     Variant(
         name="motion-director-paper",
         method="motion_director",
@@ -46,7 +48,7 @@ PAPERS = (
             "spatial_dropout_p": 0.2,
         },
         train={**_PAPER_TRAIN, "steps": 150, "learning_rate": 5e-4},
-        sample={**THROUGHOUT, "noise_prior": 0.0},
+        sample={**THROUGHOUT, "noise_prior": 0.5},
     ),
     # MotionCrafter v2, Sec. 3.2 and 4.1: β 5, deep layers, 2e-5, at most 300 iterations.
     Variant(
@@ -193,7 +195,6 @@ USES = (
     _played("prior-0.5", sample={**THROUGHOUT, "noise_prior": 0.5}),
     _played("half-the-steps", train={"steps": 175}),
     _played("full-caption", prompt=None),
-    Variant(name="base-prior-0.5", sample={"noise_prior": 0.5}),
 )
 """What README advises: strength, share of the steps, noise prior, length, and prompt."""
 

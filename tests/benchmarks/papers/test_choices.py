@@ -38,9 +38,9 @@ def test_headline_rows_are_trained_three_times_and_run_first() -> None:
     headline = [r for r in plan.rows if r.motion == "zigzag" and r.variant.name in names]
     assert len(headline) == 2 * len(METHODS) == 16
     assert {row.trainings for row in headline} == {HEADLINE_TRAININGS} == {3}
-    first = plan.units[: 3 * 16 + 2]
+    first = plan.units[: 3 * 16 + 4]
     assert {unit.row.name for unit in first} >= {row.name for row in headline}
-    assert [unit.seed for unit in first] == [0] * 18 + [1] * 16 + [2] * 16
+    assert [unit.seed for unit in first] == [0] * 20 + [1] * 16 + [2] * 16
     assert {row.trainings for row in plan.rows if row not in headline} == {1}
 
 

@@ -24,6 +24,7 @@ from benchmarks.papers.variants import (
     METHODS,
     PAPERS,
     PERSONALISED,
+    PRIOR_ALONE,
     TERSE_METHODS,
     USES,
 )
@@ -36,6 +37,7 @@ from motion_core.training.settings import TrainSettings
 from tests.benchmarks.papers.hand_made import HIGH, LOW, MIXED
 
 VARIANTS = (
+    PRIOR_ALONE,
     *METHODS,
     *BASELINES,
     *TERSE_METHODS,
