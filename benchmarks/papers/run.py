@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -189,12 +190,13 @@ class Bench:
         if row.variant.looks == "prompt":
             wanted = [(one.words, one.seed) for one in asked]
             return sample_clips(network, wanted, applied, settings, inverted)
-        each = [(one, [*applied, (self._looks(unit, one), 1.0)]) for one in asked]
-        return [
-            clip
-            for one, adapters in each
-            for clip in sample_clips(network, [(one.words, one.seed)], adapters, settings, inverted)
-        ]
+        clips: list[Tensor] = []
+        for _, same in groupby(asked, key=lambda one: one.subject):
+            some = list(same)
+            wanted = [(one.words, one.seed) for one in some]
+            adapters = [*applied, (self._looks(unit, some[0]), 1.0)]
+            clips += sample_clips(network, wanted, adapters, settings, inverted)
+        return clips
 
     def _looks(self, unit: Unit, asked: Asked) -> Adapter:
         """What has learned how the one who is asked for looks."""
