@@ -5,7 +5,9 @@ In: one value a training and prompt, the mean of that prompt's clips. Out: an `E
 one prompt resemble each other, so prompts are resampled, never clips: 95 % percentile intervals
 (Efron and Tibshirani, "An Introduction to the Bootstrap", ch. 13). All trainings meet the same
 prompts, so trainings and prompts are resampled independently of each other (Owen, "The pigeonhole
-bootstrap", 2007). With a single training, an interval says nothing of how another would come out.
+bootstrap", 2007). As a bootstrap of few is too sure of itself, an interval is never narrower than
+Student's t makes it; tests/benchmarks/papers/test_coverage.py has how often it is right. With a
+single training, an interval says nothing of how another would come out.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .student import upper_tail
+from .student import quantile, upper_tail
 
 RESAMPLES = 10_000
 SEED = 0
@@ -39,6 +41,13 @@ class Spread:
         if self.error > 0:
             return upper_tail(distance / self.error, self.freedom)
         return 0.0 if distance > 0 else 1.0
+
+    @property
+    def reach(self) -> float:
+        """How far the interval goes to this side; 0 where there is nothing to tell it from."""
+        if math.isinf(self.error):
+            return 0.0
+        return self.error * quantile((1 - SHARE) / 2, self.freedom)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +76,11 @@ class Estimate:
         return max(share, self.above.beyond(bound - self.mean))
 
 
-def estimate(cells: Array) -> Estimate:
-    """cells: (trainings, prompts), at least one of each. The same cells give the same estimate."""
-    return _estimate(cells, 0.0, 0.0)
+def estimate(cells: Array, lowest: float = -math.inf, highest: float = math.inf) -> Estimate:
+    """cells: (trainings, prompts), at least one of each. lowest, highest: that a mean can be. The
+    same cells give the same estimate.
+    """
+    return _estimate(cells, 0.0, 0.0, lowest, highest)
 
 
 def share_estimate(cells: Array) -> Estimate:
@@ -78,7 +89,7 @@ def share_estimate(cells: Array) -> Estimate:
     """
     mean = float(cells.mean())
     low, high = wilson(mean, cells.shape[1])
-    return _estimate(cells, mean - low, high - mean)
+    return _estimate(cells, mean - low, high - mean, 0.0, 1.0)
 
 
 def share_difference(ours: Array, theirs: Array) -> Estimate:
@@ -89,7 +100,7 @@ def share_difference(ours: Array, theirs: Array) -> Estimate:
     (low1, high1), (low2, high2) = wilson(p1, count), wilson(p2, count)
     below = math.hypot(p1 - low1, high2 - p2)
     above = math.hypot(high1 - p1, p2 - low2)
-    return _estimate(ours - theirs, below, above)
+    return _estimate(ours - theirs, below, above, -1.0, 1.0)
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
@@ -101,20 +112,28 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     return min(max(low, 0.0), share), max(min(high, 1.0), share)
 
 
-def _estimate(cells: Array, below: float, above: float) -> Estimate:
+def _estimate(cells: Array, below: float, above: float, lowest: float, highest: float) -> Estimate:
     """below, above: the least reach of the interval on either side."""
     mean, resampled = float(cells.mean()), resampled_means(cells)
     error, freedom = standard_error(cells)
-    tail = (1 - SHARE) / 2
-    low, high = (float(end) for end in np.quantile(resampled, [tail, 1 - tail]))
+    down = Spread(error=max(error, below / Z), freedom=freedom)
+    up = Spread(error=max(error, above / Z), freedom=freedom)
+    low, high = percentiles(resampled)
     return Estimate(
         mean=mean,
-        low=min(low, mean - below),
-        high=max(high, mean + above),
+        low=max(min(low, mean - down.reach), lowest),
+        high=min(max(high, mean + up.reach), highest),
         resampled=resampled,
-        below=Spread(error=max(error, below / Z), freedom=freedom),
-        above=Spread(error=max(error, above / Z), freedom=freedom),
+        below=down,
+        above=up,
     )
+
+
+def percentiles(resampled: Array) -> tuple[float, float]:
+    """Between them lie 95 % of the resampled means."""
+    tail = (1 - SHARE) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def standard_error(cells: Array) -> tuple[float, int]:

@@ -55,12 +55,13 @@ def _how(report: Report) -> Iterator[str]:
     )
     yield ""
     yield (
-        "Brackets show 95 % intervals: a cluster bootstrap over prompts, never over single clips "
-        f"({RESAMPLES} resamples), and for shares at least Wilson's interval for as many prompts. "
-        "Rows with several trainings resample those too; their intervals cover other prompts, "
-        "other noise and other seeds of training, the last coarsely, as three trainings say little "
-        "of how much trainings vary. Rows with one training say nothing of another. No interval "
-        "covers other motions."
+        "Brackets show 95 % intervals: the wider of a cluster bootstrap over prompts, never over "
+        f"single clips ({RESAMPLES} resamples), and Student's t; for shares the error is at least "
+        "Wilson's of as many prompts, so that 1.00 is not taken for certain. Rows with several "
+        "trainings resample those too; their intervals cover other prompts, other noise and other "
+        "seeds of training, the last coarsely: where seeds differ more than prompts do, an "
+        "interval of three trainings is right somewhat more rarely than 95 times in 100. Rows "
+        "with one training say nothing of another. No interval covers other motions."
     )
     yield ""
     yield (

@@ -101,7 +101,7 @@ class RowResult:
 
     def estimate(self, score: str) -> Estimate:
         cells = self.cells(score, list(self.clips()), [one.seed for one in self.trainings])
-        return share_estimate(cells) if score in SHARES else estimate(cells)
+        return share_estimate(cells) if score in SHARES else estimate(cells, -1.0, 1.0)
 
 
 Results = Mapping[str, RowResult]

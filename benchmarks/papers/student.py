@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 
 def upper_tail(t: float, freedom: int) -> float:
@@ -27,3 +28,15 @@ def upper_tail(t: float, freedom: int) -> float:
         inside = sin * total
     tail = max(1.0 - inside, 0.0) / 2
     return tail if t >= 0 else 1.0 - tail
+
+
+@lru_cache(maxsize=256)
+def quantile(tail: float, freedom: int) -> float:
+    """The t that is reached or exceeded with the chance `tail`, above 0 and below a half."""
+    low, high = 0.0, 1.0
+    while upper_tail(high, freedom) > tail:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if upper_tail(middle, freedom) > tail else (low, middle)
+    return high

@@ -11,13 +11,14 @@ from benchmarks.papers.intervals import (
     RESAMPLES,
     Z,
     estimate,
+    percentiles,
     resampled_means,
     share_difference,
     share_estimate,
     standard_error,
     wilson,
 )
-from benchmarks.papers.student import upper_tail
+from benchmarks.papers.student import quantile, upper_tail
 
 
 def shares(values: np.ndarray) -> dict[float, float]:
@@ -31,18 +32,34 @@ def test_prompts_are_resampled_and_not_clips() -> None:
     with the chances 1/4, 1/2, 1/4, however many clips each prompt has."""
     got = shares(resampled_means(np.array([[0.0, 1.0]])))
     assert got == pytest.approx({0.0: 0.25, 0.5: 0.5, 1.0: 0.25}, abs=0.02)
-    whole = estimate(np.array([[0.0, 1.0]]))
-    assert (whole.mean, whole.low, whole.high) == (0.5, 0.0, 1.0)
+    assert percentiles(resampled_means(np.array([[0.0, 1.0]]))) == (0.0, 1.0)
 
 
 def test_the_interval_is_that_of_the_resampled_mean() -> None:
     """Of 0, 0, 0, 1, four draws hold k ones with the binomial probabilities of n = 4, p = 1/4:
     P(0) = (3/4)^4 = 0.316, P(k ≤ 2) = 1 − 4·(1/4)³·(3/4) − (1/4)^4 = 0.949, P(k ≤ 3) = 0.996.
 
-    So the 2.5 % quantile of the mean k/4 is 0, and the 97.5 % quantile 3/4; the mean is 1/4.
+    So the 2.5 % quantile of the mean k/4 is 0, and the 97.5 % quantile 3/4.
     """
-    got = estimate(np.array([[0.0, 0.0, 0.0, 1.0]]))
-    assert (got.mean, got.low, got.high) == (0.25, 0.0, 0.75)
+    assert percentiles(resampled_means(np.array([[0.0, 0.0, 0.0, 1.0]]))) == (0.0, 0.75)
+
+
+def test_an_interval_is_no_narrower_than_students() -> None:
+    """Means 1, 2, 3: 2 ± 4.303·√(1/3) = 2 ± 2.484, wider than any mean of the three; and cut where
+    a mean cannot be."""
+    got = estimate(np.array([[1.0, 2.0, 3.0]]))
+    assert (got.low, got.high) == (pytest.approx(-0.484, abs=1e-3), pytest.approx(4.484, abs=1e-3))
+    got = estimate(np.array([[1.0, 2.0, 3.0]]), 0.0, 4.0)
+    assert (got.mean, got.low, got.high) == (2.0, 0.0, 4.0)
+
+
+def test_an_interval_leaves_out_what_p_rejects() -> None:
+    """Whichever of bootstrap and t decides: both say the same of a bound, at 5 % two-sided."""
+    rng = np.random.default_rng(0)
+    for shape in ((1, 5), (3, 20), (1, 72)):
+        got = estimate(rng.exponential(size=shape))
+        for bound in (got.low - 1e-3, got.low + 1e-3):
+            assert (got.chance_not_above(bound) <= 0.025) is (bound < got.low)
 
 
 def test_trainings_are_resampled_too() -> None:
@@ -59,6 +76,8 @@ def test_the_same_cells_give_the_same_interval_and_equal_ones_no_width() -> None
     assert (first.low, first.high) == (second.low, second.high)
     same = estimate(np.full((2, 3), 0.5))
     assert (same.mean, same.low, same.high) == (0.5, 0.5, 0.5)
+    one = estimate(np.array([[0.5]]))
+    assert (one.mean, one.low, one.high) == (0.5, 0.5, 0.5)
 
 
 def test_the_standard_error_of_one_training_is_the_usual_one() -> None:
@@ -110,6 +129,7 @@ def test_students_tails_are_those_of_the_tables(t: float, freedom: int, tail: fl
     assert upper_tail(t, freedom) == pytest.approx(tail, rel=2e-3)
     assert upper_tail(-t, freedom) == pytest.approx(1 - tail, rel=2e-3)
     assert upper_tail(0.0, freedom) == 0.5
+    assert quantile(tail, freedom) == pytest.approx(t, rel=1e-3)
 
 
 def test_wilsons_limits() -> None:
@@ -122,21 +142,18 @@ def test_wilsons_limits() -> None:
 
 
 def test_a_flawless_share_is_not_certain() -> None:
-    """The bootstrap alone would say [1, 1]."""
+    """The bootstrap alone would say [1, 1]. Wilson's error is 0.3244/1.96, t of 7 is 2.365."""
     got = share_estimate(np.ones((3, 8)))
     assert (got.mean, got.high) == (1.0, 1.0)
-    assert got.low == pytest.approx(8 / (8 + Z * Z))
+    assert got.low == pytest.approx(1 - 0.3244 * 2.3646 / 1.96, abs=1e-4)
 
 
 def test_the_difference_of_two_flawless_shares_is_newcombes() -> None:
-    """Each may be 1 − 8/(8 + z²) = 0.324 lower, but not higher: ± 0.324. With 72 prompts ± 0.051,
-    so that t = 0.1/(0.051/z) = 3.87 against a loss of 0.1."""
+    """Each may be 1 − 8/(8 + z²) = 0.324 lower, but not higher: ± 0.324, and wider by t/z. With 72
+    prompts ± 0.051, so that t = 0.1/(0.051/z) = 3.87 against a loss of 0.1."""
     few, many = np.ones((1, 8)), np.ones((1, 72))
     got = share_difference(few, few)
-    assert (got.low, got.high) == (
-        pytest.approx(-0.3244, abs=1e-4),
-        pytest.approx(0.3244, abs=1e-4),
-    )
+    assert got.high == -got.low == pytest.approx(0.3244 * 2.3646 / 1.96, abs=1e-4)
     got = share_difference(many, many)
     assert got.chance_not_above(-0.1) == pytest.approx(upper_tail(3.8696, 71), rel=1e-3)
 
