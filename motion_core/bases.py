@@ -59,6 +59,7 @@ class BaseDefaults:
     frames, fps: of a clip. sample_steps: DDIM steps. adapter_end: share of them with adapters.
     train: settings of every training that differ from the trainer's own here; a method's are its
     own, and `training.suited` puts both together.
+    source: where size and sampling are from. reasons: of what has no source, by name.
     """
 
     name: str
@@ -75,6 +76,8 @@ class BaseDefaults:
     guidance_scale: float
     adapter_end: float = 1.0
     train: Mapping[str, object] = field(default_factory=dict)
+    source: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def usual_settings(self, steps: int | None = None) -> SampleSettings:
         """How it is sampled where nothing else is asked for. steps: None is its own."""
@@ -88,10 +91,7 @@ class BaseDefaults:
         )
 
 
-# Deviation from the papers, at shape world's size: a network of a hundredth of the parameters bears
-# ten times the learning rate, with a warm-up, a cosine and clipped gradients; several noise draws a
-# step steady the loss; timesteps with little noise, where an object of a few cells is seen to be
-# where it is, teach no motion.
+# Deviation from the papers, at shape world's size.
 _SMALL_TRAIN: Mapping[str, object] = {
     "steps": 400,
     "learning_rate": 5e-3,
@@ -101,6 +101,22 @@ _SMALL_TRAIN: Mapping[str, object] = {
     "lr_schedule": "cosine",
     "max_grad_norm": 1.0,
     "checkpointing": False,
+}
+_SMALL_REASONS: Mapping[str, str] = {
+    "steps": "Tuned for the small bases.",
+    "learning_rate": "A network of a hundredth of the parameters bears ten times the rate.",
+    "noise_draws": "Several steady the loss.",
+    "min_timestep": "With little noise, an object of a few cells is seen to be where it is, which "
+    "teaches no motion.",
+    "warmup_steps": "For the high learning rate.",
+    "lr_schedule": "For the high learning rate.",
+    "max_grad_norm": "For the high learning rate.",
+    "checkpointing": "There is little memory to save.",
+    "width": "The small bases were trained at it.",
+    "height": "The small bases were trained at it.",
+    "sample_steps": "Tuned for the small bases.",
+    "guidance_scale": "Tuned for the small bases.",
+    "adapter_end": "Tuned: motion is decided in the first steps; the last keep the base's looks.",
 }
 
 _BASES = (
@@ -116,6 +132,7 @@ _BASES = (
         guidance_scale=5.5,
         adapter_end=0.6,
         train={**_SMALL_TRAIN, "steps": 300},
+        reasons=_SMALL_REASONS,
     ),
     BaseDefaults(
         name="shape-world-zeroscope",
@@ -128,8 +145,8 @@ _BASES = (
         guidance_scale=4.5,
         adapter_end=0.6,
         train={**_SMALL_TRAIN, "steps": 350, "min_timestep": 300},
+        reasons=_SMALL_REASONS,
     ),
-    # Sampling as in configs/prompts of guoyww/AnimateDiff: 25 steps, guidance 7.5 to 8.
     BaseDefaults(
         name="animatediff",
         family=ANIMATEDIFF,
@@ -141,8 +158,14 @@ _BASES = (
         height=512,
         sample_steps=25,
         guidance_scale=7.5,
+        source="guoyww/AnimateDiff, configs/prompts",
+        reasons={
+            "width": "Stable Diffusion 1.5 makes pictures of 512x512.",
+            "height": "Stable Diffusion 1.5 makes pictures of 512x512.",
+            "sample_steps": "AnimateDiff's own configs/prompts have 25.",
+            "guidance_scale": "AnimateDiff's own configs/prompts have 7.5 to 8.",
+        },
     ),
-    # MotionDirector, configs/config_single_video.yaml and MotionDirector_inference.py.
     BaseDefaults(
         name="zeroscope",
         family=ZEROSCOPE,
@@ -153,6 +176,7 @@ _BASES = (
         width=384,
         height=384,
         guidance_scale=12.0,
+        source="MotionDirector, config_single_video.yaml and MotionDirector_inference.py",
     ),
 )
 BASES: dict[str, BaseDefaults] = {base.name: base for base in _BASES}

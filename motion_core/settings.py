@@ -34,7 +34,8 @@ _KINDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", floa
 class Setting:
     """What a declaration says of a field, beside its type and default.
 
-    help: whole sentences. source: where the default is from. label: a few words, for the panel; by
+    help: whole sentences. source: where the default is from; official: what is said there, if the
+    default is another, and reason: why it is. label: a few words, for the panel; by
     default the field's name. low, high: the least and the greatest value allowed; above, below:
     limits that are not allowed themselves. multiple_of: of a whole number. Of a list they hold for
     each item.
@@ -50,6 +51,8 @@ class Setting:
 
     help: str = ""
     source: str = ""
+    official: str = ""
+    reason: str = ""
     label: str = ""
     low: float | None = None
     high: float | None = None

@@ -68,7 +68,9 @@ def _help(field: Field, usual: str) -> str:
     default = usual or _shown(field)
     if not default:
         return field.help(NONE)
-    source = f"; {field.said.source}" if field.said.source and not usual else ""
+    said = field.said
+    from_it = said.source and not said.official and not usual
+    source = f"; {said.source}" if from_it else ""
     return f"{field.help(NONE)} (default: {default}{source})"
 
 

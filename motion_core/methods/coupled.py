@@ -21,16 +21,19 @@ from ..backbones.base import Backbone
 from ..settings import Settings
 from ..types import LatentClip
 from .base import Attached, Method, check_videos
-from .defaults import ALPHA, Material, MethodDefaults, Rates, tuned
+from .defaults import ALPHA, Material, MethodDefaults, Rates, Usual, tuned
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
 from .losses import mse
-from .motion_director import STEPS
+from .motion_director import steps_of_videos
 from .parts import PlannedGroup, lora_plans, made
 from .passes import one_pass
 
 LEARNING_RATE = 5e-4  # MotionDirector, all official configs
 WEIGHT_DECAY = 1e-2  # MotionDirector, config_single_video.yaml
 GROUP = "coupled"
+STEPS = Usual(
+    value=steps_of_videos, source="MotionDirector's, with which it is compared; not in the paper"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,8 @@ class Coupled(Method[CoupledSettings]):
 
     def rates(self, material: Material) -> Rates:
         """MotionDirector's for one video."""
-        return Rates(LEARNING_RATE, WEIGHT_DECAY)
+        taken = "MotionDirector's, with which it is compared; not in the paper"
+        return Rates(LEARNING_RATE, WEIGHT_DECAY, taken, taken)
 
     def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
         """Both halves of the LoRA in one group.

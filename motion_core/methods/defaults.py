@@ -84,10 +84,16 @@ class MethodDefaults:
 
 
 class Rates(NamedTuple):
-    """The optimiser's, of what learns the motion."""
+    """The optimiser's, of what learns the motion; and where both are from."""
 
     learning_rate: float
     weight_decay: float
+    rate_source: str = ""
+    decay_source: str = ""
+
+    def numbers(self) -> dict[str, float]:
+        """By the names that the training's settings have for them."""
+        return {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
 
 
 def sized(source: str, **size: int) -> dict[str, Usual]:

@@ -80,6 +80,8 @@ class MotionCrafterSettings(Settings):
     kl: KlReading = setting(
         "gaussian_mse",
         label="divergence",
+        source="not given in the papers",
+        reason="Equal-variance Gaussians make it the mean squared difference, as of DDPM's loss.",
         help="How the divergence between the trained and the frozen network is measured; the "
         "paper does not specify it.",
     )
@@ -109,6 +111,7 @@ class MotionCrafterSettings(Settings):
     templates: str = setting(
         "everyday",
         label="appearance templates",
+        source="v2, Sec. 3.2.2, shows one and ships none",
         help='Prompts that give the motion other appearances: "everyday", "shapes" (for the '
         "sample base), or the path of a text file with one prompt per line and {} in place of "
         "the motion.",
@@ -204,23 +207,23 @@ class MotionCrafter(Method[MotionCrafterSettings]):
                     beta=0.01,
                 ),
             },
-            train=tuned(
-                "Whole weights bear a lower rate than LoRAs.",
-                learning_rate=1e-3,
-                steps=330,
-                noise_draws=2,
-            ),
+            train={
+                **tuned("Whole weights bear a lower rate than LoRAs.", learning_rate=1e-3),
+                **tuned("Tuned for the small bases.", steps=330, noise_draws=2),
+            },
         ),
         "shape-world-zeroscope": MethodDefaults(
-            train=tuned("Found by trying, on the zigzag.", learning_rate=2e-3, steps=220)
+            train=tuned("Tuned for the small bases.", learning_rate=2e-3, steps=220)
         ),
     }
 
     def rates(self, material: Material) -> Rates:
         """By what is trained: whole weights or a LoRA."""
         if self.settings.parametrisation == "full":
-            return Rates(LEARNING_RATE, WEIGHT_DECAY)
-        return Rates(LORA_LEARNING_RATE, LORA_WEIGHT_DECAY)
+            decay = "not in the papers; it would pull whole weights to 0, away from the base"
+            return Rates(LEARNING_RATE, WEIGHT_DECAY, "v2, Sec. 4.1", decay)
+        lora = "MotionDirector's, for LoRAs on the same layers"
+        return Rates(LORA_LEARNING_RATE, LORA_WEIGHT_DECAY, lora, lora)
 
     @property
     def lighter(self) -> Sequence[str]:
@@ -236,7 +239,7 @@ class MotionCrafter(Method[MotionCrafterSettings]):
         _check_clips(clips, settings.spatial_path)
         moves = not all(clip.is_image for clip in clips)
         wanted: dict[Scope, bool] = {TEMPORAL: moves, SPATIAL: settings.spatial_path}
-        rate, decay = self.rates(material_of(clips))
+        rate, decay, *_ = self.rates(material_of(clips))
         return {
             scope: PlannedGroup(
                 parts={scope: _plan(backbone, scope, settings)},

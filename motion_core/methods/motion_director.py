@@ -37,6 +37,7 @@ from .losses import Anchor, debiased_loss, mse
 from .parts import ParameterGroup, PlannedGroup, lora_plans, made
 from .passes import appearance_then_motion
 
+ALL_CONFIGS = "all official configs"
 LEARNING_RATE = 5e-4  # all official configs
 WEIGHT_DECAY_ONE = 1e-2  # config_single_video.yaml
 WEIGHT_DECAY_SEVERAL = 1e-4  # config_multi_videos.yaml, and both image configs
@@ -46,22 +47,26 @@ def official_steps(case: Case) -> int:
     """One video 150 steps, or 300 with more than 16 frames; several 100 each, from 300 to 1000; one
     image 300, several 1000. Videos and images together have the steps of both, as they take turns.
     """
-    videos = 0
-    if case.videos == 1:
-        videos = 150 if case.frames <= 16 else 300
-    elif case.videos > 1:
-        videos = min(max(100 * case.videos, 300), 1000)
-    images = min(case.images, 1) * (300 if case.images == 1 else 1000)
-    return videos + images
+    videos = steps_of_videos(case) if case.videos else 0
+    images = 1000 if case.images > 1 else 300
+    return videos + images * bool(case.images)
+
+
+def steps_of_videos(case: Case) -> int:
+    """See `official_steps`."""
+    if case.videos > 1:
+        return min(max(100 * case.videos, 300), 1000)
+    return 150 if case.frames <= 16 else 300
 
 
 STEPS = Usual(
     value=official_steps,
-    source="config_single_video.yaml, config_single_video_24.yaml, README.md, "
-    "config_single_image.yaml, config_multi_images.yaml",
-    official="300 to 500 for several videos (README.md), 3000 (config_multi_videos.yaml)",
-    reason="The README and the config differ by ten times; 100 a video meets the README for 3 to 5 "
-    "videos, and grows with them.",
+    source="README.md and all official configs",
+    official="one video: 150, of 24 frames: 300; several: 300 to 500 (README.md), 3000 (config); "
+    "one image: 300; several: 1000",
+    reason="Of several videos, README and config differ by up to ten times: 100 each, from 300 to "
+    "1000, are the README's for 3 to 5 of them. Videos and images together, which no config has, "
+    "take turns, and have the steps of both.",
 )
 
 
@@ -147,11 +152,13 @@ class MotionDirector(Method[MotionDirectorSettings]):
             },
         ),
         "shape-world": MethodDefaults(
-            settings=tuned(
-                "LoRAs are nearly as wide as a small base's layers: dropout only costs time.",
-                dropout=0.0,
-                spatial_dropout_p=0.05,
-            ),
+            settings={
+                **tuned(
+                    "LoRAs are nearly as wide as a small base's layers: dropout only costs time.",
+                    dropout=0.0,
+                ),
+                **tuned("Tuned for the small bases.", spatial_dropout_p=0.05),
+            },
             sample=FRESH_NOISE,
         ),
     }
@@ -159,7 +166,8 @@ class MotionDirector(Method[MotionDirectorSettings]):
     def rates(self, material: Material) -> Rates:
         """The decay is that of the official config for one video, or for more and for images."""
         one = (material.videos, material.images) == (1, 0)
-        return Rates(LEARNING_RATE, WEIGHT_DECAY_ONE if one else WEIGHT_DECAY_SEVERAL)
+        decay = WEIGHT_DECAY_ONE if one else WEIGHT_DECAY_SEVERAL
+        return Rates(LEARNING_RATE, decay, ALL_CONFIGS, ALL_CONFIGS)
 
     def groups(self, backbone: Backbone, clips: Sequence[LatentClip]) -> dict[str, PlannedGroup]:
         """A spatial LoRA for each appearance and, unless there are images alone, a temporal one.
@@ -167,7 +175,7 @@ class MotionDirector(Method[MotionDirectorSettings]):
         Raises ClipError without clips.
         """
         settings, scopes = self.settings, loras_of(clips)
-        rate, decay = self.rates(material_of(clips))
+        rate, decay, *_ = self.rates(material_of(clips))
         plans = lora_plans(
             backbone,
             scopes,

@@ -169,7 +169,10 @@ class MotionInversion(Method[MotionInversionSettings]):
                 ),
                 **tuned("The small base's rate for LoRAs.", spatial_learning_rate=5e-3),
             },
-            train=tuned("Small embeddings bear a high rate.", learning_rate=0.02, steps=350),
+            train={
+                **tuned("Small embeddings bear the paper's rate.", learning_rate=0.02),
+                **tuned("Tuned for the small bases.", steps=350),
+            },
             sample=FRESH_NOISE,
         ),
         "shape-world-zeroscope": MethodDefaults(
@@ -182,7 +185,8 @@ class MotionInversion(Method[MotionInversionSettings]):
 
     def rates(self, material: Material) -> Rates:
         """The embedding's; the hybrid loss's LoRA has a setting of its own."""
-        return Rates(LEARNING_RATE, WEIGHT_DECAY)
+        decay = "AdamW's own, which the official code leaves as it is"
+        return Rates(LEARNING_RATE, WEIGHT_DECAY, f"{CONFIG}, learning_rate", decay)
 
     def written_out(self, learning_rate: float | None) -> dict[str, object]:
         """See `Method`."""

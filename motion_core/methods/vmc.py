@@ -69,6 +69,8 @@ class VmcSettings(Settings):
         "cosine",
         main=True,
         source="Eq. 17",
+        official="cosine; cosine_abs in train_inference.py",
+        reason="What paper and code say differs; the equation is of directions of motion.",
         help="How motion vectors are compared: cosine (the paper's), cosine_abs (its code's) or "
         "mse (its ablation).",
     )
@@ -117,7 +119,11 @@ class Vmc(Method[VmcSettings]):
     def rates(self, material: Material) -> Rates:
         """By what is trained: whole weights or a LoRA."""
         full = self.settings.parametrisation == "full"
-        return Rates(LEARNING_RATE if full else LORA_LEARNING_RATE, WEIGHT_DECAY)
+        decay = "train_inference.py, adam_weight_decay"
+        if full:
+            return Rates(LEARNING_RATE, WEIGHT_DECAY, "all official configs, lr", decay)
+        lora = "MotionDirector's, for LoRAs on the same layers"
+        return Rates(LORA_LEARNING_RATE, WEIGHT_DECAY, lora, decay)
 
     @property
     def lighter(self) -> Sequence[str]:
@@ -138,7 +144,7 @@ class Vmc(Method[VmcSettings]):
             plan = WeightsPlan(scope=TEMPORAL, names=names)
         else:
             plan = LoraPlan(scope=TEMPORAL, linears=linears, rank=rank, alpha=rank)
-        rate, decay = self.rates(material_of(clips))
+        rate, decay, *_ = self.rates(material_of(clips))
         group = PlannedGroup(parts={TEMPORAL: plan}, learning_rate=rate, weight_decay=decay)
         return {TEMPORAL: group}
 

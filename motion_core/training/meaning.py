@@ -29,7 +29,7 @@ def written_out(
         configured = method(from_mapping(method.Settings, objective["settings"]))
     except SettingsError:
         return description
-    rates = configured.rates(material)._asdict()
+    rates = configured.rates(material).numbers()
     given = {name: value for name, value in training.items() if value is not None}
     settings = configured.written_out(training.get("learning_rate"))
     return {

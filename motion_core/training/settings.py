@@ -48,11 +48,13 @@ class TrainSettings(Settings):
         low=0,
         widget_high=10000,
         label="warm-up steps",
+        source="MotionDirector_train.py, lr_warmup_steps",
         help="Steps during which the learning rate rises from 0; stabilises high rates.",
     )
     lr_schedule: Literal["constant", "cosine"] = setting(
         "constant",
         label="learning rate schedule",
+        source="MotionDirector_train.py, lr_scheduler",
         help="The learning rate after the warm-up: constant (the run can be extended later), or "
         "cosine (falls to 0 along half a cosine).",
     )
@@ -64,6 +66,7 @@ class TrainSettings(Settings):
         widget_none=0.0,
         none="cuts nothing",
         label="maximum gradient norm",
+        source="MotionDirector_train.py cuts nothing",
         help="Clips the gradients of each parameter group to this norm, against outliers; 1 is "
         "common.",
     )
@@ -72,6 +75,7 @@ class TrainSettings(Settings):
         low=1,
         widget_high=64,
         label="gradient accumulation",
+        source="MotionDirector_train.py, gradient_accumulation_steps",
         help="Batches per step, each from the next clip: steadier steps; each takes that many "
         "times longer, with no extra memory.",
     )
@@ -80,6 +84,7 @@ class TrainSettings(Settings):
         low=1,
         widget_high=16,
         label="noise draws per step",
+        source="MotionDirector_train.py, train_batch_size",
         help="Noise draws per clip in a batch: steadier steps, for that many times the memory "
         "and time.",
     )
@@ -88,6 +93,7 @@ class TrainSettings(Settings):
         low=0,
         widget_high=999,
         label="lowest timestep",
+        source="MotionDirector_train.py: of all timesteps alike",
         help="The lowest noise level that is trained, 0 (all) to 999: motion is decided at high "
         "noise.",
     )
@@ -102,6 +108,9 @@ class TrainSettings(Settings):
     precision: Precision = setting(
         "fp32",
         main=True,
+        source="official configs, mixed_precision",
+        official="fp16",
+        reason="It runs on every device; ComfyUI's node takes bf16 or fp16 on a GPU.",
         help="Precision of the frozen weights; trained weights are always fp32. bf16 and fp16 "
         "halve the memory. fp16 only trains on CUDA.",
     )
@@ -114,6 +123,7 @@ class TrainSettings(Settings):
     save_every: int = setting(
         50,
         main=True,
+        source="MotionDirector's config_single_video.yaml, checkpointing_steps",
         low=0,
         widget_high=100000,
         help="Steps between checkpoints, from which a killed run can resume; 0 only saves at the "

@@ -68,7 +68,7 @@ def suited(
     rates = method(from_mapping(method.Settings, settings)).rates(material)
     train = {
         **_plain(TrainSettings()),
-        **rates._asdict(),
+        **rates.numbers(),
         **_values([every.train], now),
         **base.train,
         **_values([layer.train for layer in named], now),

@@ -68,7 +68,7 @@ def test_the_default_is_in_the_help_with_its_source() -> None:
     said = " ".join(parser_of(TrainSettings, noise_draws="the base's").format_help().split())
     assert "(default: the base's)" in said
     assert "(default: 150; MotionDirector's configs/config_single_video.yaml" in said
-    assert "None uses the method's default. (default: none)" in said
+    assert "None cuts nothing. (default: none; MotionDirector_train.py cuts nothing)" in said
 
 
 def test_flags_of_every_type() -> None:

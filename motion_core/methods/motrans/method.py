@@ -88,6 +88,9 @@ class MoTransSettings(Settings):
         lines=True,
         main=True,
         label="captions",
+        source="Sec. 3.2",
+        official="written by LLaVA 1.5",
+        reason="Nothing is downloaded: write them, or give a caption model.",
         help="A detailed description of the clip's appearance, for the first stage; one line for "
         "all clips, or one each. Recaption Frames can write it. If empty, the clip's prompt is "
         "used.",
@@ -96,6 +99,9 @@ class MoTransSettings(Settings):
         None,
         widget_none="",
         label="caption model",
+        source="Sec. 3.2",
+        official="LLaVA 1.5",
+        reason="Nothing is downloaded.",
         help="Folder of a transformers image-text-to-text model (such as LLaVA) that writes the "
         "recaptions if none are given; it must already be on disk.",
     )
@@ -111,6 +117,9 @@ class MoTransSettings(Settings):
         main=True,
         folder="clip_vision",
         widget_none=BASES_OWN,
+        source="Sec. 4.1",
+        official="OpenCLIP ViT-H/14",
+        reason="Nothing is downloaded: give its file. The small bases have their own.",
         help="Image encoder for the clip's appearance: a CLIP ViT-H/14 file in "
         "models/clip_vision, such as CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors. Only the "
         "sample bases have their own.",
@@ -198,7 +207,7 @@ class MoTrans(Method[MoTransSettings]):
                     residual_weight=0.1,
                 ),
             },
-            train=tuned("360 learn the motion.", steps=_after_appearance(360)),
+            train=tuned("Tuned: 360 after the first stage.", steps=_after_appearance(360)),
         ),
         "shape-world-zeroscope": MethodDefaults(
             settings=tuned(
@@ -207,13 +216,14 @@ class MoTrans(Method[MoTransSettings]):
                 "120 steps of looks, 0.86 with 60, 0.95 with 30.",
                 appearance_steps=_of_each(30),
             ),
-            train=tuned("330 learn the motion.", steps=_after_appearance(330)),
+            train=tuned("Tuned: 330 after the first stage.", steps=_after_appearance(330)),
         ),
     }
 
     def rates(self, material: Material) -> Rates:
         """Those of every part."""
-        return Rates(LEARNING_RATE, WEIGHT_DECAY)
+        decay = "AdamW's own; not in the paper"
+        return Rates(LEARNING_RATE, WEIGHT_DECAY, "Sec. 4.1", decay)
 
     @property
     def least_steps(self) -> int:
