@@ -175,7 +175,7 @@ def _claims(judged: Sequence[Judged]) -> Iterator[str]:
     count = sum(one.corrected is not None for one in judged)
     verdicts = Counter(one.verdict for one in judged)
     summary = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
-    yield f"{count} statements were judged together: {summary}." if count else "None judged yet."
+    yield f"Statements judged together: {count} ({summary})." if count else "None judged yet."
     yield ""
     yield from _table(
         [
