@@ -48,10 +48,11 @@ test('moments and numbers of one language share their formatters', () => {
   assert.equal(made, 2)
 })
 
-test('settings become a flat list without empty values', () => {
+test('settings become a flat list', () => {
   const settings = { training: { steps: 5, learning_rate: null }, clips: { 0: 'abc' }, sites: [1, 2] }
   assert.deepEqual(flattened(settings), [
     ['training.steps', '5'],
+    ['training.learning_rate', NONE],
     ['clips.0', 'abc'],
     ['sites', '1, 2']
   ])

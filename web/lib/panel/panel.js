@@ -20,6 +20,7 @@ import { ASKABLE, isActive, stateKey } from '../runs/run_state.js'
 import { announcement } from './announcement.js'
 import { RunHeader } from './header.js'
 import { SamplePlayer } from './player.js'
+import { SettingsFold } from './settings_fold.js'
 import { statRows } from './stats.js'
 
 /** @type {[Command, string][]} */
@@ -47,6 +48,7 @@ export class TrainingPanel {
     this.head = new RunHeader(translate, locale)
     this.chart = new LossChart(translate, locale)
     this.player = new SamplePlayer(translate, locale, url)
+    this.settings = new SettingsFold(translate)
     this.build()
     this.update(this.shown)
   }
@@ -65,7 +67,8 @@ export class TrainingPanel {
         element('div', { class: 'below' }, [this.chart.legend, this.switches()]),
         (this.stats = element('dl', { class: 'stats' }))
       ]),
-      this.player.element
+      this.player.element,
+      this.settings.element
     ])
     this.element = element(
       'section',
@@ -174,6 +177,7 @@ export class TrainingPanel {
     this.chart.update(run, shown.other, this.view)
     this.updateStats(run)
     this.updateButtons(run)
+    this.settings.update(run.settings)
   }
 
   /** @param {Shown} shown */

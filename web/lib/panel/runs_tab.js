@@ -12,8 +12,7 @@
 import { button, element, setAttribute, setText } from '../page/elements.js'
 import { keptInPanel, movedIndex } from '../page/keyboard.js'
 import { isActive, stateKey } from '../runs/run_state.js'
-import { bytes, flattened, moment, whole } from '../text/format.js'
-import { settingName } from '../text/texts.js'
+import { bytes, moment, whole } from '../text/format.js'
 import { TrainingPanel } from './panel.js'
 
 export class RunsTab {
@@ -44,12 +43,10 @@ export class RunsTab {
       'aria-label': t('tab.title'),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.pressed(event)
     })
-    this.settings = element('dl', { class: 'settings' })
     this.load = this.button('load', () => this.run && this.tabActions.load(this.run))
     this.remove = this.button('delete', () => this.run && this.tabActions.delete(this.run))
     this.about = element('div', { class: 'about' }, [
-      element('div', { class: 'buttons' }, [this.load, this.remove]),
-      element('details', {}, [element('summary', { text: t('tab.settings') }), this.settings])
+      element('div', { class: 'buttons' }, [this.load, this.remove])
     ])
     this.detail = element('div', { class: 'detail' }, [this.panel.element, this.about])
     this.empty = element('p', { class: 'empty', text: t('tab.empty') })
@@ -150,17 +147,6 @@ export class RunsTab {
   updateDetail(run) {
     this.load.hidden = !run.has_prompt
     this.remove.disabled = isActive(run)
-    const settings = flattened(run.settings)
-    const wanted = JSON.stringify(settings)
-    if (this.settings.dataset.shows === wanted) return
-    this.settings.dataset.shows = wanted
-    const pairs = settings.map(([name, value]) =>
-      element('div', {}, [
-        element('dt', { text: settingName(this.translate, name) }),
-        element('dd', { text: value })
-      ])
-    )
-    this.settings.replaceChildren(...pairs)
   }
 
   destroy() {

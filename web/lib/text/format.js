@@ -82,7 +82,7 @@ export function moment(seconds, locale = 'en', timeZone) {
 }
 
 /**
- * A nested object as "a.b" → text, for lists of settings; empty values are left out.
+ * A nested object as "a.b" → text, for lists of settings.
  *
  * @param {object} value
  * @param {string} [prefix]
@@ -91,8 +91,10 @@ export function moment(seconds, locale = 'en', timeZone) {
 export function flattened(value, prefix = '') {
   return Object.entries(value).flatMap(([key, entry]) => {
     const name = prefix ? `${prefix}.${key}` : key
-    if (entry === null || entry === '') return []
-    if (typeof entry === 'object' && !Array.isArray(entry)) return flattened(entry, name)
-    return [[name, Array.isArray(entry) ? entry.join(', ') : String(entry)]]
+    if (entry !== null && typeof entry === 'object' && !Array.isArray(entry)) {
+      return flattened(entry, name)
+    }
+    const text = Array.isArray(entry) ? entry.join(', ') : String(entry ?? '')
+    return [[name, text || NONE]]
   })
 }
