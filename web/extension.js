@@ -16,7 +16,7 @@ import { translator } from './lib/text/texts.js'
 
 const NODE = 'TrainMotionAdapter'
 const EVENT = 'motion_adapters.run'
-const PANEL_HEIGHT = 470
+const PANEL_HEIGHT = 500
 const NODE_WIDTH = 460
 const SAID_MS = { info: 4000, error: 8000 }
 

@@ -79,10 +79,11 @@ def adapter_lines(facts: Mapping[str, Any]) -> list[str]:
             f"  base        {facts['family']}; the file has no other information about its training"
         )
         return [method, base, sites, *entries]
-    settings = ", ".join(f"{k} {v}" for k, v in facts["settings"].get("objective", {}).items())
+    told = {part: _listed(facts["settings"].get(part, {})) for part in ("objective", "training")}
     return [
         f"{method}, {facts['steps']} steps",
-        f"  settings    {settings}",
+        f"  settings    {told['objective']}",
+        f"  training    {told['training']}",
         f"  base        {facts['version']} ({facts['family']}), licence {facts['licence']}",
         f"  clips       {facts['width']}x{facts['height']}, {facts['frames']} frames at "
         f"{facts['fps']:g} fps",
@@ -92,6 +93,11 @@ def adapter_lines(facts: Mapping[str, Any]) -> list[str]:
         f"  made by     Motion Adapters {facts['package_version']}, format "
         f"{facts['format_version']}, {facts['previews']} previews",
     ]
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    """All of them, as they were resolved."""
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
 def _entries(adapters: Mapping[str, Adapter]) -> dict[str, dict[str, object]]:

@@ -305,7 +305,7 @@ def learn(graph: Graph, video: Output, base: Output, name: str) -> tuple[Node, N
     train = graph.node(
         "TrainMotionAdapter",
         3,
-        shows=480,
+        shows=510,
         suited=of_training(name, METHOD),
         base=base,
         clips=clip.out("clips"),

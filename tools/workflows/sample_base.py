@@ -162,7 +162,7 @@ def learn(
     train = graph.node(
         "TrainMotionAdapter",
         column + 2,
-        shows=480,
+        shows=510,
         suited=of_training(name_of(kind), method),
         base=base.out("base"),
         clips=clip.out("clips"),
