@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import comfy.model_management as management
 from comfy_api.latest import io
 from comfy_execution.utils import get_executing_context
 
+from ..motion_core.diffusion.settings import SampleSettings
 from ..motion_core.errors import ClipError
 from ..motion_core.methods import METHODS
 from ..motion_core.methods.appearance import material_of
@@ -32,8 +34,13 @@ if TYPE_CHECKING:
     from .runs.request import TrainingRequest
 
 _FIELDS = fields_by_name(TrainSettings)
-INVERSION_STEPS = 50
 PRECISIONS = ("auto", *_FIELDS["precision"].choices)
+_SAMPLE_FIELDS = fields_by_name(SampleSettings)
+# Inputs that say how the samples of a training are made, by the setting that each one is.
+SAMPLING = (
+    ("sample_steps", "steps", "Of the samples of this training:"),
+    ("sample_guidance", "guidance_scale", "Of the samples of this training:"),
+)
 # What each preset says of recomputing blocks in the backward pass.
 MEMORY: Mapping[str, bool | None] = {"auto": None, "fast": False, "low": True}
 
@@ -128,7 +135,9 @@ def _request(
     resume: Resume = "continue",
     resume_run: str,
     sample_prompt: str = "",
-    inversion_steps: int = INVERSION_STEPS,
+    sample_steps: int | None = None,
+    sample_guidance: float | None = None,
+    inversion_steps: int | None = None,
     advanced: MethodSettings | None = None,
     of_then: bool = False,
     **training: Any,
@@ -138,7 +147,9 @@ def _request(
     if not clips:
         raise ClipError("No clips to train on. Connect Motion Clip.")
     asked = _given(objective, training, advanced, of_then)
-    method, settings = configured(asked, _left_out(base, asked, clips, of_then))
+    usual = _left_out(base, asked, clips, of_then)
+    method, settings = configured(asked, usual)
+    sampling = {"steps": sample_steps, "guidance_scale": sample_guidance}
     return TrainingRequest(
         base=base,
         clips=clips,
@@ -148,7 +159,9 @@ def _request(
         resume=resume,
         resume_run=resume_run,
         sample_prompt=sample_prompt.strip() or None,
-        inversion_steps=inversion_steps,
+        sampling={**usual.sample, **{n: v for n, v in sampling.items() if v is not None}},
+        sampled_its_way=usual.sampled_its_way,
+        inversion_steps=usual.inversion_steps if inversion_steps is None else inversion_steps,
     )
 
 
@@ -169,7 +182,7 @@ def _given(
 
 def _left_out(base: MotionBase, asked: Given, clips: Sequence[Clip], of_then: bool) -> LeftOut:
     if of_then:
-        return values_then(asked.method, base.defaults.name)
+        return values_then(asked.method, base.defaults)
     material = material_of(clips, _frames(clips))
     return suited(METHODS[asked.method], base.defaults, material, asked.chosen)
 
@@ -251,7 +264,7 @@ def _sample_inputs() -> list[io.Input]:
         _setting("save_every", extra_dict=ADVANCED),
         io.Int.Input(
             "inversion_steps",
-            default=INVERSION_STEPS,
+            default=USUAL.inversion_steps,
             optional=True,
             extra_dict=ADVANCED,
             min=0,
@@ -260,6 +273,16 @@ def _sample_inputs() -> list[io.Input]:
             "Motion Noise and Sample Motion Video; 0 turns it off, otherwise at least 2.",
         ),
     ]
+
+
+def _of_samples(name: str, setting: str, told: str) -> io.Input:
+    return widget(
+        replace(_SAMPLE_FIELDS[setting], name=name),
+        default=USUAL.sample[setting],
+        optional=True,
+        extra_dict=ADVANCED,
+        tooltip=f"{told} {_SAMPLE_FIELDS[setting].help('')}",
+    )
 
 
 def _run_inputs() -> list[io.Input]:
@@ -282,6 +305,7 @@ def _run_inputs() -> list[io.Input]:
             "early.",
         ),
         mark(),
+        *(_of_samples(*one) for one in SAMPLING),
         MethodSettingsSocket.Input(
             "advanced",
             optional=True,

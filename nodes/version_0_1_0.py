@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..motion_core.adapter_files.sample_defaults import sample_defaults
+from ..motion_core.bases import BaseDefaults
 from ..motion_core.settings import Field
 from .widget_values import given, widget_value
 
@@ -54,7 +56,7 @@ def given_then(
     """What the widgets of these fields said: the values that were not their defaults. part:
     "settings" of the method, or "train".
     """
-    defaults = _table()[method][""][part]
+    defaults = defaults_then(part, method)
     held = {f.name: widget_value(f, defaults.get(f.name, f.default)) for f in fields}
     touched = {n: v for n, v in without_left_alone(widgets).items() if v != held.get(n)}
     return given(fields, touched)
@@ -62,17 +64,27 @@ def given_then(
 
 @dataclass(frozen=True, kw_only=True)
 class Then:
-    """What ran where nothing was said, by field: of the method, and of the training."""
+    """What ran where nothing was said: see `suited.Suited`."""
 
     settings: Mapping[str, Any]
     train: Mapping[str, Any]
+    sample: Mapping[str, Any]
+    sampled_its_way: Mapping[str, Any] = field(default_factory=dict)
+    inversion_steps: int = 50
 
 
-def values_then(method: str, base: str) -> Then:
-    """Of a method on a base; "" for the base is what the widgets showed."""
-    every, own = _table()[method][""], _table()[method].get(base, {})
-    parts = {part: {**every[part], **own.get(part, {})} for part in every}
-    return Then(**parts)
+def values_then(method: str, base: BaseDefaults) -> Then:
+    """Of a method on a base."""
+    own = _table()[method].get(base.name, {})
+    settings, train = (
+        {**defaults_then(part, method), **own.get(part, {})} for part in ("settings", "train")
+    )
+    return Then(settings=settings, train=train, sample=sample_defaults(base, ()))
+
+
+def defaults_then(part: str, method: str) -> Mapping[str, Any]:
+    """What stood on new nodes. part: "settings" of the method, or "train"."""
+    return _table()[method][""][part]
 
 
 @cache

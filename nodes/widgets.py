@@ -20,7 +20,8 @@ ADVANCED = {"advanced": True}
 def widget(field: Field, *, default: Any = MISSING, **options: Any) -> io.Input:
     """A setting as an input. default: the widget's setting, if it is not the setting's own."""
     value = field.default if default is MISSING else default
-    options |= {"default": widget_value(field, value), "tooltip": field.help(none_of(field))}
+    told = {"default": widget_value(field, value), "tooltip": field.help(none_of(field))}
+    options = {**told, **options}
     if field.kind is bool:
         return io.Boolean.Input(field.name, **options)
     if field.said.folder:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...motion_core.diffusion.settings import SampleSettings
 from ...motion_core.events import Event, Request
@@ -38,7 +38,8 @@ Watch = Callable[[Path], AbstractContextManager[WatchedRun]]
 @dataclass(frozen=True, kw_only=True)
 class TrainingRequest:
     """name: of the adapter. resume_run: id of the one run to go on with, whatever `resume` says,
-    "" for none. sample_prompt: of the samples, None for the first clip's own. inversion_steps: of
+    "" for none. sample_prompt: of the samples, None for the first clip's own. sampling: their
+    steps, guidance_scale and adapter_end. sampled_its_way: see `suited.Suited`. inversion_steps: of
     the noise file, 0 for none.
     """
 
@@ -50,6 +51,8 @@ class TrainingRequest:
     resume: Resume
     resume_run: str
     sample_prompt: str | None
+    sampling: Mapping[str, Any]
+    sampled_its_way: Mapping[str, object]
     inversion_steps: int
 
     @property
@@ -60,12 +63,10 @@ class TrainingRequest:
         """The first clip's size; a run on images shows its looks in a video of the base's usual
         length.
         """
-        first, defaults = self.clips[0], self.base.defaults
+        first, sampling = self.clips[0], self.sampling
         return SampleSettings(
-            steps=defaults.sample_steps,
-            guidance_scale=defaults.guidance_scale,
-            adapter_end=defaults.adapter_end,
-            frames=defaults.frames if first.is_image else len(first.frames),
+            **{name: sampling[name] for name in ("steps", "guidance_scale", "adapter_end")},
+            frames=self.base.defaults.frames if first.is_image else len(first.frames),
             height=first.frames.shape[2],
             width=first.frames.shape[3],
             seed=self.settings.seed,
@@ -81,6 +82,7 @@ class TrainingRequest:
                 for clip in self.clips
             ],
             "sample_prompt": self.sample_prompt,
+            "sample": {name: self.sampling[name] for name in ("steps", "guidance_scale")},
             "inversion_steps": self.inversion_steps,
             "train": to_mapping(self.settings),
             "objective": {"name": self.method.name, **to_mapping(self.method.settings)},

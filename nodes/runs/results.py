@@ -56,6 +56,7 @@ def save_results(
         settings=request.settings,
         result=result,
         document=request.document(),
+        sampled_its_way=request.sampled_its_way,
     )
     path = _adapter_path(work, result)
     note_saved(folder, path, result.steps, whole=False)

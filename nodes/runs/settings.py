@@ -47,13 +47,22 @@ class Given:
 
 
 class LeftOut(Protocol):
-    """What runs where nothing is given, by field: of the method, and of the training."""
+    """What runs where nothing is given: see `suited.Suited`."""
 
     @property
-    def settings(self) -> Mapping[str, object]: ...
+    def settings(self) -> Mapping[str, Any]: ...
 
     @property
-    def train(self) -> Mapping[str, object]: ...
+    def train(self) -> Mapping[str, Any]: ...
+
+    @property
+    def sample(self) -> Mapping[str, Any]: ...
+
+    @property
+    def sampled_its_way(self) -> Mapping[str, Any]: ...
+
+    @property
+    def inversion_steps(self) -> int: ...
 
 
 def configured(given: Given, usual: LeftOut) -> tuple[Method[Any], TrainSettings]:

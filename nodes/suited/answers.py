@@ -153,6 +153,9 @@ def _on_training(training: _Training, values: LeftOut) -> dict[str, Widget]:
     return {
         **method,
         **{name: widget_value(_TRAIN[name], values.train[name]) for name in OF_TRAINING},
+        "inversion_steps": values.inversion_steps,
+        "sample_steps": values.sample["steps"],
+        "sample_guidance": values.sample["guidance_scale"],
     }
 
 
@@ -193,9 +196,15 @@ def _ran_then(training: _Training) -> Then:
         train=given([_TRAIN[n] for n in OF_TRAINING], without_left_alone(widgets)),
         advanced=_advanced(training),
     )
-    method, train = configured(said, values_then(name, training.base.name))
+    then = values_then(name, training.base)
+    method, train = configured(said, then)
     ran = {n: v for n, v in to_mapping(train).items() if v is not None or n not in _RATES}
-    return Then(settings=to_mapping(method.settings), train={**training.usual.train, **ran})
+    return replace(
+        then,
+        settings=to_mapping(method.settings),
+        train={**training.usual.train, **ran},
+        inversion_steps=widgets.get("inversion_steps", then.inversion_steps),
+    )
 
 
 _RATES = ("learning_rate", "weight_decay")

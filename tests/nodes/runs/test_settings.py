@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 from motion_adapters.nodes.runs.settings import Given, MethodSettings, configured
-from motion_adapters.nodes.version_0_1_0 import INPUTS, given_then, is_of_then, values_then
+from motion_adapters.nodes.version_0_1_0 import (
+    INPUTS,
+    defaults_then,
+    given_then,
+    is_of_then,
+    values_then,
+)
 from motion_adapters.nodes.widget_values import widget_value
 
 from motion_core.bases import BASES, load_base
@@ -78,25 +84,24 @@ def plain(values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("method", "base", "cls"), every_setting())
 def test_an_untouched_node_of_then_is_what_ran_then(method: str, base: str, cls: type[Any]) -> None:
     """Its widgets held the defaults, of which none ran where the base had its own."""
-    defaults = values_then(method, "")
-    for part, fields, values in (
-        ("settings", fields_of(cls), defaults.settings),
-        ("train", fields_of(TrainSettings), defaults.train),
-    ):
+    for part, fields in (("settings", fields_of(cls)), ("train", fields_of(TrainSettings))):
+        values = defaults_then(part, method)
         known = [field for field in fields if field.name in values]
         widgets = {field.name: widget_value(field, values[field.name]) for field in known}
         assert given_then(part, method, fields, widgets) == {}
-    ran = configured(Given(method=method), values_then(method, base))[1]
-    assert ran.steps == values_then(method, base).train["steps"]
+    ran = configured(Given(method=method), values_then(method, BASES[base]))[1]
+    assert ran.steps == values_then(method, BASES[base]).train["steps"]
 
 
 def test_what_ran_then() -> None:
     """By hand, from the tables of version 0.1.0."""
-    crafter = values_then("motion_crafter", "shape-world-animatediff")
+    crafter = values_then("motion_crafter", BASES["shape-world-animatediff"])
     assert (crafter.settings["beta"], crafter.settings["blocks"]) == (0.01, "all")
-    assert values_then("motion_inversion", "shape-world-zeroscope").settings["debias"] == "none"
-    assert values_then("motion_director", "animatediff").train["steps"] == 150
-    assert values_then("motrans", "zeroscope").train["steps"] == 900
+    assert (
+        values_then("motion_inversion", BASES["shape-world-zeroscope"]).settings["debias"] == "none"
+    )
+    assert values_then("motion_director", BASES["animatediff"]).train["steps"] == 150
+    assert values_then("motrans", BASES["zeroscope"]).train["steps"] == 900
 
 
 def test_a_prompt_of_then_has_all_its_inputs_and_not_the_mark() -> None:

@@ -143,7 +143,7 @@ def test_what_a_node_of_then_ran() -> None:
     graph = prompt(**OF_THEN)
     del graph["3"]["inputs"]["exactly"]
     then = answers(graph, here())["3"]["then"]
-    ran = values_then("motion_crafter", BASE)
+    ran = values_then("motion_crafter", BASES[BASE])
     assert (
         (then["steps"], then["learning_rate"])
         == (330, 0.001)
