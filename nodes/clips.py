@@ -19,12 +19,14 @@ from ..motion_core.video.clips import (
     VIDEO_SUFFIXES,
     cut_clips,
     load_clips,
+    load_image_clips,
     media_files,
 )
 from ..motion_core.video.framing import fit_frame
 from ..motion_core.video.settings import ClipSettings
 from .host.bridge import core_run, frame_source, image_from_pixels
 from .sockets import MotionClipsSocket
+from .suited.connected import PICTURES
 from .widget_values import given
 from .widgets import ADVANCED, widget
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from ..motion_core.types import Clip
 
 CATEGORY = "motion/clips"
+FRAMES = "frames of one clip"
 EXPERT = ("stride", "fit", "windows")
 
 
@@ -145,6 +148,14 @@ class MotionClipsFromFolder(io.ComfyNode):
                     tooltip="One prompt for all clips; if empty, each clip's caption file is read.",
                 ),
                 *_frame_inputs(),
+                io.Combo.Input(
+                    "images",
+                    options=[FRAMES, PICTURES],
+                    default=FRAMES,
+                    optional=True,
+                    tooltip="What the images of a folder are: the frames of one clip, in the order "
+                    "of their names, or pictures of one subject, to train its appearance.",
+                ),
             ],
             outputs=_outputs(),
         )
@@ -163,7 +174,9 @@ class MotionClipsFromFolder(io.ComfyNode):
         return hashlib.sha256(repr(listing).encode()).hexdigest()
 
     @classmethod
-    def execute(cls, folder: str, prompt: str, **choices: Any) -> io.NodeOutput:
+    def execute(
+        cls, folder: str, prompt: str, images: str = FRAMES, **choices: Any
+    ) -> io.NodeOutput:
         with core_run():
             if not folder.strip():
                 raise ClipError(
@@ -172,7 +185,8 @@ class MotionClipsFromFolder(io.ComfyNode):
                 )
             path = media_path(folder)
             settings = clip_settings(**_of_an_image(choices, _images(path)))
-            return _output(cls, load_clips(path, settings, prompt.strip() or None))
+            load = load_image_clips if images == PICTURES else load_clips
+            return _output(cls, load(path, settings, prompt.strip() or None))
 
 
 class CombineMotionClips(io.ComfyNode):

@@ -13,6 +13,8 @@ from ..host.base_names import base_name
 from .prompt_graph import PromptGraph
 
 ONE_IMAGE = Material(videos=0, images=1)
+PICTURES = "pictures of one subject"
+"""What Motion Clips From Folder calls images that are no frames."""
 # Inputs that hand motions on.
 _MOTIONS = ("motions", "first", "second", "adapters")
 
@@ -86,15 +88,17 @@ def _made(graph: PromptGraph, maker: str, folders: FolderOf) -> Material:
         return ONE_IMAGE if still else replace(ONE_VIDEO, frames=frames, prompts=prompts)
     folder = str(graph.widget(maker, "folder", "")).strip()
     if kind == "MotionClipsFromFolder" and folder:
-        return _found(folders.media(folder))
+        return _found(folders.media(folder), graph.widget(maker, "images") == PICTURES)
     return ONE_VIDEO
 
 
-def _found(path: Path) -> Material:
-    """What `load_clips` makes of it: the images of a folder are the frames of one video."""
+def _found(path: Path, pictures: bool) -> Material:
+    """What the node makes of it: images are the frames of one video, or pictures."""
     if not path.is_dir():
         return ONE_IMAGE if path.suffix.lower() in IMAGE_SUFFIXES else ONE_VIDEO
     videos, images = media_files(path, VIDEO_SUFFIXES), media_files(path, IMAGE_SUFFIXES)
+    if pictures:
+        return Material(videos=0, images=len(images))
     if videos:
         return Material(videos=len(videos), images=0)
     return ONE_IMAGE if len(images) == 1 else ONE_VIDEO

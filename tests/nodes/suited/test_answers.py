@@ -110,6 +110,9 @@ def test_a_folder_is_counted(tmp_path: Path) -> None:
         graph["2"] = node("MotionClipsFromFolder", folder=folder)
         to = answers(graph, here(tmp_path))["3"]["to"]
         assert (to["videos"], to["images"]) == expected, folder
+    graph["2"] = node("MotionClipsFromFolder", folder="b", images="pictures of one subject")
+    to = answers(graph, here(tmp_path))["3"]["to"]
+    assert (to["videos"], to["images"]) == (0, 2)
 
 
 def test_without_a_base_there_is_no_answer() -> None:
