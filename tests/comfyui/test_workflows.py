@@ -108,6 +108,28 @@ def test_sample_base_workflows_learn_and_play(
     info, adapters = load_adapter(adapter)
     assert adapters and info.steps > 0
     assert progressed(finished) > 10
+    assert differing(workflow(name), definitions, adapter.with_suffix(".json")) == {}
+
+
+def differing(
+    graph: dict[str, Any], definitions: Mapping[str, Any], record: Path
+) -> dict[str, tuple[Any, Any]]:
+    """What stands on the training node's widgets and is not what the run recorded, by input."""
+    (node,) = (
+        node["inputs"]
+        for node in api_prompt(graph, definitions).values()
+        if node["class_type"] == "TrainMotionAdapter"
+    )
+    document = json.loads(record.read_text(encoding="utf-8"))
+    ran = {f"objective.{name}": value for name, value in document["objective"].items()}
+    ran |= {**document["train"], "sample_prompt": document["sample_prompt"]}
+    ran |= {"inversion_steps": document["inversion_steps"]}
+    ran |= {f"sample_{name}": value for name, value in document["sample"].items()}
+    ran["sample_guidance"] = ran.pop("sample_guidance_scale")
+    shown = {name: node[name] for name in node if name in ran and node[name] != "auto"}
+    return {
+        n: (v, ran[n]) for n, v in shown.items() if v != ran[n] and not (v == "" and not ran[n])
+    }
 
 
 @pytest.mark.timeout(400)

@@ -162,7 +162,7 @@ class Graph:
         for group in ("required", "optional"):
             for name, spec in inputs.get(group, {}).items():
                 kind, options = kind_of(spec)
-                if kind not in WIDGETS or options.get("hidden"):
+                if kind not in WIDGETS:
                     continue
                 value = given.pop(f"{prefix}{name}", default_of(kind, options))
                 node.values.append(value)

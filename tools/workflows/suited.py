@@ -19,7 +19,13 @@ def of_training(base: str, method: str) -> dict[str, Any]:
     main = [field.name for field in fields_of(cls.Settings) if field.said.main]
     own = {f"objective__{name}": usual.settings[name] for name in main}
     known = {name: value for name, value in own.items() if value not in (None, ())}
-    return {**known, "steps": usual.train["steps"], "learning_rate": usual.train["learning_rate"]}
+    return {
+        **known,
+        **{name: usual.train[name] for name in ("steps", "learning_rate")},
+        "inversion_steps": usual.inversion_steps,
+        "sample_steps": usual.sample["steps"],
+        "sample_guidance": usual.sample["guidance_scale"],
+    }
 
 
 def of_clip(base: str, method: str) -> dict[str, Any]:

@@ -68,9 +68,8 @@ def to_give(entry: Any) -> list[Any]:
 def same(recorded: Any, given: Any) -> bool:
     """A list stands on a node as a text, and an empty text or a lone 0 may be none."""
     if isinstance(recorded, list):
-        return [str(item) for item in recorded] == [
-            t.strip() for t in given.split(",") if t.strip()
-        ]
+        texts = [text.strip() for text in given.split(",")]
+        return [str(item) for item in recorded] == [text for text in texts if text]
     return recorded == given or (recorded is None and given in ("", 0, 0.0, "the base's own"))
 
 
