@@ -126,10 +126,10 @@ def differing(
     ran |= {"inversion_steps": document["inversion_steps"]}
     ran |= {f"sample_{name}": value for name, value in document["sample"].items()}
     ran["sample_guidance"] = ran.pop("sample_guidance_scale")
-    shown = {name: node[name] for name in node if name in ran and node[name] != "auto"}
-    return {
-        n: (v, ran[n]) for n, v in shown.items() if v != ran[n] and not (v == "" and not ran[n])
-    }
+    empty = ("", 0, "the base's own")
+    stand = {name: value for name, value in node.items() if name in ran and value != "auto"}
+    unlike = {n: v for n, v in stand.items() if v != ran[n] and (ran[n] or v not in empty)}
+    return {name: (value, ran[name]) for name, value in unlike.items()}
 
 
 @pytest.mark.timeout(400)
