@@ -108,6 +108,13 @@ def _add_adapters(parser: argparse.ArgumentParser) -> None:
         "first in each file",
     )
     group.add_argument(
+        "--debias",
+        metavar="HOW",
+        help="which part of Motion Inversion's embeddings is applied, trained here or imported: "
+        "difference (object motion), drop_value (camera motion), normalise, or none (default: as "
+        "saved in the file, and difference for the official program's)",
+    )
+    group.add_argument(
         "--inject-image",
         metavar="FILE",
         type=Path,

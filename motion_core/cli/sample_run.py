@@ -6,8 +6,9 @@ import argparse
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
@@ -17,6 +18,8 @@ from ..adapter_files.own import check_fits
 from ..adapter_files.reading import read_any_adapter
 from ..adapter_files.sample_defaults import sample_defaults, sample_fps
 from ..adapters.base import Adapter, check_family
+from ..adapters.embedding.adapter import with_debias
+from ..adapters.embedding.debias import Debias
 from ..backbones.base import Backbone
 from ..bases import BASES, BaseDefaults, base_defaults, check_parts, load_base
 from ..diffusion.generate import generate
@@ -47,6 +50,8 @@ def run_from_flags(
     """
     defaults = _checked_base(base)
     given = [read_adapter(text) for text in arguments.adapters]
+    if arguments.debias is not None:
+        given = debiased_files(given, arguments.debias)
     for adapter in given:
         check_family(adapter.info.family, defaults.family, adapter.name)
     noise = _noise_file(arguments.noise, given)
@@ -77,6 +82,22 @@ def read_adapter(text: str) -> LoadedAdapter:
     """FILE or FILE:STRENGTH; see `read_any_adapter` for what it may be."""
     path, strength = split_strength(text)
     return read_any_adapter(path, strength=strength)
+
+
+def debiased_files(given: Sequence[LoadedAdapter], debias: str) -> list[LoadedAdapter]:
+    """The files with all of their motion embeddings debiased in this way. Raises SettingsError for
+    a way that there is not, AdapterError if no file has an embedding.
+    """
+    require(debias in get_args(Debias), "--debias", debias, f"one of {', '.join(get_args(Debias))}")
+    changed = [with_debias(file.adapters, debias) for file in given]  # type: ignore[arg-type]
+    if not any(changed):
+        raise AdapterError(
+            "No adapter contains a motion embedding, so --debias has no effect. Leave it out."
+        )
+    return [
+        replace(file, adapters={**file.adapters, **embeddings})
+        for file, embeddings in zip(given, changed, strict=True)
+    ]
 
 
 def split_strength(text: str) -> tuple[Path, float]:

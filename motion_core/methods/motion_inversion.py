@@ -41,6 +41,7 @@ from .lora_settings import lora_dropout, lora_rank
 from .losses import debiased_loss, mse
 from .parts import ParameterGroup, PlannedGroup, lora_plans, made
 from .passes import appearance_then_motion
+from .vmc import motion_vector_loss
 
 CONFIG = "configs/config.yaml"
 LEARNING_RATE = 0.02  # configs/config.yaml, learning_rate
@@ -49,7 +50,7 @@ WEIGHT_DECAY = 1e-2  # AdamW's own, which the official code leaves as it is
 BETA = 1.0  # loss/debiased_temporal_loss.py
 TEMPORAL = "temporal"
 
-Loss = Literal["base", "debiased_temporal", "debiased_hybrid"]
+Loss = Literal["base", "debiased_temporal", "debiased_hybrid", "motion_distillation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,8 @@ class MotionInversionSettings(Settings):
         main=True,
         source="Eq. 4; configs/config.yaml, loss",
         help="base: the paper's. debiased_temporal: for large deformations. debiased_hybrid: for "
-        "camera motion, with an additional appearance LoRA, at twice the cost.",
+        "camera motion, with an additional appearance LoRA, at twice the cost. "
+        "motion_distillation: VMC's, which compares how frames change.",
     )
     debias: Debias = setting(
         "difference",
@@ -136,7 +138,9 @@ class MotionInversionSettings(Settings):
 class MotionInversion(Method[MotionInversionSettings]):
     """L = mean (ε̂ - ε)² (Eq. 4) trains the embedding, which adds m_QK to what queries and keys, and
     m_V to what values, are made of in temporal attention (Eq. 3). With debiasing L is
-    MotionDirector's Eq. 7, and with the hybrid its Eq. 4 trains a spatial LoRA beside.
+    MotionDirector's Eq. 7, and with the hybrid its Eq. 4 trains a spatial LoRA beside. With motion
+    distillation (Sec. 3.2, "also supports") it is VMC's: mean (1 - cos(|δε̂|, |δε|)), with
+    δε_n = ε_{n+1} - ε_n, along the frames of each latent cell.
     """
 
     name = "motion_inversion"
@@ -276,9 +280,15 @@ class _Passes:
         )
 
     def _temporal_loss(self, pred: Tensor, target: Tensor, rng: torch.Generator) -> Tensor:
-        """Eq. 4, or with debiasing MotionDirector's Eq. 7."""
+        """Eq. 4, or with debiasing MotionDirector's Eq. 7, or VMC's.
+
+        Deviation: loss/motion_distillation_loss.py names the mean of the cosines without calling
+        it, and so cannot run; here it is called.
+        """
         if self.settings.loss == "base":
             return mse(pred, target)
+        if self.settings.loss == "motion_distillation":
+            return motion_vector_loss(pred, target, "cosine_abs")
         return debiased_loss(pred, target, rng, anchor="random", beta=BETA)
 
 

@@ -16,7 +16,12 @@ from motion_core.adapter_files.own import load_adapter
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.files.tensors import write_tensors
 from motion_core.cli.main import main
-from motion_core.cli.sample_run import chosen_adapters, read_adapter, split_strength
+from motion_core.cli.sample_run import (
+    chosen_adapters,
+    debiased_files,
+    read_adapter,
+    split_strength,
+)
 from motion_core.errors import AdapterError
 from motion_core.video.clips import load_clips
 from motion_core.video.settings import ClipSettings
@@ -166,3 +171,28 @@ def test_copies_of_a_run_are_used_alike(material: Material, finished: Path, tmp_
     once = frames_of(material, tmp_path / "1", "--adapter", str(copy))
     twice = ["--adapter", f"{copy}:0", "--adapter", f"{copy}:1"]
     assert frames_of(material, tmp_path / "2", *twice) == once
+
+
+def test_an_embedding_is_debiased_as_asked(
+    material: Material, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As saved without the flag; each way is another video. A file without one is refused, and so
+    is a way that there is not.
+    """
+    run = tmp_path / "run"
+    more = ["--objective", "motion-inversion", "--learning-rate", "0.5", "--inversion-steps", "0"]
+    assert main(material.train(run, *more, steps=2)) == 0
+    adapter = ["--adapter", str(run / "adapter.safetensors"), "--guidance-scale", "1"]
+    ways = ("difference", "drop_value", "normalise", "none")
+    found = {w: frames_of(material, tmp_path / w, *adapter, "--debias", w) for w in ways}
+    assert frames_of(material, tmp_path / "saved", *adapter) == found["difference"]
+    assert len({tuple(frames) for frames in found.values()}) == len(ways)
+    capsys.readouterr()
+    flags = material.sample(tmp_path / "a.mp4", *adapter, "--debias", "half")
+    assert main(flags) == 2
+    assert "--debias is 'half'; expected one of difference, drop_value" in capsys.readouterr().err
+
+
+def test_debiasing_what_is_no_embedding_is_refused(finished: Path) -> None:
+    with pytest.raises(AdapterError, match="so --debias has no effect"):
+        debiased_files([read_adapter(str(finished / "adapter.safetensors"))], "none")

@@ -41,6 +41,7 @@ SETTINGS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     ),
     "motion_inversion": (
         {"debias": "none"},
+        {"debias": "none", "loss": "motion_distillation"},
         {**QUIET, "loss": "debiased_hybrid", "spatial_dropout_p": 0.0, "debias": "none"},
     ),
     "motrans": ({**QUIET, "alpha": 3.0, "appearance_steps": 4},),

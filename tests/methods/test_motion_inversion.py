@@ -36,7 +36,10 @@ from ..tiny import tiny_animatediff, tiny_zeroscope
 
 BACKBONES = [tiny_animatediff, tiny_zeroscope]
 HYBRID = MotionInversionSettings(loss="debiased_hybrid", rank=2, dropout=0.0, spatial_dropout_p=0.0)
-QUIET = {loss: dataclasses.replace(HYBRID, loss=loss) for loss in ("base", "debiased_temporal")}
+QUIET = {
+    loss: dataclasses.replace(HYBRID, loss=loss)
+    for loss in ("base", "debiased_temporal", "motion_distillation")
+}
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -56,7 +59,8 @@ def loss_values(attached: Attached, batch: Batch, seed: int = 0) -> dict[str, fl
 @pytest.mark.parametrize("make", BACKBONES)
 def test_losses_of_zeros_are_the_bases(make: Callable[..., Backbone]) -> None:
     """Eq. 4; with debiasing MotionDirector's Eq. 7, its anchors drawn after; in the hybrid, first
-    one frame of the same noisy latents.
+    one frame of the same noisy latents. VMC's: 1 - cos of |δ| along the frames, as of
+    loss/motion_distillation_loss.py.
     """
     backbone, clip = make(prediction_type="v_prediction"), latent_clip()
     losses = {}
@@ -77,6 +81,12 @@ def test_losses_of_zeros_are_the_bases(make: Callable[..., Backbone]) -> None:
     debiased = mse(pred, target) + debiased_mse(pred, target, anchors, 1.0)
     assert losses["base"] == {"temporal": pytest.approx(mse(pred, target).item(), rel=1e-6)}
     assert losses["debiased_temporal"] == {"temporal": pytest.approx(debiased.item(), rel=1e-6)}
+
+    changes = [(x[:, :, 1:] - x[:, :, :-1]).abs() for x in (pred, target)]
+    dots = (changes[0] * changes[1]).sum(2)
+    cosines = dots / (changes[0].norm(dim=2) * changes[1].norm(dim=2))
+    distance = 1 - cosines.mean().item()
+    assert losses["motion_distillation"] == {"temporal": pytest.approx(distance, rel=1e-5)}
 
     draws.set_state(after_noise)
     torch.rand((), generator=draws)
