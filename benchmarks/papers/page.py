@@ -40,18 +40,19 @@ def _how(report: Report) -> Iterator[str]:
     yield ""
     yield (
         f"**{report.done} of {len(report.plan.units)} trainings have been run**, the most "
-        "important first. The same command goes on, on any machine; rows without figures say so."
+        "important first. The same command goes on, on any machine; rows without figures say so. "
+        "Until all have been run, verdicts are provisional: more statements make every p larger."
     )
     yield ""
     yield (
-        f"Every row is sampled with the same {report.plan.prompts} prompts, each with a noise of "
-        "its own; no setting was tuned on their subjects. Scores are computed from pixels "
-        "(`motion_core/shape_world/scores.py`): motion fidelity is the correlation with the "
-        "reference's track, appearance accuracy the share of clips with the requested colour, "
+        f"Rows are sampled with the same {report.plan.prompts} prompts, where they don't say "
+        "otherwise, each with a noise of its own; no setting was tuned on their subjects. Scores "
+        "are computed from pixels (`motion_core/shape_world/scores.py`): motion fidelity is the "
+        "correlation with the reference's track, appearance accuracy the share of clips with the requested colour, "
         "shape and background, leakage the share that shows the reference's colour or shape "
         "instead. These scores are ours: the papers have others (CLIP, trackers, people), so a "
-        "verdict here is about our rows and our scores, and a paper's claim stands beside it only "
-        "to say what it was made for."
+        "verdict here is about our rows and our scores, and a paper's claim is quoted beside it "
+        "only to say why we ask."
     )
     yield ""
     yield (
@@ -190,7 +191,7 @@ def _claims(judged: Sequence[Judged]) -> Iterator[str]:
             ]
             for one in judged
         ],
-        ["statement (ours)", "measured on", "verdict", "p", "figures", "made for", "notes"],
+        ["statement (ours)", "measured on", "verdict", "p", "figures", "asked because of", "notes"],
     )
 
 

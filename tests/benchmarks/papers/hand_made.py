@@ -53,7 +53,7 @@ def row(name: str, *trainings: TrainingResult) -> RowResult:
     return RowResult(name=name, settings={}, trainings=trainings)
 
 
-# 24 prompts, so that p can be as small as the bootstrap's own: 1/10001.
+# 24 prompts, so that p can be as small as the bootstrap's own: 1/20001.
 HIGH = row("high", training([0.75, 0.875, 1.0, 0.875] * 6))  # mean 0.875
 LOW = row("low", training([0.5, 0.625, 0.75, 0.625] * 6))  # HIGH − 0.25 with every prompt
 MIXED = row("mixed", training([1.0, 0.625, 1.25, 0.625] * 6))  # HIGH ± 0.25, in turn

@@ -181,17 +181,17 @@ def test_a_claim_without_all_its_rows_is_not_run_yet() -> None:
 
 
 def test_claims_are_corrected_for_their_number() -> None:
-    """p of the three is 1, 2/10001 and 1: the second is tripled. Copies of one make no more claims
-    hold; of 300, none does."""
+    """p of the three is 1, 2/20001 and 1: the second is tripled. Copies of one make no more claims
+    hold; of 600, none does."""
     results = {f"{name}/zeroscope/zigzag": r for name, r in NAMED.items()}
     places = [("zeroscope", "zigzag")]
     claims = [_claim("mixed", "high"), _claim("low", "high"), _claim("high", "mixed")]
     judged = judge_claims(claims, places, results, {})
     assert [one.verdict for one in judged] == ["not shown", "holds", "not shown"]
-    assert judged[1].corrected == pytest.approx(6 / 10001)
-    many = judge_claims([_claim("low", "high")] * 300, places, results, {})
+    assert judged[1].corrected == pytest.approx(6 / 20001)
+    many = judge_claims([_claim("low", "high")] * 600, places, results, {})
     assert {one.verdict for one in many} == {"not shown"}
-    assert many[0].corrected == pytest.approx(600 / 10001)
+    assert many[0].corrected == pytest.approx(1200 / 20001)
 
 
 def test_notes_are_about_claims_that_there_are(tmp_path) -> None:
