@@ -48,11 +48,11 @@ def _how(report: Report) -> Iterator[str]:
         f"Rows are sampled with the same {report.plan.prompts} prompts, where they don't say "
         "otherwise, each with a noise of its own; no setting was tuned on their subjects. Scores "
         "are computed from pixels (`motion_core/shape_world/scores.py`): motion fidelity is the "
-        "correlation with the reference's track, appearance accuracy the share of clips with the requested colour, "
-        "shape and background, leakage the share that shows the reference's colour or shape "
-        "instead. These scores are ours: the papers have others (CLIP, trackers, people), so a "
-        "verdict here is about our rows and our scores, and a paper's claim is quoted beside it "
-        "only to say why we ask."
+        "correlation with the reference's track, appearance accuracy the share of clips with the "
+        "requested colour, shape and background, leakage the share that shows the reference's "
+        "colour or shape instead. These scores are ours: the papers have others (CLIP, trackers, "
+        "people), so a verdict here is about our rows and our scores, and a paper's claim is "
+        "quoted beside it only to say why we ask."
     )
     yield ""
     yield (
