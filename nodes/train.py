@@ -235,7 +235,6 @@ def _main_inputs() -> list[io.Input]:
             options=list(PRECISIONS),
             default="auto",
             optional=True,
-            extra_dict=ADVANCED,
             tooltip=f"{_FIELDS['precision'].help('')} auto: bf16 or fp16 on a GPU, fp32 on a CPU.",
         ),
         io.Combo.Input(
@@ -243,7 +242,6 @@ def _main_inputs() -> list[io.Input]:
             options=list(MEMORY),
             default="auto",
             optional=True,
-            extra_dict=ADVANCED,
             tooltip="fast keeps everything the backward pass needs, at several times the memory. "
             "low recomputes it, for about a third more time. auto: low, but fast for small bases.",
         ),

@@ -70,7 +70,7 @@ class MotionCrafterSettings(Settings):
         5.0,
         low=0,
         widget_high=100,
-        step=0.5,
+        step=0.01,
         main=True,
         source="v2, Sec. 3.2.1",
         help="Weight of the appearance loss, 0 and up; the paper uses 5. Higher values keep the "
