@@ -220,6 +220,9 @@ def _earlier(report: Report) -> Iterator[str]:
     yield "### Claims, version 0.1.0"
     yield ""
     yield from _claims(report.earlier_judged)
+    for motion in dict.fromkeys(name.rpartition("/")[2] for name in report.earlier):
+        yield ""
+        yield f"![{motion}, version 0.1.0](results/{motion}-0.1.0.png)"
 
 
 def _settings(results: Results) -> Iterator[str]:

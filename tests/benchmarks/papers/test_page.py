@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from benchmarks.papers.claims import Claim, judge_claims
+from benchmarks.papers.kept import earlier_rows
 from benchmarks.papers.page import page
+from benchmarks.papers.readme import RESULTS
 from benchmarks.papers.report import Report, record
 from benchmarks.papers.results import FIDELITY, RowResult
 from benchmarks.papers.rows import Plan, Row, Unit
@@ -100,6 +103,15 @@ def test_methods_are_ranked_when_all_of_them_are_measured() -> None:
     assert lines[0] == "| motion-director | 1 [1, 1] | 2.5 [2.5, 2.5] | 2.5 [2.5, 2.5] | 90, 91 |"
     assert lines[3].startswith("| motrans | 4 [4, 4] |")
     assert "Ranks" not in page(report(*rows[:3]))
+
+
+def test_earlier_rows_stand_apart_with_their_pictures() -> None:
+    text = page(report(DIRECTOR, earlier=earlier_rows()))
+    before, _, after = text.partition("## Version 0.1.0")
+    assert "coupled-captioned" not in before and "| coupled-captioned |" in after
+    pictures = re.findall(r"\]\((results/.*\.png)\)", after)
+    assert len(pictures) == 2
+    assert all((RESULTS.parent / picture).is_file() for picture in pictures)
 
 
 def test_the_record_has_the_same_figures() -> None:
