@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..bases import BASES, PERSONALISED, base_defaults, check_parts
+from ..bases import BASES, PERSONALISED, BaseDefaults, base_defaults, check_parts
 from ..diffusion.settings import SampleSettings
 from ..errors import SettingsError
 from ..methods import METHODS
 from ..methods.base import Method
+from ..methods.defaults import Material
 from ..settings import fields_by_name, fields_of, from_mapping, refuse_unknown, require, to_mapping
 from ..training.settings import TrainSettings
 from ..training.suited import Suited, suited
@@ -42,13 +43,16 @@ DEFAULT_METHOD = next(iter(METHODS))
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """A run that can be started. method: configured. sampled_its_way: see `Suited`."""
+    """A run that can be started. method: configured. sampled_its_way: see `Suited`. found: settings
+    of the method that were found in the prompts, to be shown.
+    """
 
     run: RunSettings
     clip: ClipSettings
     train: TrainSettings
     method: Method
     sampled_its_way: Mapping[str, Any]
+    found: Mapping[str, Any]
 
     @property
     def parts(self) -> dict[str, str | None]:
@@ -112,6 +116,7 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
         train=from_mapping(TrainSettings, tables["train"]),
         method=method(from_mapping(settings, tables["objective"])),
         sampled_its_way=usual.sampled_its_way,
+        found=_found(method, base, material, given["objective"], usual),
     )
 
 
@@ -159,6 +164,14 @@ def absolute_paths(layer: Layer, folder: Path) -> Layer:
         if isinstance(values.get(name), str) and values[name] != PERSONALISED:
             values[name] = str(folder / values[name])
     return values
+
+
+def _found(
+    method: type[Method], base: BaseDefaults, material: Material, chosen: Layer, usual: Suited
+) -> dict[str, Any]:
+    """The settings that would be others if nothing were known of the prompts."""
+    without = suited(method, base, replace(material, prompts=()), chosen).settings
+    return {name: value for name, value in usual.settings.items() if value != without[name]}
 
 
 def _defaults(usual: Suited, has_noise: bool) -> Layer:

@@ -28,6 +28,7 @@ from ..types import Clip
 from ..video.clips import load_clips, load_image_clip, load_image_clips
 from ..video.writing import write_video
 from .device import chosen_device
+from .flags import spoken
 from .method_settings import read_method_flags
 from .progress import TrainProgress
 from .request import (
@@ -83,6 +84,10 @@ def run_training(
     """
     device = chosen_device(request.run.device)
     dtype = request.train.dtype_on(device)
+    for name, value in request.found.items():
+        flag = f"--{spoken(name)}"
+        shown = ", ".join(map(repr, str(value).splitlines()))
+        terminal.line(f"{name} is {shown}, found in the prompt; {flag} sets another")
     terminal.show("reading clips")
     clips = load_all_clips(request)
     settings = _sample_settings(request, clips)

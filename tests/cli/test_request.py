@@ -10,14 +10,18 @@ import pytest
 from PIL import Image
 
 from motion_core.bases import BASES
+from motion_core.cli.flags import given, spoken
+from motion_core.cli.main import build_parser
 from motion_core.cli.material import material_of_run
-from motion_core.cli.request import build_request, read_layer, whole_record
+from motion_core.cli.method_settings import read_method_flags
+from motion_core.cli.request import build_request, chosen_method, read_layer, whole_record
 from motion_core.errors import SettingsError
 from motion_core.methods import METHODS
 from motion_core.methods.defaults import Material
 from motion_core.settings import Field, fields_of, to_mapping
 from motion_core.training.settings import TrainSettings
 from motion_core.training.suited import suited
+from tests.cli.test_flags import written
 from tests.fixture_files import FIXTURES
 
 PROMPT = "a car turns left"
@@ -74,12 +78,67 @@ def test_what_is_not_given_is_what_suits(base: str, method: str) -> None:
     assert request.run.inversion_steps == usual.inversion_steps
 
 
+def test_what_was_found_in_the_prompts_is_known() -> None:
+    """To be shown; nothing of a setting that was given, or of a method that looks for none."""
+    assert build_request([layer("zeroscope", "motion_crafter")]).found == {"motion": "turning left"}
+    assert build_request([layer("zeroscope", "motrans")]).found == {"verb": "turns"}
+    assert build_request([layer("zeroscope", "vmc")]).found == {}
+    told = layer("zeroscope", "motion_crafter", objective={"motion": "turning"})
+    assert build_request([told]).found == {}
+
+
+def other_values(field: Field) -> list[Any]:
+    """The default, every choice, and a number beside the default."""
+    if field.kind is bool:
+        return [True, False]
+    if field.many:
+        items = field.choices[:2] or {str: ("a", "b"), int: (64, 96)}[field.kind or str]
+        return [field.default, items]
+    if field.choices:
+        return [*field.choices]
+    if field.kind is int:
+        return [field.default, field.default + 1]
+    return [field.default, 0.125 if field.kind is float else "b"]
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_flag_is_what_the_record_says(base: str, method: str) -> None:
+    """From the words of the command to what lies beside the adapter: all settings at their
+    classes' defaults, then all at others, until each choice has had its turn.
+    """
+    files = [word for part, path in FILES.get(base, {}).items() for word in (_flag(part), path)]
+    command = ["train", "--base", base, *files, "--clip", "car.mp4", "--prompt", PROMPT]
+    command += ["--output", "x", "--objective", spoken(method)]
+    classes = {"objective": METHODS[method].Settings, "train": TrainSettings}
+    fields = [(table, field) for table, cls in classes.items() for field in fields_of(cls)]
+    for turn in range(max(len(other_values(field)) for _, field in fields)):
+        values = [other_values(field)[turn % len(other_values(field))] for _, field in fields]
+        flags = [written(field, value) for (_, field), value in zip(fields, values, strict=True)]
+        document = _document([*command, *(word for flag in flags for word in flag)])
+        for (table, field), value in zip(fields, values, strict=True):
+            expected = list(value) if isinstance(value, tuple) else value
+            assert document[table][field.name] == expected, (field.name, value)
+
+
+def _flag(name: str) -> str:
+    return f"--{spoken(name)}"
+
+
+def _document(argv: list[str]) -> Any:
+    arguments = build_parser().parse(argv)
+    said = {table: given(arguments, table) for table in ("clip", "train", "objective")}
+    run = {**given(arguments, "run"), **said}
+    more = read_method_flags(arguments.more, chosen_method([run]), arguments.flags)
+    return build_request([run, {"objective": more}]).document()
+
+
 def test_one_setting_given_moves_what_depends_on_it() -> None:
     """A LoRA learns faster than whole weights; more appearance comes before the same motion."""
     lora = build_request([layer("zeroscope", "vmc", objective={"parametrisation": "lora"})])
     assert lora.train.learning_rate == 5e-4
-    given = {"learning_rate": 1e-4}
-    slow = layer("zeroscope", "vmc", objective={"parametrisation": "lora"}, train=given)
+    rate = {"learning_rate": 1e-4}
+    slow = layer("zeroscope", "vmc", objective={"parametrisation": "lora"}, train=rate)
     assert build_request([slow]).train.learning_rate == 1e-4
     motrans = layer("zeroscope", "motrans", objective={"appearance_steps": 40})
     assert build_request([motrans]).train.steps == 640
@@ -104,12 +163,12 @@ def test_the_material_is_counted_by_the_files(tmp_path: Path) -> None:
         (clips / f"{name}.txt").write_text(f"a {name}  runs\n", encoding="utf-8")
         for folder in (frames, images):
             Image.new("RGB", (8, 8)).save(folder / f"{name}.png")
-    given: dict[str, Any] = {
+    run: dict[str, Any] = {
         "clips": [str(clips), str(frames), str(images / "a.png"), "missing.mp4"],
         "images": [str(images), "one.png"],
         "clip": {"frames": 24},
     }
-    found = material_of_run(given)
+    found = material_of_run(run)
     assert (found.videos, found.images, found.frames) == (5, 5, 24)
     assert found.prompts == ("a a runs", "a b runs", "a c runs")
     told = material_of_run({"clips": ["x.mp4", "y.mp4"], "prompts": ["p", "q"], "clip": {}})

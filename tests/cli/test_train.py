@@ -99,6 +99,29 @@ def test_the_noise_is_the_clips_own_inversion(finished: Path, material: Material
     assert (info.steps, info.prompt, info.digest) == (2, PROMPT, latents.digest)
 
 
+def test_the_last_samples_begin_with_the_noise_prior(
+    finished: Path, material: Material, tmp_path: Path
+) -> None:
+    """MotionDirector's 0.5 for one video, as the record says; without it they are others."""
+    assert json.loads((finished / "adapter.json").read_text())["sample_noise_prior"] == 0.5
+    again = ["train", "--config", str(finished / "adapter.json"), "--sample-every", "0"]
+    for prior in ("0.5", "0"):
+        output = ["--output", str(tmp_path / prior), "--sample-noise-prior", prior]
+        assert main([*again, *output]) == 0
+        assert_same_weights(finished, tmp_path / prior)
+    half, fresh = (read_previews(tmp_path / p / "adapter.safetensors") for p in ("0.5", "0"))
+    assert read_previews(finished / "adapter.safetensors") == half != fresh
+
+
+def test_what_was_found_in_the_prompt_is_said(
+    material: Material, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--objective", "motion-crafter", "--inversion-steps", "0"]
+    assert main(material.train(tmp_path / "run", *more, steps=1)) == 0
+    said = capsys.readouterr().err
+    assert "motion is 'moving right', found in the prompt; --motion sets another" in said
+
+
 def test_the_contact_sheet_and_the_small_video_can_be_seen(finished: Path) -> None:
     """32 pixels grow by 8 to 256; the sheet has 5 rows of 4 frames: reference, and base and
     adapted for two prompts.
