@@ -46,7 +46,7 @@ MAY_NAME_A_FAMILY = (
     # Defaults by base, of which one is called shape-world-zeroscope:
     "motion_core/methods/motion_crafter.py",
     "motion_core/methods/motion_inversion.py",
-    "motion_core/methods/motrans/method.py",
+    "motion_core/methods/motrans/defaults.py",
 )
 
 MAY_NAME_AN_ADAPTER = (

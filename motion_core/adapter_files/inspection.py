@@ -15,6 +15,7 @@ from .noise_file import load_noise
 from .official_motion_director import import_motion_director
 from .official_motion_inversion import import_motion_embed
 from .own import AdapterInfo, load_adapter, read_previews
+from .sample_defaults import SAMPLING
 
 
 def inspect_file(path: Path) -> dict[str, object]:
@@ -79,11 +80,13 @@ def adapter_lines(facts: Mapping[str, Any]) -> list[str]:
             f"  base        {facts['family']}; the file has no other information about its training"
         )
         return [method, base, sites, *entries]
-    told = {part: _listed(facts["settings"].get(part, {})) for part in ("objective", "training")}
+    parts = ("objective", "training", SAMPLING)
+    told = {part: _listed(facts["settings"].get(part, {})) for part in parts}
     return [
         f"{method}, {facts['steps']} steps",
         f"  settings    {told['objective']}",
         f"  training    {told['training']}",
+        *([f"  sampling    {told[SAMPLING]}"] if told[SAMPLING] else []),
         f"  base        {facts['version']} ({facts['family']}), licence {facts['licence']}",
         f"  clips       {facts['width']}x{facts['height']}, {facts['frames']} frames at "
         f"{facts['fps']:g} fps",

@@ -115,7 +115,7 @@ def at_animatediffs_size(source: str, **official: int) -> dict[str, Usual]:
     return as_the_base(source, reason, **official)
 
 
-FRESH_NOISE = tuned("docs/results.md measures every method with fresh noise.", noise_prior=0.0)
+FRESH_NOISE = tuned("Tuned for the small bases, with fresh noise.", noise_prior=0.0)
 
 # Of every method with a LoRA.
 ALPHA = Usual(value=lambda case: float(case.settings["rank"]), source="a scale of alpha / rank = 1")

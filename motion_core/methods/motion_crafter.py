@@ -24,7 +24,7 @@ from ..backbones.base import Backbone
 from ..backbones.depth import Blocks
 from ..backbones.sites import blocks_of
 from ..diffusion.encoding import encode_prompts
-from ..errors import ClipError, SettingsError
+from ..errors import ClipError
 from ..settings import Settings, require, setting
 from ..types import Batch, LatentClip
 from .appearance import material_of, single_frame_term
@@ -41,7 +41,7 @@ from .defaults import (
 from .kl import KL_READINGS, KlReading
 from .lora_settings import lora_rank
 from .losses import mse
-from .motion_phrase import motion_lines
+from .motion_phrase import motion_lines, motions_of
 from .noisy_latents import draw_noisy_latents
 from .parts import ParameterGroup, Plan, PlannedGroup, made, training
 from .templates import filled_templates, load_templates
@@ -258,7 +258,8 @@ class MotionCrafter(Method[MotionCrafterSettings]):
         cannot be used.
         """
         planned = self.groups(backbone, clips)
-        prompts = _template_embeds(backbone, [c for c in clips if not c.is_image], self.settings)
+        videos = [clip for clip in clips if not clip.is_image]
+        prompts = _template_embeds(backbone, videos, self.settings)
         for scope in SCOPES:
             if scope in planned:
                 blocks = ", ".join(blocks_of(_names(backbone, scope, self.settings)))
@@ -370,31 +371,11 @@ def _template_embeds(
     if not videos:
         return {}
     templates = load_templates(settings.templates)
-    prompts = list(dict.fromkeys(clip.prompt for clip in videos))
+    motions = motions_of([clip.prompt for clip in videos], settings.motion)
     return {
         prompt: encode_prompts(backbone, filled_templates(templates, motion))
-        for prompt, motion in zip(prompts, _motions(prompts, settings.motion), strict=True)
+        for prompt, motion in motions.items()
     }
-
-
-def _motions(prompts: Sequence[str], given: str | None) -> Sequence[str]:
-    """What fills the templates of each prompt. given: one line for all, or one for each."""
-    lines = [line.strip() for line in (given or "").splitlines() if line.strip()]
-    if not lines:
-        logger.warning(
-            "The appearance templates take the clips' whole prompts, subjects and all, as motion "
-            "is not set: the motion alone, such as 'turning left', fits better."
-        )
-        return prompts
-    if len(lines) not in (1, len(prompts)):
-        raise SettingsError(
-            f"motion has {len(lines)} lines for {len(prompts)} prompts. Give one for all, or one "
-            "each in order."
-        )
-    motions = lines if len(lines) > 1 else lines * len(prompts)
-    for prompt, motion in zip(prompts, motions, strict=True):
-        logger.info("In the appearance templates, the motion of %r is %r.", prompt, motion)
-    return motions
 
 
 def _check_clips(clips: Sequence[LatentClip], spatial_path: bool) -> None:

@@ -8,12 +8,15 @@ prompt, and may be changed.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 
 from ..adapters.verb.participle import present_participle
 from ..adapters.verb.tokens import find_verb
 from ..errors import SettingsError
+
+logger = logging.getLogger(__name__)
 
 # Words that a description of a place, of a companion or of something else begins with.
 _ELSEWHERE = frozenset(
@@ -49,6 +52,31 @@ def motion_lines(prompts: Sequence[str]) -> str:
     """
     phrases = [motion_phrase(prompt) for prompt in dict.fromkeys(prompts)]
     return "\n".join(phrases if len(set(phrases)) > 1 else phrases[:1])
+
+
+def motions_of(prompts: Sequence[str], given: str | None) -> dict[str, str]:
+    """What fills the templates of each prompt. given: one line for all prompts, or one for each;
+    without any, the prompts themselves, as version 0.1.0 did, with a warning. Raises SettingsError
+    for another number of lines.
+    """
+    prompts = list(dict.fromkeys(prompts))
+    lines = [line.strip() for line in (given or "").splitlines() if line.strip()]
+    if not lines:
+        logger.warning(
+            "The appearance templates take the clips' whole prompts, subjects and all, as motion "
+            "is not set: the motion alone, such as 'turning left', fits better."
+        )
+        return dict(zip(prompts, prompts, strict=True))
+    if len(lines) not in (1, len(prompts)):
+        raise SettingsError(
+            f"motion has {len(lines)} lines for {len(prompts)} prompts. Give one for all, or one "
+            "each in order."
+        )
+    each = lines if len(lines) > 1 else lines * len(prompts)
+    motions = dict(zip(prompts, each, strict=True))
+    for prompt, motion in motions.items():
+        logger.info("In the appearance templates, the motion of %r is %r.", prompt, motion)
+    return motions
 
 
 def _of_the_motion(words: Sequence[str]) -> list[str]:

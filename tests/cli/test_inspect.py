@@ -19,6 +19,7 @@ def test_an_adapter(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "method      motion_director (lora, rank 2), 4 steps",
         "\n  settings    ",
         "rank 2, ",
+        "\n  sampling    noise_prior 0.5\n",
         "animatediff-sd15-v2 (animatediff), licence test",
         f"{SIZE}x{SIZE}, {FRAMES} frames at 8 fps",
         PROMPT,

@@ -19,53 +19,24 @@ import torch
 from torch import Tensor
 
 from ...adapters.verb.adapter import on_positions
-from ...adapters.verb.tokens import find_verb
 from ...backbones.base import Backbone
 from ...backbones.files.image_encoders import check_image_encoder, image_embed_width
 from ...settings import BASES_OWN, Settings, require, setting
 from ...types import Batch, LatentClip
 from ..appearance import appearance_names, loras_of
 from ..base import Attached, LossTerm, Method
-from ..defaults import (
-    ALPHA,
-    Case,
-    Material,
-    MethodDefaults,
-    Rates,
-    Rule,
-    Usual,
-    at_animatediffs_size,
-    sized,
-    tuned,
-)
+from ..defaults import Material, Rates
 from ..lora_settings import lora_alpha, lora_dropout, lora_rank
 from ..losses import frames_at, mse
 from ..noisy_latents import draw_noisy_latents
 from ..parts import ParameterGroup, Plan, PlannedGroup, lora_plans, made, training
+from .defaults import DEFAULTS
 from .known_clips import KnownClip, known_clips
 from .parts import EnhancerPlan, InjectorPlan, TrainableEnhancer, TrainableInjector
 
 LEARNING_RATE = 5e-4  # Sec. 4.1
 WEIGHT_DECAY = 1e-2  # not in the paper: AdamW's default
 TEMPORAL, INJECTOR, VERB = "temporal", "injector", "verb"
-
-
-def _verb_of(case: Case) -> str | None:
-    """The verb that all prompts share; None where they differ, or where none is needed."""
-    if case.settings["enhancer"] == "none":
-        return None
-    verbs = {verb.text if verb else None for verb in map(find_verb, case.prompts)}
-    return verbs.pop() if len(verbs) == 1 else None
-
-
-def _of_each(steps: int) -> Rule:
-    """So many of the first stage for each appearance: the videos, and the images together."""
-    return lambda case: steps * (case.videos + min(case.images, 1))
-
-
-def _after_appearance(steps: int) -> Rule:
-    """So many of the second stage, after the first."""
-    return lambda case: case.settings["appearance_steps"] + steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,54 +142,7 @@ class MoTrans(Method[MoTransSettings]):
     title = "MoTrans"
     summary = "appearance first, then motion, with the verb strengthened"
     Settings = MoTransSettings
-    defaults: ClassVar = {
-        "": MethodDefaults(
-            settings={
-                "alpha": ALPHA,
-                "verb": Usual(
-                    value=_verb_of, source="Sec. 3.3: found by spaCy; one that all prompts share"
-                ),
-                "appearance_steps": Usual(
-                    value=_of_each(300),
-                    source="MotionDirector's steps for appearance; not given in the paper",
-                ),
-            },
-            train={
-                "steps": Usual(
-                    value=_after_appearance(600),
-                    source="Sec. 4.1: about 600 steps, which are taken to be the second stage's",
-                )
-            },
-        ),
-        "zeroscope": MethodDefaults(clip=sized("Sec. 4.1", width=576, height=320, frames=24)),
-        "animatediff": MethodDefaults(
-            clip=at_animatediffs_size("Sec. 4.1", width=576, height=320, frames=24)
-        ),
-        "shape-world": MethodDefaults(
-            settings={
-                **tuned(
-                    "LoRAs are nearly as wide as a small base's layers: dropout only costs time.",
-                    dropout=0.0,
-                ),
-                **tuned("A small base learns looks in 60 steps.", appearance_steps=_of_each(60)),
-                **tuned(
-                    "A verb's embedding of 64 channels takes in looks where its change is not "
-                    "held small.",
-                    residual_weight=0.1,
-                ),
-            },
-            train=tuned("Tuned: 360 after the first stage.", steps=_after_appearance(360)),
-        ),
-        "shape-world-zeroscope": MethodDefaults(
-            settings=tuned(
-                "Its temporal layers tell frames apart by little, and learn no direction while a "
-                "LoRA of looks stands before them that a sample goes without: fidelity 0.74 with "
-                "120 steps of looks, 0.86 with 60, 0.95 with 30.",
-                appearance_steps=_of_each(30),
-            ),
-            train=tuned("Tuned: 330 after the first stage.", steps=_after_appearance(330)),
-        ),
-    }
+    defaults: ClassVar = DEFAULTS
 
     def rates(self, material: Material) -> Rates:
         """Those of every part."""
