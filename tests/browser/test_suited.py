@@ -80,7 +80,7 @@ def put(tab: Tab, name: str, value: object, node: str = TRAIN) -> None:
 
 def test_a_graph_built_by_hand_shows_true_numbers_and_runs_them(tab: Tab, server: Server) -> None:
     built(tab)
-    tab.until(lambda: shown(tab)["steps"] == 300)
+    tab.until(lambda: shown(tab)["steps"] == 300, seconds=60)
     assert "shape-world-animatediff" in button(tab)
     clip = f"{NODES}.find((n) => n.type === 'MotionClip')"
     tab.until(lambda: shown(tab, clip)["width"] == 64)
@@ -95,14 +95,15 @@ def test_a_graph_built_by_hand_shows_true_numbers_and_runs_them(tab: Tab, server
     put(tab, "objective.beta", 5)  # the default that version 0.1.0 took for untouched
     put(tab, "steps", 1)
     put(tab, "inversion_steps", 0)
-    tab.until(lambda: "2" in button(tab))
+    tab.until(lambda: "3" in button(tab), seconds=30)
     put(tab, "prompt", "a red circle zigzagging", clip)
+    tab.until(lambda: shown(tab)["objective.motion"] == "zigzagging", seconds=30)
     put(tab, "name", f"by-hand-{tab.page.evaluate('Date.now()')}")
     name = shown(tab)["name"]
     before = shown(tab)
     tab.run()
     recorded = run_record(tab, server, name)
-    for setting in ("beta", "blocks", "parametrisation", "rank"):
+    for setting in ("beta", "blocks", "parametrisation", "rank", "motion"):
         assert recorded["objective"][setting] == before[f"objective.{setting}"], setting
     for setting in ("steps", "learning_rate", "seed", "save_every", "sample_every"):
         assert recorded["train"][setting] == before[setting], setting

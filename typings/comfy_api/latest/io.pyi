@@ -179,7 +179,6 @@ class Schema:
         outputs: Sequence[Output] = ...,
         hidden: Sequence[Hidden] = ...,
         description: str = "",
-        search_aliases: Sequence[str] = ...,
         is_input_list: bool = False,
         is_output_node: bool = False,
         is_experimental: bool = False,
