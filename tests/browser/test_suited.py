@@ -57,9 +57,15 @@ def joined(tab: Tab, source: str, output: str, target: str, name: str) -> None:
 
 
 def built(tab: Tab) -> None:
-    """From the search: the sample base, its clip, a training."""
+    """The sample base, its clip, a training: from the search, which Vue nodes of older pages cover
+    with themselves, so that there they are made by their names.
+    """
     for title in ("Sample Motion Base", "Motion Clip", "Train Motion Adapter"):
-        tab.add_node(title)
+        if tab.page.evaluate("window.LiteGraph.vueNodesMode === true"):
+            name = title.replace(" ", "")
+            tab.page.evaluate(f"window.app.graph.add(window.LiteGraph.createNode('{name}'))")
+        else:
+            tab.add_node(title)
     joined(tab, "Sample Motion Base", "clip", "Motion Clip", "video")
     joined(tab, "Sample Motion Base", "base", "Train Motion Adapter", "base")
     joined(tab, "Motion Clip", "clips", "Train Motion Adapter", "clips")
