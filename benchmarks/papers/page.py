@@ -71,7 +71,8 @@ def _how(report: Report) -> Iterator[str]:
         "it. p is two-sided, the larger of the bootstrap's and of Student's t over prompts. A "
         'statement of several parts needs all of them where it says "and", and one with "or" '
         "pays for the choice. Learning the motion is judged by the lower end of the "
-        "interval. Seconds of training are those of the machine at hand, and are not judged."
+        "interval. Seconds are those that one core of the machine at hand worked, and are not "
+        "judged."
     )
 
 

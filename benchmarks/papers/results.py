@@ -45,8 +45,9 @@ class TrainingResult:
     """One training of a row, and its clips.
 
     seed: of the training. key: a digest of all that decides the clips but code; code: a digest of
-    that. seconds: spent in training steps, None for a base without adapter; of a training that
-    several rows share it is the whole. parameters: trained, by adapter.
+    that. train_seconds: spent in training steps, None for a base without adapter; of a training
+    that several rows share it is the whole. Seconds are as in `Clock`. parameters: trained, by
+    adapter.
     """
 
     seed: int

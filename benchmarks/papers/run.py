@@ -37,6 +37,7 @@ from motion_core.shape_world.scores import score_clip
 from motion_core.training.checkpoints import base_digest
 
 from .asking import Asked, asked_of
+from .clock import Clock
 from .code_digest import code_digest
 from .kept import Kept, read_kept, same_settings, write_kept
 from .playing import changes, scaled, with_options
@@ -123,15 +124,16 @@ class Bench:
         """Measures one training of a row and keeps it; raises MotionError where it fails."""
         row, training = unit.row, self._prepared(unit)
         learned = self._trained(training) if training else None
-        start = time.monotonic()
+        clock = Clock(self.device)
         clips = self._sampled(unit, training, learned)
+        seconds = clock.seconds()
         result = TrainingResult(
             seed=unit.seed,
             key=self._key(unit, training),
             code=self._code(unit),
             clips=self._scored(row, clips),
             train_seconds=learned.seconds if learned else None,
-            sample_seconds=time.monotonic() - start,
+            sample_seconds=seconds,
             parameters={
                 name: sum(tensor.numel() for tensor in adapter.state_dict().values())
                 for name, adapter in (learned.adapters if learned else {}).items()

@@ -40,6 +40,7 @@ from motion_core.training.trainer import describe, train
 from motion_core.types import Clip, LatentClip
 
 from .asking import Asked
+from .clock import Clock
 from .code_digest import code_digest
 from .rows import BASES, Row, Variant
 from .subjects import wearers_for
@@ -68,7 +69,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """adapters: by group. seconds: spent in training steps."""
+    """adapters: by group. seconds: spent in training steps, as in `Clock`."""
 
     adapters: Mapping[str, Adapter]
     seconds: float
@@ -203,6 +204,7 @@ def trained(training: Training, folder: Path, sink: EventSink) -> Trained:
     """
     file, record = folder / "adapter.safetensors", folder / "training.json"
     if not record.is_file():
+        clock = Clock(working_device(training.backbone))
         result = train(
             training.backbone,
             training.clips,
@@ -220,7 +222,7 @@ def trained(training: Training, folder: Path, sink: EventSink) -> Trained:
             result.steps,
         )
         save_adapter(file, result.adapters, info)
-        write_json(record, {"seconds": result.seconds})
+        write_json(record, {"seconds": result.seconds * clock.share()})
     shutil.rmtree(folder / "run" / "checkpoints", ignore_errors=True)
     _, adapters = load_adapter(file)
     seconds = json.loads(record.read_text(encoding="utf-8"))["seconds"]
