@@ -21,7 +21,7 @@ from ..errors import ClipError, SettingsError
 from ..events import EventSink, Finished, ignore_events
 from ..methods.appearance import material_of
 from ..methods.base import Method
-from ..settings import require, to_mapping
+from ..settings import fields_by_name, require, to_mapping
 from ..types import LatentClip
 from . import records as run_records
 from .checkpoints import (
@@ -112,13 +112,14 @@ def describe(
     clip_digests: as in `LatentClip`, which need not be encoded for this.
     dtype: that the base is trained in, None where its weights are in it already. With a constant
     learning rate the number of steps does not belong to the description: such a run may be made
-    longer.
+    longer. A setting that version 0.1.0 had not is left out where all is as it was without, so that
+    its runs are found again.
     """
     training = {k: v for k, v in to_mapping(settings).items() if k not in _FREE_SETTINGS}
     if settings.lr_schedule == "constant":
         del training["steps"]
     return {
-        "objective": {"name": method.name, "settings": to_mapping(method.settings)},
+        "objective": {"name": method.name, "settings": _of_method(method)},
         "training": training,
         "clips": {str(index): digest for index, digest in enumerate(clip_digests)},
         "base": {
@@ -127,6 +128,15 @@ def describe(
             "weights": base_digest(backbone.network, dtype),
             "encoders": encoders_digest(backbone),  # latents may differ in the last bit
         },
+    }
+
+
+def _of_method(method: Method) -> dict[str, Any]:
+    fields = fields_by_name(type(method.settings))
+    return {
+        name: value
+        for name, value in to_mapping(method.settings).items()
+        if not fields[name].said.later or value != fields[name].default
     }
 
 

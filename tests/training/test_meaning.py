@@ -18,7 +18,7 @@ from motion_core.methods.motion_director import MotionDirector, MotionDirectorSe
 from motion_core.methods.motion_inversion import MotionInversion, MotionInversionSettings
 from motion_core.training.meaning import written_out
 from motion_core.training.settings import TrainSettings
-from motion_core.training.trainer import train
+from motion_core.training.trainer import describe, train
 from tests.runs import latent_clip
 from tests.tiny import tiny_animatediff
 
@@ -44,6 +44,20 @@ def test_the_appearance_of_motion_inversion_had_the_trainings_rate() -> None:
     for rate, expected in ((None, 5e-4), (0.003, 0.003)):
         found = meant("motion_inversion", ONE, {}, {"learning_rate": rate})
         assert found["objective"]["settings"]["spatial_learning_rate"] == expected
+
+
+def test_what_came_later_is_left_out_where_it_changes_nothing() -> None:
+    """So that a run of 0.1.0 has the description that it had, and its folder that name."""
+
+    def described(settings: MotionInversionSettings) -> Mapping[str, Any]:
+        method = MotionInversion(settings)
+        found = describe(tiny_animatediff(), ["a"], method, TrainSettings())
+        return found["objective"]["settings"]
+
+    assert "spatial_learning_rate" not in described(MotionInversionSettings())
+    asked = described(MotionInversionSettings(spatial_learning_rate=5e-4))
+    assert asked["spatial_learning_rate"] == 5e-4
+    assert asked.keys() - described(MotionInversionSettings()).keys() == {"spatial_learning_rate"}
 
 
 def test_another_methods_or_an_unknown_description_is_left_alone() -> None:
