@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from ..host.file_choices import counted, new_file
 from .registry.folder import CHECKPOINTS, RUN_ID
 
 Resume = Literal["continue", "new", "reuse"]
+
+Meaning = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 SAVED = "saved.json"  # in a run's folder: see `note_saved`
 _STEP = re.compile(r"step-(\d+)")
@@ -38,23 +40,38 @@ class RunChoice:
 
 
 def choose_run(
-    root: Path, name: str, description: Mapping[str, Any], steps: int, resume: Resume
+    root: Path,
+    name: str,
+    description: Mapping[str, Any],
+    steps: int,
+    resume: Resume,
+    means: Meaning = dict,
 ) -> RunChoice:
     """The newest run of this name and description that serves, or else a new folder.
+
+    means: what a description says, as older versions wrote it in other words.
 
     continue: a run that has done all `steps` is reused, one that has done fewer goes on. reuse: a
     finished run is reused although it was stopped early. new: always from the start. A run that
     has done more steps than asked does not serve, unless it is reused.
     """
     stem = f"{_ascii(name)}-{fingerprint(description)[:8]}"
-    same = [folder for folder in _numbered(root, stem) if _is_of(folder, description)]
+    own = _numbered(root, stem)
+    older = [folder for folder in _of_the_name(root, _ascii(name)) if folder not in own]
+    same = [folder for folder in (*older, *own) if _is_of(folder, description, means)]
     for folder in () if resume == "new" else reversed(same):
         if choice := _serving(folder, steps, early=resume == "reuse"):
             return choice
     return RunChoice(folder=_unused(root, stem))
 
 
-def run_to_resume(root: Path, run_id: str, description: Mapping[str, Any], steps: int) -> RunChoice:
+def run_to_resume(
+    root: Path,
+    run_id: str,
+    description: Mapping[str, Any],
+    steps: int,
+    means: Meaning = dict,
+) -> RunChoice:
     """Exactly this run, which goes on where it stopped. Raises SettingsError if it is gone, or this
     is not its description.
     """
@@ -64,7 +81,7 @@ def run_to_resume(root: Path, run_id: str, description: Mapping[str, Any], steps
             f"Run {run_id!r}, which was to be resumed, no longer exists. Queue the graph itself "
             "to train again."
         )
-    choice = _serving(folder, steps, early=False) if _is_of(folder, description) else None
+    choice = _serving(folder, steps, early=False) if _is_of(folder, description, means) else None
     if choice is None:
         raise SettingsError(
             f"Run {run_id!r} cannot be resumed: its settings, clips or base were different, or "
@@ -115,8 +132,19 @@ def _ascii(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_") or "motion"
 
 
-def _is_of(folder: Path, description: Mapping[str, Any]) -> bool:
-    return read_object(folder / SETTINGS) == json.loads(json.dumps(description))
+def _is_of(folder: Path, description: Mapping[str, Any], means: Meaning) -> bool:
+    kept = read_object(folder / SETTINGS)
+    return bool(kept) and means(kept) == means(json.loads(json.dumps(description)))
+
+
+def _of_the_name(root: Path, name: str) -> list[Path]:
+    """The runs whose folders are of this name and any description."""
+    pattern = re.compile(rf"{re.escape(name)}-[0-9a-f]{{8}}(?:-\d+)?")
+    return sorted(path for path in _entries(root) if pattern.fullmatch(path.name))
+
+
+def _entries(root: Path) -> list[Path]:
+    return list(root.iterdir()) if root.is_dir() else []
 
 
 def _finished(folder: Path) -> tuple[Path | None, int]:
@@ -142,7 +170,7 @@ def _numbered(root: Path, stem: str) -> list[Path]:
     pattern = re.compile(rf"{re.escape(stem)}(?:-(\d+))?")
     found = {
         int(match[1] or 1): path
-        for path in (root.iterdir() if root.is_dir() else ())
+        for path in _entries(root)
         if (match := pattern.fullmatch(path.name))
     }
     return [found[number] for number in sorted(found)]

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import comfy.model_management as management
@@ -24,8 +25,10 @@ from ...motion_core.adapters.base import Adapter
 from ...motion_core.backbones.base import check_frames
 from ...motion_core.diffusion.encoding import clip_digest, encode_clips, release_encoders
 from ...motion_core.events import Event, Request, SampleMade, Started, StepDone
+from ...motion_core.methods.appearance import material_of
 from ...motion_core.methods.base import applied_adapters
 from ...motion_core.settings import require
+from ...motion_core.training.meaning import written_out
 from ...motion_core.training.records import SETTINGS, loss_history, read_metrics, write_json
 from ...motion_core.training.trainer import describe, train
 from ...motion_core.types import LatentClip
@@ -98,10 +101,11 @@ def _chosen(request: TrainingRequest) -> RunChoice:
         request.settings,
         request.settings.dtype_on(management.get_torch_device()),
     )
+    means = partial(written_out, method=type(request.method), material=material_of(request.clips))
     if request.resume_run:
-        run = run_to_resume(root, request.resume_run, description, steps)
+        run = run_to_resume(root, request.resume_run, description, steps, means)
     else:
-        run = choose_run(root, request.name, description, steps, request.resume)
+        run = choose_run(root, request.name, description, steps, request.resume, means)
     if run.adapter is None:  # a run that is cancelled before its first step is found again
         write_json(run.folder / SETTINGS, description)
     return run

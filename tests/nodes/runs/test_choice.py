@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,21 @@ def test_a_run_that_cannot_be_resumed(
 
 def test_run_folders_have_names_for_addresses() -> None:
     assert choose_run(Path("runs"), "转身 1!", ONE, 9, "new").folder.name.startswith("1-")
+
+
+def test_a_run_in_an_older_versions_words_goes_on(tmp_path: Path) -> None:
+    """Its folder is named after its own description, which says the same in other words."""
+    root = tmp_path / "runs"
+    older = {"clips": {"0": "abc"}, "training": {"seed": None}}
+
+    def means(description: Mapping[str, Any]) -> Mapping[str, Any]:
+        seed = description["training"]["seed"]
+        return {**description, "training": {"seed": seed or 0}}
+
+    run = a_run(root, older, state="cancelled", step=4)
+    assert choose_run(root, "car", ONE, 9, "continue").folder != run
+    assert choose_run(root, "car", ONE, 9, "continue", means).folder == run
+    assert choose_run(root, "car", OTHER, 9, "continue", means).folder != run
+    assert run_to_resume(root, run.name, ONE, 9, means) == RunChoice(folder=run)
+    own = a_run(root, ONE, state="cancelled", step=2)
+    assert choose_run(root, "car", ONE, 9, "continue", means).folder == own
