@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from motion_adapters.nodes.suited.answers import Here, answers
+from motion_adapters.nodes.suited.answer import Here
+from motion_adapters.nodes.suited.answers import answers
 from motion_adapters.nodes.suited.connected import FolderOf
 from motion_adapters.nodes.version_0_1_0 import values_then
 from motion_adapters.nodes.widget_values import widget_value
