@@ -285,8 +285,5 @@ def told_of(clip: Clip) -> str:
     frames, _, height, width = clip.frames.shape
     if clip.is_image:
         return f"{clip.source}: an image, {width}x{height} pixels."
-    seconds = frames / clip.fps
-    return (
-        f"{clip.source}: {frames} frames at {clip.fps:g} fps, {seconds:.2g} seconds of it, "
-        f"{width}x{height} pixels."
-    )
+    covered = f"{frames} frames at {clip.fps:g} fps ({frames / clip.fps:.2g} s)"
+    return f"{clip.source}: {covered}, {width}x{height} pixels."

@@ -40,11 +40,13 @@ def test_a_node_says_its_text(browser: Browser, server: Server, tmp_path: Path, 
     path.write_text(json.dumps(GRAPH), encoding="utf-8")
     tab = Tab(browser, server, {"Comfy.VueNodes.Enabled": vue})
     tab.drop(path)
-    said = tab.page.locator(".motion-adapters-said")
-    assert not said.is_visible()
+    texts = tab.page.locator(".motion-adapters-said")
+    said, covered = (texts.filter(has_text=text) for text in (RECAPTION, "frames at"))
+    assert not said.is_visible() and not covered.is_visible()
     tab.run()
     said.wait_for(state="visible")
     assert said.text_content() == RECAPTION
+    assert "8 frames at 8 fps (1 s), 512x512 pixels" in (covered.text_content() or "")
     tab.run()  # nothing is done again, what was said stays
     tab.until(lambda: len(server.get("/history")) > 1)
     assert said.text_content() == RECAPTION
