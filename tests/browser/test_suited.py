@@ -1,5 +1,5 @@
-"""The values that stand on the nodes are those that run: on a graph built by hand from the search,
-and on a workflow of version 0.1.0.
+"""The values that stand on the nodes are those that run: on a graph that is built node by node, and
+on a workflow of version 0.1.0.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def button(tab: Tab, node: str = TRAIN) -> str:
 
 
 def joined(tab: Tab, source: str, output: str, target: str, name: str) -> None:
-    """Drags a link from one node to the other: each is first moved where it can be seen."""
+    """Connects two nodes by the page's own graph, not by the pointer."""
     tab.page.evaluate(
         """([source, output, target, input]) => {
           const { nodes } = window.app.canvas.graph
@@ -57,8 +57,8 @@ def joined(tab: Tab, source: str, output: str, target: str, name: str) -> None:
 
 
 def built(tab: Tab) -> None:
-    """The sample base, its clip, a training: from the search, which Vue nodes of older pages cover
-    with themselves, so that there they are made by their names.
+    """The sample base, its clip, a training. Classic nodes come from the search; Vue nodes are made
+    by their names, as ComfyUI 0.8.0's search did not answer there, for a reason not found.
     """
     for title in ("Sample Motion Base", "Motion Clip", "Train Motion Adapter"):
         if tab.page.evaluate("window.LiteGraph.vueNodesMode === true"):
@@ -72,7 +72,7 @@ def built(tab: Tab) -> None:
 
 
 def put(tab: Tab, name: str, value: object, node: str = TRAIN) -> None:
-    """As a person does, who types it."""
+    """Sets a widget and tells the page of it, as its own editors do."""
     tab.page.evaluate(
         f"""([name, value]) => {{
           const widget = {node}.widgets.find((w) => w.name === name)
