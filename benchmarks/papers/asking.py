@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from motion_core.shape_world.references import reference
 from motion_core.shape_world.scores import Subject
 
+from .motions import scene_of
 from .rows import Row
 from .subjects import others_of, subjects_for
 
@@ -39,7 +39,7 @@ def asked_of(row: Row, prompts: int) -> list[Asked]:
 
     Each has a noise of its own, so that resampling subjects resamples noises too.
     """
-    variant, phrase = row.variant, reference(row.motion).phrase
+    variant, phrase = row.variant, scene_of(row.motion).phrase
     if variant.who == "wearers":
         others = others_of(row.motion).items()
         people = [(one, motion) for motion, one in others for _ in range(NOISES)]

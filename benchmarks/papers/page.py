@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from .claims import Judged
 from .intervals import RESAMPLES
+from .motions import HELD_OUT
 from .plans import places_of
 from .ranking import Rank, ranks
 from .report import Report
@@ -53,6 +54,11 @@ def _how(report: Report) -> Iterator[str]:
         "colour or shape instead. These scores are ours: the papers have others (CLIP, trackers, "
         "people), so a verdict here is about our rows and our scores, and a paper's claim is "
         "quoted beside it only to say why we ask."
+    )
+    yield ""
+    yield (
+        f"{' and '.join(HELD_OUT)} are held out: no setting was tuned on them, and no test trains "
+        "on them."
     )
     yield ""
     yield (

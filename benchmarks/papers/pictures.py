@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from motion_core.shape_world.motions import REFERENCE_MOTIONS
 from motion_core.video.writing import contact_sheet, write_image
 
+from .motions import MOTIONS
 from .rows import Row
 from .run import Bench
 from .trainings import reference_clips
@@ -30,14 +30,12 @@ def write_pictures(bench: Bench, folder: Path) -> dict[str, Path]:
     for motion in dict.fromkeys(row.motion for row in bench.plan.rows):
         rows = [r for r in bench.plan.rows if r.motion == motion and r.variant.name in SHOWN]
         _write(bench, rows, motion, folder / f"{motion}.png")
-    return {
-        motion: path for motion in REFERENCE_MOTIONS if (path := folder / f"{motion}.png").is_file()
-    }
+    return {motion: path for motion in MOTIONS if (path := folder / f"{motion}.png").is_file()}
 
 
 def _write(bench: Bench, rows: Sequence[Row], motion: str, path: Path) -> None:
     shown = [(row, clips) for row in rows if (clips := bench.shown_clips(row)) is not None]
-    if not any(row.variant != BASE for row, _ in shown):
+    if not any(row.variant.name != BASE.name for row, _ in shown):
         return
     (clip,) = reference_clips(motion)
     strips = [(f"reference: {clip.prompt}", clip.frames)]

@@ -5,12 +5,14 @@ Every plan has the base's row beside the rows of its backbone and motion.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from motion_core.errors import SettingsError
 from motion_core.shape_world.motions import REFERENCE_MOTIONS
 
+from .motions import HELD_OUT
 from .rows import BASES, Backbone, Plan, Row, Unit, Variant
 from .variants import (
     ABLATIONS,
@@ -33,6 +35,8 @@ CAMERA_MOTIONS = ("camera-pan", "camera-zoom")
 PROMPTS = 72
 """So many that a flawless row shows a loss of appearance of under 0.1, among many comparisons."""
 HEADLINE_TRAININGS = 3
+HELD_OUT_ROWS = tuple(dataclasses.replace(variant, prompts=24) for variant in (BASE, *TUNED))
+"""As many prompts as an interval needs, on motions that are looked at once."""
 
 
 def quick_plan() -> Plan:
@@ -42,12 +46,19 @@ def quick_plan() -> Plan:
 
 def default_plan() -> Plan:
     """All of the report. First the methods on both backbones, tuned and as in their papers, three
-    times each; then what their parts are for; then how adapters are used; then the other motions.
+    times each; then motions on which nothing was tuned; then what their parts are for, and how
+    adapters are used; then the other motions.
     """
     headline = [
         row
         for backbone in BASES
         for row in _rows((BASE, PRIOR_ALONE, *METHODS), backbone, MAIN_MOTION, HEADLINE_TRAININGS)
+    ]
+    held_out = [
+        row
+        for motion in HELD_OUT
+        for backbone in BASES
+        for row in _rows(HELD_OUT_ROWS, backbone, motion)
     ]
     parts = [
         row
@@ -64,7 +75,7 @@ def default_plan() -> Plan:
         for backbone in BASES
         for row in _rows((BASE, *TUNED, *_camera(motion)), backbone, motion)
     ]
-    return _plan([headline, parts, uses, others])
+    return _plan([headline, held_out, parts, uses, others])
 
 
 def full_plan() -> Plan:
@@ -130,7 +141,7 @@ def chosen(plan: Plan, only: Sequence[str], method: str | None) -> Plan:
     kept = [
         row
         for row in rows
-        if row in wanted or (row.variant == BASE and (row.backbone, row.motion) in places)
+        if row in wanted or (row.variant.name == BASE.name and (row.backbone, row.motion) in places)
     ]
     names = {row.name for row in kept}
     return Plan(

@@ -51,7 +51,7 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """motion: of `REFERENCE_MOTIONS`. trainings: how many."""
+    """motion: of `MOTIONS`. trainings: how many."""
 
     variant: Variant
     backbone: Backbone

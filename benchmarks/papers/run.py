@@ -31,7 +31,6 @@ from motion_core.methods.appearance import appearance_names
 from motion_core.methods.base import applied_adapters
 from motion_core.settings import to_mapping
 from motion_core.shape_world.base import CHECKPOINTS
-from motion_core.shape_world.references import reference
 from motion_core.shape_world.sampling import sample_clips
 from motion_core.shape_world.scores import score_clip
 from motion_core.training.checkpoints import base_digest
@@ -40,6 +39,7 @@ from .asking import Asked, asked_of
 from .clock import Clock
 from .code_digest import code_digest
 from .kept import Kept, read_kept, same_settings, write_kept
+from .motions import scene_of
 from .playing import changes, scaled, with_options
 from .results import ClipRecord, TrainingResult, clip_record
 from .rows import BASES, Plan, Row, Unit
@@ -209,7 +209,7 @@ class Bench:
     def _scored(self, row: Row, clips: Sequence[Tensor]) -> list[ClipRecord]:
         """A record of each clip, in the order of `asked`."""
         wearers = wearers_for(row.motion, row.variant.clips)
-        path = reference(row.motion).track.on_screen()
+        path = scene_of(row.motion).track.on_screen()
         return [
             clip_record(
                 one.caption,

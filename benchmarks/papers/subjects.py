@@ -14,6 +14,8 @@ from motion_core.shape_world.references import WORN
 from motion_core.shape_world.renderer import BACKGROUNDS, COLOURS, SHAPES
 from motion_core.shape_world.scores import Subject
 
+from .motions import worn_in
+
 
 def _subject(words: tuple[str, str, str]) -> Subject:
     colour, shape, background = words
@@ -40,7 +42,7 @@ def subjects_for(motion: str, count: int) -> tuple[Subject, ...]:
     """The first subjects, in an order drawn once for all, that share neither colour, shape nor
     background with the wearer of the reference motion, so that each of them can show a leak.
     """
-    worn, taken = WORN[motion], {*DEVELOPMENT, *SUBJECTS}
+    worn, taken = worn_in(motion), {*DEVELOPMENT, *SUBJECTS}
     everyone = [_subject(words) for words in product(COLOURS, SHAPES, BACKGROUNDS)]
     random.Random(0).shuffle(everyone)
     other = [
@@ -64,6 +66,6 @@ def wearers_for(motion: str, count: int) -> tuple[Subject, ...]:
     """Who wears the motion in each of `count` clips: the reference's own wearer, then others who
     are never asked for.
     """
-    everyone = [WORN[motion], *DEVELOPMENT, *SUBJECTS]
+    everyone = [worn_in(motion), *DEVELOPMENT, *SUBJECTS]
     assert count <= len(everyone), count
     return tuple(dict.fromkeys(everyone))[:count]

@@ -29,7 +29,7 @@ from motion_core.methods import METHODS
 from motion_core.methods.base import Method
 from motion_core.methods.defaults import Material
 from motion_core.settings import from_mapping, to_mapping
-from motion_core.shape_world.references import FPS, reference
+from motion_core.shape_world.references import FPS
 from motion_core.shape_world.renderer import Scene, render
 from motion_core.shape_world.scores import Subject
 from motion_core.training.records import write_json
@@ -42,6 +42,7 @@ from motion_core.types import Clip, LatentClip
 from .asking import Asked
 from .clock import Clock
 from .code_digest import code_digest
+from .motions import scene_of
 from .rows import BASES, Row, Variant
 from .subjects import wearers_for
 
@@ -185,7 +186,7 @@ def _worn(motion: str, index: int) -> Scene:
 
 def _dressed(motion: str, one: Subject) -> Scene:
     return dataclasses.replace(
-        reference(motion), colour=one.colour, shape=one.shape, background=one.background
+        scene_of(motion), colour=one.colour, shape=one.shape, background=one.background
     )
 
 
