@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import check_found, check_shape
+from .lora.layer import LoraLinear
 
 
 class Place(NamedTuple):
@@ -33,15 +34,13 @@ def find_places(network: nn.Module, names: Sequence[str]) -> dict[str, Place]:
     """The places of these parameters, below any LoRA that is injected there. Raises AdapterError
     if one is missing, or no name is given.
     """
-    from peft.tuners.lora import Linear as LoraLinear  # heavy
-
     modules = dict(network.named_modules())
     found: dict[str, Place] = {}
     for name in names:
         path, _, leaf = name.rpartition(".")
         module = modules.get(path)
         if isinstance(module, LoraLinear):
-            module = module.get_base_layer()
+            module = module.base_layer
         if isinstance(module, nn.Module) and module._parameters.get(leaf) is not None:
             found[name] = Place(module, leaf)
     check_found(names, found, "parameters")

@@ -27,7 +27,9 @@ from ..errors import FormatError, TrainingError
 from ..methods.parts import ParameterGroup
 from .records import write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+COMPOSED_VERSION = 1
+"""Version 0.1.0's: its runs go on with LoRAs that are computed as they were then."""
 KEPT = 2
 
 Meaning = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -57,9 +59,11 @@ def save_checkpoint(
     optimisers: Mapping[str, AdamW],
     scaler: Mapping[str, Any],
     description: Mapping[str, Any],
+    format_version: int = FORMAT_VERSION,
 ) -> Path:
     """Writes checkpoints/step-N and removes all but the last two. scaler: the gradient scaler's
-    state, empty without one. description: what the run is, see `describe`. Returns the folder.
+    state, empty without one. description: what the run is, see `describe`. format_version: that the
+    run began with. Returns the folder.
     """
     folder = run_folder / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +75,7 @@ def save_checkpoint(
     save_file(_optimiser_states(groups, optimisers), temporary / "optimisers.safetensors")
     save_file(_generators(position), temporary / "random.safetensors")
     state = {
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version,
         "step": position.step,
         "clips_left": list(position.clips_left),
         "scaler": dict(scaler),
@@ -126,6 +130,11 @@ def load_checkpoint(
         clips_left=tuple(state["clips_left"]),
     )
     return position, state["scaler"]
+
+
+def format_of(path: Path) -> int:
+    """A checkpoint's format version. Raises FormatError if it is damaged, or not known here."""
+    return _read_state(path)["format_version"]
 
 
 def check_same_run(path: Path, description: Mapping[str, Any], meaning: Meaning = dict) -> None:
@@ -201,10 +210,11 @@ def _read_state(path: Path) -> dict[str, Any]:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FormatError(_damaged(path, error)) from error
-    if state.get("format_version") != FORMAT_VERSION:
+    if state.get("format_version") not in (COMPOSED_VERSION, FORMAT_VERSION):
         raise FormatError(
             f"{path} has checkpoint format {state.get('format_version')!r}; this version reads "
-            f"{FORMAT_VERSION}. Use a new run folder, or the version of the pack that created it."
+            f"{COMPOSED_VERSION} and {FORMAT_VERSION}. Use a new run folder, or the version of the "
+            "pack that created it."
         )
     return state
 

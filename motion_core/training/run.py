@@ -77,7 +77,9 @@ class TrainingRun:
         description: Mapping[str, Any],
         rng: torch.Generator,
         device: torch.device,
+        format_version: int,
     ) -> None:
+        self.format_version = format_version
         self.clips, self.attached, self.settings = clips, attached, settings
         self.run_folder, self.sink, self.make_sample = run_folder, sink, make_sample
         self.description, self.rng, self.device = description, rng, device
@@ -244,6 +246,7 @@ class TrainingRun:
             optimisers=self.stepper.optimisers,
             scaler=self.stepper.scaler.state_dict(),
             description=self.description,
+            format_version=self.format_version,
         )
         self._write_state("running")
         (announce or self._emit)(Saved(step=self.position.step, path=self.saved))

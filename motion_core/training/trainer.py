@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from ..adapters.lora.layer import compose
 from ..backbones.base import Backbone
 from ..backbones.frozen import frozen_base
 from ..diffusion.encoding import encoders_digest
@@ -25,8 +26,11 @@ from ..settings import fields_by_name, require, to_mapping
 from ..types import LatentClip
 from . import records as run_records
 from .checkpoints import (
+    COMPOSED_VERSION,
+    FORMAT_VERSION,
     base_digest,
     check_same_run,
+    format_of,
     latest_checkpoint,
 )
 from .meaning import written_out
@@ -80,6 +84,9 @@ def train(
         stack.enter_context(own_global_rng(device, settings.seed))
         stack.enter_context(frozen_base(backbone.network, dtype))
         attached = stack.enter_context(method.attach(backbone, clips, rng))
+        format_version = FORMAT_VERSION if checkpoint is None else format_of(checkpoint)
+        if format_version == COMPOSED_VERSION:
+            compose(backbone.network)
         if settings.checkpointing:
             stack.enter_context(backbone.checkpointing())
         run = TrainingRun(
@@ -92,6 +99,7 @@ def train(
             description=description,
             rng=rng,
             device=device,
+            format_version=format_version,
         )
         result = run.to_the_end(checkpoint)
     last = {name: history[-1][1] for name, history in result.losses.items()}

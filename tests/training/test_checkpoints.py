@@ -130,9 +130,9 @@ def test_other_parameters_are_refused_before_any_is_changed(tmp_path: Path) -> N
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path, 1, *groups_and_optimisers(1.0))
     state = (path / "state.json").read_text(encoding="utf-8")
-    newer = state.replace('"format_version": 1', '"format_version": 2')
+    newer = state.replace('"format_version": 2', '"format_version": 3')
     (path / "state.json").write_text(newer, encoding="utf-8")
-    with pytest.raises(FormatError, match="checkpoint format 2"):
+    with pytest.raises(FormatError, match="checkpoint format 3"):
         check_same_run(path, DESCRIPTION)
 
 

@@ -19,6 +19,7 @@ from ...errors import FormatError
 from ..base import Adapter, Scope, check_family, check_found, check_joins, check_same_shapes
 from ..in_place import added
 from .keys import LoraPair, from_keys, lora_names, to_keys
+from .layer import LoraLinear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,13 +122,11 @@ def find_linears(network: nn.Module, names: Sequence[str]) -> dict[str, nn.Linea
 
     Raises AdapterError if one is missing or is no linear layer, or if no name is given.
     """
-    from peft.tuners.lora import Linear as LoraLinear  # heavy
-
     modules = dict(network.named_modules())
     found: dict[str, nn.Linear] = {}
     for name in names:
         module = modules.get(name)
-        linear = module.get_base_layer() if isinstance(module, LoraLinear) else module
+        linear = module.base_layer if isinstance(module, LoraLinear) else module
         if isinstance(linear, nn.Linear):
             found[name] = linear
     check_found(names, found, "linear layers")

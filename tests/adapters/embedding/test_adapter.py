@@ -20,6 +20,7 @@ from motion_core.adapters.embedding.adapter import (
 )
 from motion_core.adapters.embedding.hooks import Size
 from motion_core.adapters.embedding.sites import embedding_sites
+from motion_core.adapters.lora.layer import LoraLinear
 from motion_core.adapters.lora.training import LoraPlan
 from motion_core.backbones.base import Backbone
 from motion_core.errors import AdapterError, FormatError, SettingsError
@@ -218,26 +219,33 @@ def test_debias_changes_on_a_loaded_adapter() -> None:
 @contextmanager
 def _active(plan: LoraPlan, backbone: Backbone) -> Iterator[None]:
     with plan.made("temporal", backbone, seeded()) as lora, lora.active():
+        with torch.no_grad():
+            for matrix in lora.parameters:
+                matrix.normal_(generator=seeded(1))
         yield
 
 
 @pytest.mark.parametrize("lora_first", [True, False])
 def test_a_lora_sees_what_its_layer_sees(lora_first: bool) -> None:
-    """Whichever comes first: A of the LoRA around to_q gets F + m_QK."""
+    """Whichever comes first: with x = F + m_QK, to_q and its LoRA give W x + b + B A x."""
     backbone = tiny_zeroscope()
     adapter = an_embedding(backbone)
     name, block = next(iter(adapter.blocks.items()))
     layer = f"{name}.attn1.to_q"
     plan = LoraPlan(scope="temporal", linears=[layer], rank=2, alpha=2.0)
     contexts = [_active(plan, backbone), adapter.applied(backbone, 1.0)]
-    inputs: list[Tensor] = []
     with contexts[not lora_first], contexts[lora_first]:
         wrapped = backbone.network.get_submodule(layer)
+        assert isinstance(wrapped, LoraLinear)
         given: list[Tensor] = []
+        outputs: list[Tensor] = []
         wrapped.register_forward_pre_hook(lambda _, x: given.append(x[0]))
-        wrapped.lora_A["temporal"].register_forward_hook(lambda _, x, y: inputs.append(x[0]))
+        wrapped.register_forward_hook(lambda _, x, y: outputs.append(y))
         predict(backbone)
-    assert torch.equal(inputs[0], given[0] + block.qk.flatten(0, 1))
+        part = wrapped.part("temporal")
+    x = given[0] + block.qk.flatten(0, 1)
+    expected = wrapped.base_layer(x) + x @ part.down.T @ part.up.T
+    torch.testing.assert_close(outputs[0], expected)
 
 
 @pytest.mark.parametrize("make", BACKBONES)

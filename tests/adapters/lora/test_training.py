@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import pytest
 import torch
 from diffusers import UNet3DConditionModel, UNetMotionModel
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from motion_core.adapters.base import Scope
 from motion_core.adapters.lora.adapter import LoraAdapter
 from motion_core.adapters.lora.keys import LoraPair
+from motion_core.adapters.lora.layer import LoraLinear
 from motion_core.adapters.lora.training import LoraPlan, TrainableLora, trainable_lora
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.temporal import spatial_linear_names, temporal_linear_names
@@ -178,7 +178,7 @@ def test_gradients_reach_the_named_set_only() -> None:
         assert down is not None and down.tolist() == [[3.0, 3.0]]
         assert up is not None and up.tolist() == [[4.5], [4.5]]
         assert [weight.grad for weight in b.parameters] == [None, None]
-        assert not model[0].get_base_layer().weight.requires_grad
+        assert not model[0].base_layer.weight.requires_grad
         b.parameters[0].requires_grad_(False)
         with b.active(), inject(model, "c", ["0"]):
             assert [weight.requires_grad for weight in b.parameters] == [False, True]
@@ -252,7 +252,7 @@ def test_full_names_are_matched_not_endings() -> None:
     inner = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model = nn.Sequential(inner, nn.Sequential(two_layers(), nn.Linear(2, 2)))
     with inject(model, "x", ["0.1"]):
-        found = [name for name, module in model.named_modules() if isinstance(module, LoraLayer)]
+        found = [name for name, module in model.named_modules() if isinstance(module, LoraLinear)]
         assert found == ["0.1"]
 
 
@@ -262,7 +262,7 @@ def test_exactly_the_given_layers_are_adapted(make: Maker) -> None:
     names = backbone.sites("temporal")
     with inject(backbone.network, "temporal", names) as lora:
         modules = backbone.network.named_modules()
-        found = {name for name, module in modules if isinstance(module, LoraLayer)}
+        found = {name for name, module in modules if isinstance(module, LoraLinear)}
         assert found == set(names)
         assert list(lora.layers) == names
         trained = [p for p in backbone.network.parameters() if p.requires_grad]
