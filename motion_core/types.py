@@ -62,6 +62,8 @@ class Batch:
     latents: (B, C, F, h, w). prompt_embeds: (B, L, D). clip_index: which of the run's clips this
     is, so that a method finds that video's spatial adapter. step: optimiser
     steps done before, for methods that train in stages. min_timestep: the lowest that is drawn.
+    base_preservation: weight of what holds a video's prediction to the base's, see
+    `methods.preservation`; 0 is none.
     """
 
     latents: Tensor
@@ -69,3 +71,4 @@ class Batch:
     clip_index: int
     step: int
     min_timestep: int = 0
+    base_preservation: float = 0.0

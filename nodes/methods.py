@@ -82,7 +82,9 @@ class _SettingsNode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        values, own = usual(cls.method), fields_of(cls.method.Settings)
+        values = usual(cls.method)
+        own, own_later = _by_time(fields_of(cls.method.Settings))
+        train, train_later = _by_time(TRAIN_FIELDS)
         return io.Schema(
             node_id=cls.__name__,
             display_name=f"{cls.method.title} Settings",
@@ -90,10 +92,11 @@ class _SettingsNode(io.ComfyNode):
             description=f"All settings of {cls.method.title}, for the advanced input of Train "
             f"Motion Adapter: {cls.method.summary}.",
             inputs=[
-                *_widgets([field for field in own if not field.said.later], values.settings),
-                *_widgets(TRAIN_FIELDS, values.train),
+                *_widgets(own, values.settings),
+                *_widgets(train, values.train),
                 mark(),
-                *_widgets([field for field in own if field.said.later], values.settings),
+                *_widgets(own_later, values.settings),
+                *_widgets(train_later, values.train),
             ],
             outputs=[
                 MethodSettingsSocket.Output(
@@ -120,6 +123,11 @@ class _SettingsNode(io.ComfyNode):
             values = given_then("settings", name, own, widgets)
             train = given_then("train", name, TRAIN_FIELDS, widgets)
         return io.NodeOutput(MethodSettings(method=name, values=values, train=train))
+
+
+def _by_time(fields: Sequence[Field]) -> tuple[list[Field], list[Field]]:
+    """Those that version 0.1.0 had, and those that came later."""
+    return [f for f in fields if not f.said.later], [f for f in fields if f.said.later]
 
 
 def _widgets(fields: Sequence[Field], values: Mapping[str, Any]) -> list[io.Input]:

@@ -18,8 +18,11 @@ from pathlib import Path
 
 PACKAGES = ("motion_core", "benchmarks")
 ROOT = Path(__file__).parents[2]
-WORDS = ("help", "label", "source", "none")
-"""Of a setting: what widgets, flags and help pages show."""
+WORDS = (
+    *("help", "label", "source", "official", "reason", "none", "main", "later"),
+    *("step", "widget_high", "widget_none", "folder", "lines", "flag", "metavar", "repeated"),
+)
+"""Of a setting: what widgets, flags and help pages make of it."""
 
 
 def code_digest(modules: Sequence[str]) -> str:

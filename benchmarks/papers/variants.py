@@ -153,6 +153,21 @@ VMC = _terse("vmc", "vmc")
 TEMPORAL_ONLY = _director("temporal-only", spatial_dropout_p=1.0, loss="plain")
 BASELINES = (COUPLED_CAPTIONED, COUPLED, VMC, TEMPORAL_ONLY)
 
+# JointTuner's offset stands on the plain loss, in the place of debiasing.
+LATER_PAPERS = (
+    _director("motion-director-queries-keys", motion_layers="queries_keys"),
+    _director("motion-director-offset-noise", loss="plain", offset_noise=1.0),
+    _director("motion-director-cosine", loss="cosine"),
+)
+"""MotionDirector with what later papers change of it."""
+PRESERVED = tuple(
+    dataclasses.replace(
+        _director(f"motion-director-preserved-{weight}"), train={"base_preservation": weight}
+    )
+    for weight in (0.02, 0.05)
+)
+"""Held to the base, at the ends of what other trainers use."""
+
 ABLATIONS: Mapping[Backbone, tuple[Variant, ...]] = {
     "animatediff": (
         _crafter("motion-crafter-beta-0", beta=0.0),
@@ -166,6 +181,8 @@ ABLATIONS: Mapping[Backbone, tuple[Variant, ...]] = {
     ),
     "zeroscope": (
         _director("motion-director-plain", loss="plain"),
+        *LATER_PAPERS,
+        *PRESERVED,
         _debiased("motion-inversion-difference", "difference"),
         _debiased("motion-inversion-drop-value", "drop_value"),
         _debiased("motion-inversion-normalise", "normalise"),
@@ -174,6 +191,8 @@ ABLATIONS: Mapping[Backbone, tuple[Variant, ...]] = {
         _inversion("motion-inversion-2d-2d", qk="2d", v="2d"),
         _inversion("motion-inversion-debiased-loss", loss="debiased_temporal"),
         _inversion("motion-inversion-hybrid-loss", loss="debiased_hybrid"),
+        _inversion("motion-inversion-vmc-loss", loss="motion_distillation"),
+        _inversion("motion-inversion-query-key-alone", v="none"),
         _motrans("motrans-no-injector", injection="none"),
         _motrans("motrans-no-enhancer", enhancer="none"),
         _motrans("motrans-no-recaption", recaptions=()),

@@ -5,6 +5,8 @@
 | `temporal`             | layers that tell motion: temporal attention with its feed-forward,   |
 |                        | or the queries and keys of joint attention                           |
 | `temporal_projections` | queries, keys and values of temporal attention                       |
+| `temporal_queries_keys` | of the `temporal` layers the queries and keys, which decide which    |
+|                        | frames attend to which, and not what they take from each other      |
 | `spatial`              | layers that tell appearance: spatial attention with its feed-forward |
 | `spatial_attention`    | the attention over width and height alone                            |
 """

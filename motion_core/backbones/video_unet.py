@@ -47,9 +47,14 @@ def _temporal_projections(unet: nn.Module) -> list[str]:
     ]
 
 
+def _temporal_queries_keys(unet: nn.Module) -> list[str]:
+    return [name for name in temporal_linear_names(unet) if name.endswith((".to_q", ".to_k"))]
+
+
 SITES: Mapping[str, Names] = {
     "temporal": temporal_linear_names,
     "temporal_projections": _temporal_projections,
+    "temporal_queries_keys": _temporal_queries_keys,
     "spatial": spatial_linear_names,
     "spatial_attention": _spatial_attention,
 }

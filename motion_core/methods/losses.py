@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..diffusion.noise import draw_noise
+
 Anchor = Literal["random", "first"]
 
 
@@ -54,6 +56,22 @@ def debiased_loss(
     """MotionDirector Eq. 7, Eq. 1 and Eq. 6 together, with one anchor frame a video."""
     anchors = draw_anchors(model_pred.shape, anchor, rng)
     return mse(model_pred, target) + debiased_mse(model_pred, target, anchors, beta)
+
+
+def with_offset(model_pred: Tensor, strength: float, rng: torch.Generator) -> Tensor:
+    """ε̂ + s·η, with one η ~ N(0, 1) for each position (h, w) of a video, the same in all channels
+    and frames: the appearance-independent temporal loss of JointTuner (Chen et al., arXiv
+    2503.23951, with s = 1) compares it with the target. Reference: fdchen24/JointTuner 3843027,
+    examples/ZeroScope/train.py, finetune_unet.
+
+    In the mean over η the plain loss grows by s² and its gradient stays as it is: what η adds to
+    a step's gradient is noise on what channels and frames have in common, in which differences of
+    frames have no part. model_pred: (B, C, F, h, w). Returns float32.
+
+    Deviation: the official code also multiplies the loss by 10, which AdamW undoes.
+    """
+    size = (len(model_pred), 1, 1, *model_pred.shape[3:])
+    return model_pred.float() + strength * draw_noise(size, rng, model_pred.device)
 
 
 def frames_at(values: Tensor, frames: Tensor) -> Tensor:

@@ -44,6 +44,7 @@ from .losses import mse
 from .motion_phrase import motion_lines, motions_of
 from .noisy_latents import draw_noisy_latents
 from .parts import ParameterGroup, Plan, PlannedGroup, made, training
+from .preservation import preserving
 from .templates import filled_templates, load_templates
 
 logger = logging.getLogger(__name__)
@@ -298,7 +299,7 @@ class _Passes:
         latents under the same template.
 
         The frozen branch goes first and keeps no graph: it is the same network with the tuned
-        weights swapped out.
+        weights swapped out. Base preservation is of the same branch.
         """
         settings, predict = self.settings, self.backbone.predict
         total = self.backbone.schedule.total
@@ -317,6 +318,7 @@ class _Passes:
         with training(self.groups, TEMPORAL):
             pred = predict(noisy, timesteps, prompts)
             appearance = settings.beta * KL_READINGS[settings.kl](pred, base_pred)
+            appearance = preserving(appearance, pred, base_pred, batch.base_preservation)
             if settings.separate_reference_prompt:
                 yield LossTerm("appearance", appearance, TEMPORAL)
             else:

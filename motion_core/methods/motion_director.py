@@ -33,14 +33,16 @@ from .defaults import (
     tuned,
 )
 from .lora_settings import lora_alpha, lora_dropout, lora_rank
-from .losses import Anchor, debiased_loss, mse
+from .losses import Anchor, debiased_loss, mse, with_offset
 from .parts import ParameterGroup, PlannedGroup, lora_plans, made
 from .passes import appearance_then_motion
+from .vmc import motion_vector_loss
 
 ALL_CONFIGS = "all official configs"
 LEARNING_RATE = 5e-4  # all official configs
 WEIGHT_DECAY_ONE = 1e-2  # config_single_video.yaml
 WEIGHT_DECAY_SEVERAL = 1e-4  # config_multi_videos.yaml, and both image configs
+MOTION_LAYERS = {"all": "temporal", "queries_keys": "temporal_queries_keys"}
 
 
 def official_steps(case: Case) -> int:
@@ -78,11 +80,12 @@ class MotionDirectorSettings(Settings):
     rank: int = lora_rank("the LoRAs", "official configs, lora_rank", main=True)
     alpha: float | None = lora_alpha()
     dropout: float = lora_dropout("official configs, lora_unet_dropout")
-    loss: Literal["debiased", "plain"] = setting(
+    loss: Literal["debiased", "plain", "cosine"] = setting(
         "debiased",
         source="Eq. 7",
         help="debiased (the paper's): compares how frames differ from one of them, which removes "
-        "appearance from the motion. plain: the ablation.",
+        "appearance from the motion. plain: the ablation. cosine (Follow-Your-Motion's): plain, "
+        "and the direction in which neighbouring frames differ.",
     )
     beta: float = setting(
         1.0,
@@ -122,6 +125,25 @@ class MotionDirectorSettings(Settings):
         source="official config_multi_images.yaml, random_hflip_img",
         help="Probability, 0 to 1, that an image (not a video) is mirrored in a step.",
     )
+    motion_layers: Literal["all", "queries_keys"] = setting(
+        "all",
+        later=True,
+        label="layers of the motion LoRA",
+        source="Sec. 3.2",
+        help="all (the paper's): temporal attention and its feed-forward. queries_keys (SMA's): "
+        "the LoRA only changes which frames attend to which, so that it has less room for looks.",
+    )
+    offset_noise: float = setting(
+        0.0,
+        later=True,
+        low=0,
+        widget_high=10,
+        step=0.1,
+        source="not in the paper; 1 in JointTuner",
+        help="Standard deviation of JointTuner's offset, 0 (none) and up, 1 in its paper: the "
+        "same random number for all frames is added to each position of the prediction, which "
+        "hides what frames have in common.",
+    )
 
 
 class MotionDirector(Method[MotionDirectorSettings]):
@@ -130,6 +152,13 @@ class MotionDirector(Method[MotionDirectorSettings]):
     L_spatial = mean (ε̂_i - ε_i)², of one frame i (Eq. 4), trains the video's spatial LoRA;
     L_temporal = mean (ε̂ - ε)² + mean (φ(ε̂) - φ(ε))² (Eq. 7), of all frames, the temporal one,
     with φ(ε_i) = √(β² + 1)·ε_i - β·ε_anchor (Eq. 5), which takes away what the frames share.
+
+    Of later papers, as switches: the temporal LoRA on W_q and W_k alone (SMA's temporal attention
+    purification: Liu et al., "Separate Motion from Appearance", arXiv 2501.16714); ε̂ + s·η in ε̂'s
+    place, see `with_offset`; and L_temporal = mean (ε̂ - ε)² + mean (1 - cos(|δε̂|, |δε|)), with
+    δε_n = ε_{n+1} - ε_n along the frames of each latent cell (Ma et al., "Follow-Your-Motion",
+    arXiv 2506.05207; of it abstract and code were read: maohanw6-afk/Follow-Your-Motion- 15ad87c,
+    examples/wanvideo/EffiVMT_train_wan_t2v_Head.py).
     """
 
     name = "motion_director"
@@ -182,6 +211,7 @@ class MotionDirector(Method[MotionDirectorSettings]):
             rank=settings.rank,
             alpha=settings.alpha,
             dropout=settings.dropout,
+            temporal=MOTION_LAYERS[settings.motion_layers],
         )
         return {
             name: PlannedGroup(parts={name: plan}, learning_rate=rate, weight_decay=decay)
@@ -222,10 +252,14 @@ class _Passes:
         )
 
     def _temporal_loss(self, pred: Tensor, target: Tensor, rng: torch.Generator) -> Tensor:
-        """Eq. 7; or Eq. 1 alone."""
+        """Eq. 7, or Eq. 1 alone or with VMC's cosine distance, which Follow-Your-Motion adds."""
         settings = self.settings
+        if settings.offset_noise:
+            pred = with_offset(pred, settings.offset_noise, rng)
         if settings.loss == "plain":
             return mse(pred, target)
+        if settings.loss == "cosine":
+            return mse(pred, target) + motion_vector_loss(pred, target, "cosine_abs")
         return debiased_loss(pred, target, rng, anchor=settings.anchor, beta=settings.beta)
 
     def _mirrored(self, latents: Tensor, rng: torch.Generator) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..adapters.base import Scope
 from ..adapters.embedding.debias import Debias
 from ..adapters.embedding.sites import EmbeddingSite, Position, embedding_sites
-from ..adapters.embedding.training import Design, EmbeddingPlan
+from ..adapters.embedding.training import Design, EmbeddingPlan, ValueDesign
 from ..backbones.base import Backbone
 from ..errors import ClipError, SettingsError
 from ..settings import Settings, require, setting
@@ -81,11 +81,12 @@ class MotionInversionSettings(Settings):
         help="Whether queries and keys use one embedding for all positions in the picture (1d, "
         "the paper's) or one per position (2d, which leaks shapes).",
     )
-    v: Design = setting(
+    v: ValueDesign = setting(
         "2d",
         label="value embedding",
         source="Eq. 2",
-        help="The same for values: one per position (2d, the paper's) or one for all (1d).",
+        help="The same for values: one per position (2d, the paper's), one for all (1d) or none: "
+        "queries and keys are trained alone.",
     )
     loss: Loss = setting(
         "base",
@@ -137,7 +138,8 @@ class MotionInversionSettings(Settings):
 
 class MotionInversion(Method[MotionInversionSettings]):
     """L = mean (ε̂ - ε)² (Eq. 4) trains the embedding, which adds m_QK to what queries and keys, and
-    m_V to what values, are made of in temporal attention (Eq. 3). With debiasing L is
+    m_V to what values, are made of in temporal attention (Eq. 3); without m_V only the first, for
+    the motion of all of the picture, as of a camera (Sec. 3.3). With debiasing L is
     MotionDirector's Eq. 7, and with the hybrid its Eq. 4 trains a spatial LoRA beside. With motion
     distillation (Sec. 3.2, "also supports") it is VMC's: mean (1 - cos(|δε̂|, |δε|)), with
     δε_n = ε_{n+1} - ε_n, along the frames of each latent cell.

@@ -112,11 +112,17 @@ def training(
     `beside` it take part without. Backward belongs inside too.
     """
     others = [p for name, other in groups.items() if name != group for p in other.parameters]
+    with taking_part(groups, (*beside, group)), frozen_parameters(others):
+        yield
+
+
+@contextmanager
+def taking_part(groups: Mapping[str, ParameterGroup], names: Sequence[str]) -> Iterator[None]:
+    """Within the context these groups take part in the forward pass."""
     with ExitStack() as stack:
-        for name in (*beside, group):
+        for name in names:
             for part in groups[name].parts.values():
                 stack.enter_context(part.active())
-        stack.enter_context(frozen_parameters(others))
         yield
 
 
@@ -127,12 +133,15 @@ def lora_plans(
     rank: int,
     alpha: float | None = None,
     dropout: float = 0.0,
+    temporal: str = "temporal",
 ) -> dict[str, LoraPlan]:
-    """A LoRA of each name on all layers of its scope. alpha: None is rank."""
+    """A LoRA of each name on all layers of its scope. alpha: None is rank. temporal: the role of
+    the layers of those whose scope this is.
+    """
     return {
         name: LoraPlan(
             scope=scope,
-            linears=backbone.sites(scope),
+            linears=backbone.sites(temporal if scope == "temporal" else scope),
             rank=rank,
             alpha=alpha or rank,
             dropout=dropout,

@@ -5,7 +5,7 @@ In: a backbone, what is made of a method's groups, and a batch. Out: one LossTer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -14,8 +14,9 @@ from ..backbones.base import Backbone
 from ..types import Batch
 from .appearance import dropped, single_frame_term
 from .base import LossTerm, Passes
-from .noisy_latents import draw_noisy_latents
+from .noisy_latents import NoisyLatents, draw_noisy_latents
 from .parts import ParameterGroup, training
+from .preservation import frozen_branch, preserving
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -29,12 +30,8 @@ def one_pass(
     """
 
     def passes(batch: Batch, rng: torch.Generator) -> Generator[LossTerm, None, None]:
-        noisy, timesteps, target = draw_noisy_latents(
-            backbone, batch.latents, rng, min_timestep=batch.min_timestep
-        )
-        with training(groups, group):
-            pred = backbone.predict(noisy, timesteps, batch.prompt_embeds)
-            yield LossTerm(group, loss(pred, target), group)
+        drawn = draw_noisy_latents(backbone, batch.latents, rng, min_timestep=batch.min_timestep)
+        yield from _all_frames(backbone, groups, batch, drawn, group=group, loss=loss)
 
     return passes
 
@@ -65,6 +62,25 @@ def appearance_then_motion(
         with training(groups, spatial):
             yield single_frame_term(backbone, drawn, batch.prompt_embeds, spatial, rng)
     if moves:
-        with training(groups, "temporal", beside):
-            pred = backbone.predict(drawn.latents, drawn.timesteps, batch.prompt_embeds)
-            yield LossTerm("temporal", loss(pred, drawn.target), "temporal")
+        yield from _all_frames(
+            backbone, groups, batch, drawn, group="temporal", loss=loss, beside=beside
+        )
+
+
+def _all_frames(
+    backbone: Backbone,
+    groups: Mapping[str, ParameterGroup],
+    batch: Batch,
+    drawn: NoisyLatents,
+    *,
+    group: str,
+    loss: Loss,
+    beside: Sequence[str] = (),
+) -> Generator[LossTerm, None, None]:
+    """The pass that trains a group on a video, held to the base as far as the batch asks for it."""
+    embeds, weight = batch.prompt_embeds, batch.base_preservation
+    base_pred = frozen_branch(backbone, groups, drawn, embeds, weight, beside)
+    with training(groups, group, beside):
+        pred = backbone.predict(drawn.latents, drawn.timesteps, embeds)
+        value = preserving(loss(pred, drawn.target), pred, base_pred, weight)
+        yield LossTerm(group, value, group)

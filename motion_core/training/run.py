@@ -194,6 +194,7 @@ class TrainingRun:
             clip_index=index,
             step=self.position.step,
             min_timestep=self.settings.min_timestep,
+            base_preservation=self.settings.base_preservation,
         )
 
     def _terms(self, batch: Batch) -> Iterator[LossTerm]:

@@ -97,6 +97,17 @@ class TrainSettings(Settings):
         help="The lowest noise level that is trained, 0 (all) to 999: motion is decided at high "
         "noise.",
     )
+    base_preservation: float = setting(
+        0.0,
+        later=True,
+        low=0,
+        widget_high=10,
+        step=0.01,
+        source="not in the papers, but in MotionCrafter's, whose beta is 5: v2, Eq. 2",
+        help="Holds what is learned of a video to what the base predicts without it, 0 (off) and "
+        "up. Other trainers use 0.02 to 0.05; higher values keep more of the base's looks and "
+        "learn less of the motion. Each step on a video takes one more forward pass.",
+    )
     seed: int = setting(
         0,
         main=True,

@@ -69,6 +69,7 @@ def train(
     total = backbone.schedule.total
     require(settings.min_timestep < total, "min_timestep", settings.min_timestep, f"below {total}")
     _check_steps(method, settings)
+    _check_preservation(clips, settings)
     description = describe(backbone, [clip.digest for clip in clips], method, settings, dtype)
     checkpoint = latest_checkpoint(run_folder)
     if checkpoint is not None:
@@ -123,11 +124,11 @@ def describe(
     longer. A setting that version 0.1.0 had not is left out where all is as it was without, so that
     its runs are found again.
     """
-    training = {k: v for k, v in to_mapping(settings).items() if k not in _FREE_SETTINGS}
+    training = {k: v for k, v in _told(settings).items() if k not in _FREE_SETTINGS}
     if settings.lr_schedule == "constant":
         del training["steps"]
     return {
-        "objective": {"name": method.name, "settings": _of_method(method)},
+        "objective": {"name": method.name, "settings": _told(method.settings)},
         "training": training,
         "clips": {str(index): digest for index, digest in enumerate(clip_digests)},
         "base": {
@@ -139,11 +140,12 @@ def describe(
     }
 
 
-def _of_method(method: Method) -> dict[str, Any]:
-    fields = fields_by_name(type(method.settings))
+def _told(settings: Any) -> dict[str, Any]:
+    """Settings as plain values, without those that came later and are as if they had not."""
+    fields = fields_by_name(type(settings))
     return {
         name: value
-        for name, value in to_mapping(method.settings).items()
+        for name, value in to_mapping(settings).items()
         if not fields[name].said.later or value != fields[name].default
     }
 
@@ -153,6 +155,14 @@ def _check_steps(method: Method, settings: TrainSettings) -> None:
         raise SettingsError(
             f"steps is {settings.steps}; with these settings, {method.name} reaches its last "
             f"stage at step {method.least_steps}. Train longer, or shorten the earlier stages."
+        )
+
+
+def _check_preservation(clips: Sequence[LatentClip], settings: TrainSettings) -> None:
+    if settings.base_preservation and all(clip.is_image for clip in clips):
+        raise SettingsError(
+            f"base_preservation is {settings.base_preservation:g}, but it is of motion, and there "
+            "are only images to train on. Set it to 0, or add a video."
         )
 
 

@@ -5,11 +5,13 @@ trains.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 from diffusers import UNet3DConditionModel
+from torch import Tensor
 
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.temporal import spatial_linear_names, temporal_linear_names
@@ -98,6 +100,65 @@ def test_first_anchor_draws_none() -> None:
         losses = {attached.passes._temporal_loss(pred, target, rng(s)).item() for s in range(8)}
     expected = mse(pred, target) + debiased_mse(pred, target, torch.tensor([0]), 1.0)
     assert losses == {expected.item()}
+
+
+def own_loss(
+    settings: MotionDirectorSettings, pred: Tensor, target: Tensor, seed: int = 0
+) -> float:
+    """The second pass's loss of these tensors."""
+    with MotionDirector(settings).attach(tiny_animatediff(), [latent_clip()], rng()) as attached:
+        return attached.passes._temporal_loss(pred, target, rng(seed)).item()
+
+
+def video(*frames: float) -> Tensor:
+    """One video, one channel, one latent cell: (1, 1, F, 1, 1)."""
+    return torch.tensor(frames).view(1, 1, -1, 1, 1)
+
+
+def test_cosine_loss_by_hand() -> None:
+    """Follow-Your-Motion: of ε̂ = (0, 1, 3) and ε = (0, 2, 2) the mean of squares is (0 + 1 + 1)/3;
+    frames differ by |(1, 2)| and |(2, 0)|, whose cosine is 2/(√5·2).
+    """
+    settings = dataclasses.replace(QUIET, loss="cosine")
+    loss = own_loss(settings, video(0.0, 1.0, 3.0), video(0.0, 2.0, 2.0))
+    assert loss == pytest.approx(2 / 3 + 1 - 1 / math.sqrt(5), rel=1e-6)
+
+
+def test_offset_noise_by_hand() -> None:
+    """JointTuner: with ε̂ = ε and s = 2 the plain loss is (2η)², η the generator's next number; the
+    debiased one has φ(2η) = (√2 - 1)·2η beside, of frames that all share it.
+    """
+    plain, still = dataclasses.replace(QUIET, loss="plain", offset_noise=2.0), video(1.0, 1.0)
+    eta = torch.randn((), generator=rng(3)).item()
+    assert own_loss(plain, still, still, seed=3) == pytest.approx((2 * eta) ** 2, rel=1e-5)
+    debiased = dataclasses.replace(plain, loss="debiased", anchor="first")
+    expected = (2 * eta) ** 2 * (1 + (math.sqrt(2) - 1) ** 2)
+    assert own_loss(debiased, still, still, seed=3) == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_an_offset_none_is_drawn() -> None:
+    """So that trainings go on as they did before there was one."""
+    plain, still, draws = dataclasses.replace(QUIET, loss="plain"), video(1.0, 1.0), rng(3)
+    with MotionDirector(plain).attach(tiny_animatediff(), [latent_clip()], rng()) as attached:
+        assert attached.passes._temporal_loss(still, still, draws).item() == 0.0
+    assert torch.equal(draws.get_state(), rng(3).get_state())
+
+
+@pytest.mark.parametrize("make", BACKBONES)
+def test_motion_on_queries_and_keys_alone(make: Callable[[], Backbone]) -> None:
+    """SMA: of the four projections of each temporal attention two, and no feed-forward; the spatial
+    LoRA is as before.
+    """
+    backbone = make()
+    alone = dataclasses.replace(QUIET, motion_layers="queries_keys")
+    every, some = (
+        {name: plan.linears for group in groups.values() for name, plan in group.parts.items()}
+        for groups in (MotionDirector(s).groups(backbone, [latent_clip()]) for s in (QUIET, alone))
+    )
+    attentions = {name.rsplit(".to_q", 1)[0] for name in every["temporal"] if ".to_q" in name}
+    assert set(some["temporal"]) == {f"{a}.{p}" for a in attentions for p in ("to_q", "to_k")}
+    assert len(some["temporal"]) == 2 * len(attentions) < len(every["temporal"])
+    assert some["spatial.0"] == every["spatial.0"]
 
 
 @pytest.mark.parametrize("make", BACKBONES)
@@ -249,6 +310,8 @@ def test_full_size_parameter_counts() -> None:
         ("anchor", "last"),
         ("spatial_dropout_p", 1.5),
         ("image_hflip_p", -0.1),
+        ("motion_layers", "values"),
+        ("offset_noise", -1.0),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(name: str, value: object) -> None:

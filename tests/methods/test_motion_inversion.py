@@ -16,6 +16,7 @@ from motion_core.adapters.embedding.sites import Position
 from motion_core.adapters.embedding.training import Design, EmbeddingPlan
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.checkpointing import gradient_checkpointing
+from motion_core.diffusion.generate import apply_adapters
 from motion_core.diffusion.noise import draw_noise
 from motion_core.errors import ClipError, SettingsError
 from motion_core.methods.base import Attached
@@ -25,6 +26,7 @@ from motion_core.methods.motion_inversion import (
     MotionInversionSettings,
     chosen_sites,
 )
+from motion_core.methods.parts import training
 from motion_core.settings import from_mapping
 from motion_core.training.results import adapter_info
 from motion_core.training.settings import TrainSettings
@@ -200,6 +202,33 @@ def test_designs(qk: Design, v: Design) -> None:
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in group.parameters)
 
 
+def test_queries_and_keys_alone() -> None:
+    """m_QK of the three blocks is all that is trained; the file has an m_V of 0, which adds nothing
+    with any debias.
+    """
+    backbone, clip = tiny_zeroscope(), latent_clip()
+    method = MotionInversion(MotionInversionSettings(v="none"))
+    assert method.trained(backbone, [clip]) == {"temporal": 3 * 3 * 8}
+    with method.attach(backbone, [clip], rng()) as attached:
+        group = attached.groups["temporal"]
+        assert [p.shape for p in group.parameters] == [(1, 1, 3, 8)] * 3
+        (term,) = attached.passes(batch_of(clip), rng())
+        term.value.backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in group.parameters)
+        stir(attached, "temporal")
+        with torch.no_grad(), training(attached.groups, "temporal"):
+            trained = backbone.predict(clip.latents, torch.tensor([500]), clip.prompt_embeds)
+        adapter = attached.adapters()["temporal"]
+    assert isinstance(adapter, EmbeddingAdapter)
+    for block in adapter.blocks.values():
+        assert block.qk.abs().min() > 0
+        assert torch.equal(block.v1, torch.zeros(1, 1, 3, 8)) and torch.equal(block.v2, block.v1)
+    for debias in ("difference", "drop_value", "none"):
+        with apply_adapters(backbone, [(dataclasses.replace(adapter, debias=debias), 1.0)]):
+            played = backbone.predict(clip.latents, torch.tensor([500]), clip.prompt_embeds)
+        torch.testing.assert_close(played, trained)
+
+
 @pytest.mark.parametrize(
     ("make", "channels", "positions", "expected"),
     [
@@ -258,6 +287,7 @@ def test_full_size_sites_and_parameter_counts() -> None:
         )
         assert shared.count(unet) == 3 * qk
         assert dataclasses.replace(shared, v="2d").count(unet) == qk + v
+        assert dataclasses.replace(shared, v="none").count(unet) == qk
 
 
 def test_sites_that_are_not_there_are_refused() -> None:

@@ -32,6 +32,7 @@ TRAIN: Values = {
     "accumulation": 1,
     "noise_draws": 1,
     "min_timestep": 0,
+    "base_preservation": 0.0,  # ours: none of the papers' but MotionCrafter's, which has its beta
     "seed": 0,
     "precision": "fp32",
     "checkpointing": True,
@@ -57,6 +58,8 @@ SETTINGS: Mapping[str, Values] = {
         "anchor": "random",
         "spatial_dropout_p": 0.2,
         "image_hflip_p": 0.5,
+        "motion_layers": "all",
+        "offset_noise": 0.0,  # none of the paper's: of later ones
     },
     "motion_crafter": {
         "beta": 5.0,

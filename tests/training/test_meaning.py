@@ -60,6 +60,16 @@ def test_what_came_later_is_left_out_where_it_changes_nothing() -> None:
     assert asked.keys() - described(MotionInversionSettings()).keys() == {"spatial_learning_rate"}
 
 
+def test_of_the_training_too() -> None:
+    def described(settings: TrainSettings) -> Mapping[str, Any]:
+        return describe(tiny_animatediff(), ["a"], MotionInversion(), settings)["training"]
+
+    assert "base_preservation" not in described(TrainSettings())
+    asked = described(TrainSettings(base_preservation=0.05))
+    assert asked["base_preservation"] == 0.05
+    assert asked.keys() - described(TrainSettings()).keys() == {"base_preservation"}
+
+
 def test_another_methods_or_an_unknown_description_is_left_alone() -> None:
     for description in (
         {"objective": {"name": "vmc", "settings": {}}, "training": {"learning_rate": None}},

@@ -23,6 +23,7 @@ from .hooks import BlockShifts, Shift, Size, shifted_attention
 from .sites import EmbeddingSite
 
 Design = Literal["1d", "2d"]
+ValueDesign = Literal["1d", "2d", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +31,25 @@ class EmbeddingPlan:
     """An embedding to be trained at these sites.
 
     latents_shape: (B, C, F, h, w) of the reference.
-    qk, v: whether all positions share m_QK, m_V ("1d") or each has its own ("2d").
+    qk, v: whether all positions share m_QK, m_V ("1d") or each has its own ("2d"); without m_V
+    ("none"), that is 0 for all positions.
     debias: of the adapter that it becomes.
     """
 
     sites: Sequence[EmbeddingSite]
     latents_shape: Sequence[int]
     qk: Design
-    v: Design
+    v: ValueDesign
     debias: Debias
 
     def count(self, network: nn.Module) -> int:
         """Numbers that it trains."""
-        return sum(math.prod(shape) for site in self.sites for shape in self._shapes(site))
+        return sum(
+            math.prod(shape)
+            for site in self.sites
+            for design, shape in self._shapes(site)
+            if design != "none"
+        )
 
     def made(
         self, name: str, backbone: Backbone, rng: torch.Generator
@@ -52,7 +59,10 @@ class EmbeddingPlan:
         device = next(network.parameters()).device
         blocks = {
             site.name: BlockEmbedding(
-                *(nn.Parameter(torch.zeros(shape, device=device)) for shape in self._shapes(site))
+                *(
+                    _zeros(shape, device, trained=design != "none")
+                    for design, shape in self._shapes(site)
+                )
             )
             for site in self.sites
         }
@@ -62,12 +72,14 @@ class EmbeddingPlan:
             )
         )
 
-    def _shapes(self, site: EmbeddingSite) -> list[tuple[int, ...]]:
-        """(h, w, F, C) of m_QK, m_V and m_V of the second attention; h and w are 1 if shared."""
+    def _shapes(self, site: EmbeddingSite) -> list[tuple[ValueDesign, tuple[int, ...]]]:
+        """Design and (h, w, F, C) of m_QK, m_V and m_V of the second attention; h and w are 1 if
+        shared.
+        """
         frames, height, width = self.latents_shape[2:]
         whole = site.positions(height, width)
         return [
-            (*(whole if design == "2d" else (1, 1)), frames, site.channels)
+            (design, (*(whole if design == "2d" else (1, 1)), frames, site.channels))
             for design in (self.qk, self.v, self.v)
         ]
 
@@ -76,7 +88,7 @@ class EmbeddingPlan:
 class TrainableEmbedding:
     """An embedding of a model, of which it changes nothing but while it is `active`.
 
-    blocks: float32 parameters, by the blocks' names.
+    blocks: float32, by the blocks' names; what is not trained is no parameter, and 0.
     """
 
     network: nn.Module
@@ -86,7 +98,7 @@ class TrainableEmbedding:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """m_QK, m_V of attn1 and m_V of attn2 of each block."""
+        """m_QK and, if they are trained, m_V of attn1 and m_V of attn2 of each block."""
         values = [value for block in self.blocks.values() for value in block]
         return [value for value in values if isinstance(value, nn.Parameter)]
 
@@ -95,7 +107,10 @@ class TrainableEmbedding:
         official code debiases in inference only). Backward belongs inside too.
         """
         shifts = {
-            name: BlockShifts(*(_shift(values) for values in block))
+            name: BlockShifts(
+                _shift(block.qk),
+                *(_shift(v) if isinstance(v, nn.Parameter) else None for v in block[1:]),
+            )
             for name, block in self.blocks.items()
         }
         return shifted_attention(self.network, shifts)
@@ -109,6 +124,11 @@ class TrainableEmbedding:
             for name, block in self.blocks.items()
         }
         return EmbeddingAdapter(family=self.family, blocks=blocks, debias=self.debias)
+
+
+def _zeros(shape: Sequence[int], device: torch.device, *, trained: bool) -> Tensor:
+    zeros = torch.zeros(tuple(shape), device=device)
+    return nn.Parameter(zeros) if trained else zeros
 
 
 def _shift(values: Tensor) -> Shift:

@@ -30,6 +30,7 @@ from ..lora_settings import lora_alpha, lora_dropout, lora_rank
 from ..losses import frames_at, mse
 from ..noisy_latents import draw_noisy_latents
 from ..parts import ParameterGroup, Plan, PlannedGroup, lora_plans, made, training
+from ..preservation import frozen_branch, preserving
 from .defaults import DEFAULTS
 from .known_clips import KnownClip, known_clips
 from .parts import EnhancerPlan, InjectorPlan, TrainableEnhancer, TrainableInjector
@@ -273,16 +274,20 @@ class _Passes:
         self, batch: Batch, clip: KnownClip, rng: torch.Generator
     ) -> Generator[LossTerm, None, None]:
         """Eq. 7: all frames under the base prompt, with the appearance's LoRA on and frozen."""
-        noisy, timesteps, target = draw_noisy_latents(
+        drawn = draw_noisy_latents(
             self.backbone, batch.latents, rng, min_timestep=batch.min_timestep
         )
+        beside, weight = (clip.appearance,), batch.base_preservation
+        base_pred = frozen_branch(
+            self.backbone, self.groups, drawn, batch.prompt_embeds, weight, beside
+        )
         with (
-            training(self.groups, TEMPORAL, beside=(clip.appearance,)),
-            self._injection(clip, len(noisy), rng),
+            training(self.groups, TEMPORAL, beside),
+            self._injection(clip, len(drawn.latents), rng),
         ):
             embeds, penalty = self._enhanced(batch, clip)
-            pred = self.backbone.predict(noisy, timesteps, embeds)
-            loss = mse(pred, target)
+            pred = self.backbone.predict(drawn.latents, drawn.timesteps, embeds)
+            loss = preserving(mse(pred, drawn.target), pred, base_pred, weight)
             yield LossTerm(TEMPORAL, loss if penalty is None else loss + penalty, TEMPORAL)
 
     def _injection(
