@@ -121,6 +121,18 @@ ADVICE: tuple[Claim, ...] = (
 )
 """What README advises, asked of the rows made for it."""
 
+SWITCHES: tuple[Claim, ...] = (
+    _leaks_less("motion-director-queries-keys", DIRECTOR),
+    _keeps_motion("motion-director-queries-keys", DIRECTOR),
+    _leaks_less("motion-director-offset-noise", "motion-director-plain"),
+    _keeps_motion("motion-director-offset-noise", "motion-director-plain"),
+    _higher("motion-director-cosine", DIRECTOR),
+    _keeps_motion("motion-director-preserved-0.02", DIRECTOR),
+    _leaks_less("motion-director-preserved-0.05", DIRECTOR),
+    _keeps_motion("motion-director-preserved-0.05", DIRECTOR),
+)
+"""What MotionDirector's switches from later papers, and base preservation, are there for."""
+
 USES: tuple[Claim, ...] = (
     *(
         _higher(f"{method.name}-personalised", "base-personalised", by=ABOVE_BASE)
@@ -159,6 +171,9 @@ OWN_CLAIMS: tuple[Claim, ...] = (
     _lower("motion-crafter-template-prompt", "motion-crafter-terse"),
     _leaks_less("motion-crafter-spatial-path", "motion-crafter-terse"),
     _leaks_less("motion-inversion-hybrid-loss", INVERSION),
+    _higher("motion-inversion-vmc-loss", INVERSION),
+    _leaks_less("motion-inversion-query-key-alone", INVERSION),
+    *SWITCHES,
     *ADVICE,
     *USES,
 )

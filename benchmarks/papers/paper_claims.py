@@ -171,6 +171,14 @@ PAPER_CLAIMS: tuple[Claim, ...] = (
         ),
     ),
     Claim(
+        key="motion-inversion.query-key-alone",
+        about="motion-inversion-query-key-alone",
+        paper=VALUE_EMBEDDING,
+        statement=lambda name: Lower(
+            name("motion-inversion-query-key-alone"), name("motion-inversion-terse"), FIDELITY
+        ),
+    ),
+    Claim(
         key="motion-inversion.query-key-2d",
         about="motion-inversion-2d-2d",
         paper=QUERY_KEY,
