@@ -42,9 +42,10 @@ class Setting:
     none: what None does, as "takes the rank itself". main: one of the few that most people set.
 
     Of a widget: step; widget_high where it ends, if high does not say so; widget_none, the value
-    that stands for None. folder: its menu is the files of this folder of ComfyUI's, below
-    widget_none. lines: a text of several lines, a list with one item a line. later: version 0.1.0
-    had none, so that it stands behind those that it had: workflows keep values by their places.
+    that stands for None, or for an empty list. folder: its menu is the files of this folder of
+    ComfyUI's, below widget_none. lines: a text of several lines, a list with one item a line.
+    later: version 0.1.0 had none, so that it stands behind those that it had: workflows keep
+    values by their places.
     Of the command line: flag, if it is not the field's name. metavar: what stands for the value.
     repeated: a list is given by repeating the flag, and not by several values behind one.
     """

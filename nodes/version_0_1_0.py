@@ -16,7 +16,7 @@ from typing import Any
 from ..motion_core.adapter_files.sample_defaults import sample_defaults
 from ..motion_core.bases import BaseDefaults
 from ..motion_core.settings import Field
-from .widget_values import given, widget_value
+from .widget_values import Widget, given, widget_value
 
 # Those of Train Motion Adapter, all of which every prompt of that version has.
 INPUTS = frozenset(
@@ -35,6 +35,8 @@ INPUTS = frozenset(
     )
 )
 LEFT_ALONE: Mapping[str, float] = {"steps": 0, "learning_rate": 0.0, "weight_decay": -1.0}
+STOOD_FOR_NONE: Mapping[str, Widget] = {"alpha": 0.0, "channels": ""}
+"""What a widget held for the rank, or the widest layers; both have another form now."""
 MARK = "exactly"
 """An input that says whether the values are those that run. Prompts of that version do not have it
 on Train Motion Adapter, and had it turned off on settings nodes."""
@@ -57,9 +59,15 @@ def given_then(
     "settings" of the method, or "train".
     """
     defaults = defaults_then(part, method)
-    held = {f.name: widget_value(f, defaults.get(f.name, f.default)) for f in fields}
+    held = {f.name: widget_then(f, defaults.get(f.name, f.default)) for f in fields}
     touched = {n: v for n, v in without_left_alone(widgets).items() if v != held.get(n)}
     return given(fields, touched)
+
+
+def widget_then(field: Field, value: Any) -> Widget:
+    """What a widget held for a value; see `widget_value`."""
+    stood = STOOD_FOR_NONE.get(field.name)
+    return stood if stood is not None and not value else widget_value(field, value)
 
 
 @dataclass(frozen=True, kw_only=True)

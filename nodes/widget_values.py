@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..motion_core.settings import Field
+from ..motion_core.settings import Field, require
 
 Widget = bool | int | float | str
 
@@ -21,7 +21,7 @@ def widget_default(field: Field) -> Widget:
 
 def widget_value(field: Field, value: Any) -> Widget:
     """What the widget holds for a value; the way back from `setting_value`."""
-    if value is None:
+    if value is None or (not value and _has_word(field)):
         return field.said.widget_none  # type: ignore[return-value]
     if field.many:
         return ("\n" if field.said.lines else ", ").join(map(str, value))
@@ -41,23 +41,32 @@ def widget_ends(field: Field) -> tuple[float, float]:
 
 def none_of(field: Field) -> str:
     """What stands for None, in words; nothing where there is no None, or the menu says it."""
-    if field.said.widget_none is None or field.said.folder:
+    none = field.said.widget_none
+    if none is None or field.said.folder or field.many:
         return ""
-    return "empty" if field.kind is str else f"{field.said.widget_none:g}"
+    return "empty" if isinstance(none, str) else f"{none:g}"
 
 
 def setting_value(field: Field, widget: Widget) -> object:
     """What the settings class takes, from what the widget holds."""
     if field.said.widget_none is not None and widget == field.said.widget_none:
-        return None
+        return () if field.many else None
     if field.said.folder:
         from .host.model_choices import model_file  # ComfyUI's files, which values do without
 
         return str(model_file(field.said.folder, str(widget)))
     if field.many:
         items = str(widget).splitlines() if field.said.lines else str(widget).split(",")
-        return tuple((field.kind or str)(item.strip()) for item in items if item.strip())
+        values = tuple((field.kind or str)(item.strip()) for item in items if item.strip())
+        word = field.said.widget_none
+        require(bool(values) or not _has_word(field), field.name, widget, f"values, or {word!r}")
+        return values
     return widget.strip() if isinstance(widget, str) else widget
+
+
+def _has_word(field: Field) -> bool:
+    """Whether a list says with a word that it is empty."""
+    return field.many and field.said.widget_none is not None
 
 
 def given(fields: Iterable[Field], widgets: Mapping[str, Any]) -> dict[str, object]:

@@ -11,6 +11,7 @@ from comfy_api.latest import io
 
 from ..motion_core.errors import SettingsError
 from ..motion_core.settings import Field
+from .version_0_1_0 import STOOD_FOR_NONE
 from .widget_values import none_of, widget_ends, widget_value
 
 ADVANCED = {"advanced": True}
@@ -32,6 +33,7 @@ def widget(field: Field, *, default: Any = MISSING, **options: Any) -> io.Input:
     if field.kind is str or field.many:
         return io.String.Input(field.name, multiline=field.said.lines, **options)
     low, high = widget_ends(field)
+    low = min(low, STOOD_FOR_NONE.get(field.name, low))  # ComfyUI shall let it through
     options |= {"min": low, "max": high, "step": field.said.step}
     if field.kind is float:
         options |= {name: float(options[name]) for name in ("min", "max", "step")}

@@ -27,9 +27,9 @@ def lora_alpha(*, main: bool = False) -> Any:
         widget_high=512,
         step=0.5,
         main=main,
-        widget_none=0.0,
         none="uses the rank, a scale of 1",
-        help="The LoRA's scale is alpha / rank. Higher values learn faster but less steadily.",
+        help="The LoRA's scale is alpha / rank, 1 where both are alike. Higher values learn "
+        "faster but less steadily.",
     )
 
 

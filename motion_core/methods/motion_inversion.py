@@ -64,9 +64,10 @@ class MotionInversionSettings(Settings):
     channels: tuple[int, ...] = setting(
         (),
         low=1,
+        widget_none="widest",
         source="configs/config.yaml, combinations: 1280 on ZeroScope and AnimateDiff",
-        help="Widths of the temporal layers that get an embedding, separated by commas, such as "
-        "1280, 640; if empty, the widest. More layers capture finer motion.",
+        help="Widths of the temporal layers that get an embedding, such as 1280, 640. If none are "
+        "given (on the node: widest), the widest get one. More layers capture finer motion.",
     )
     positions: tuple[Position, ...] = setting(
         ("down", "up"),
@@ -123,7 +124,6 @@ class MotionInversionSettings(Settings):
         above=0,
         widget_high=1,
         step=1e-6,
-        widget_none=0.0,
         none="trains it at the training's learning rate, as version 0.1.0 did",
         label="appearance learning rate",
         source="configs/config.yaml, learning_rate_spatial",

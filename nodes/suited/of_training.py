@@ -139,8 +139,8 @@ def _on_settings(training: Training, values: LeftOut) -> dict[str, Widget]:
 
 
 def _ran_then(training: Training) -> Then:
-    """What the two nodes meant in version 0.1.0; a rate that was the method's own is the one that
-    suits now, as those have not changed.
+    """What the two nodes meant in version 0.1.0, in numbers; a rate that was the method's own is
+    the one that suits now, as those have not changed.
     """
     graph, node, name = training.graph, training.node, training.method
     widgets = graph.widgets(node)
@@ -157,7 +157,7 @@ def _ran_then(training: Training) -> Then:
     ran = {n: v for n, v in to_mapping(train).items() if v is not None or n not in _RATES}
     return replace(
         then,
-        settings=to_mapping(method.settings),
+        settings=method.written_out(train.learning_rate),
         train={**training.usual.train, **ran},
         inversion_steps=widgets.get("inversion_steps", then.inversion_steps),
     )

@@ -16,6 +16,7 @@ from motion_adapters.nodes.widget_values import (
 )
 
 from motion_core.diffusion.settings import SampleSettings
+from motion_core.errors import SettingsError
 from motion_core.methods import METHODS
 from motion_core.settings import Field, Settings, fields_by_name, fields_of, from_mapping
 from motion_core.training.settings import TrainSettings
@@ -56,6 +57,10 @@ def test_lists_are_read() -> None:
     fields = fields_by_name(METHODS["motion_inversion"].Settings)
     assert setting_value(fields["channels"], "64, 96,") == (64, 96)
     assert setting_value(fields["positions"], "down , mid") == ("down", "mid")
+    assert setting_value(fields["channels"], "widest") == ()
+    assert widget_value(fields["channels"], ()) == "widest"
+    with pytest.raises(SettingsError, match=r"channels is ' '; expected values, or 'widest'"):
+        setting_value(fields["channels"], " ")
     recaptions = fields_by_name(METHODS["motrans"].Settings)["recaptions"]
     assert setting_value(recaptions, "a red car\n\n a blue car \n") == ("a red car", "a blue car")
 

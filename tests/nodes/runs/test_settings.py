@@ -13,8 +13,8 @@ from motion_adapters.nodes.version_0_1_0 import (
     given_then,
     is_of_then,
     values_then,
+    widget_then,
 )
-from motion_adapters.nodes.widget_values import widget_value
 
 from motion_core.bases import BASES, load_base
 from motion_core.errors import SettingsError
@@ -87,7 +87,8 @@ def test_an_untouched_node_of_then_is_what_ran_then(method: str, base: str, cls:
     for part, fields in (("settings", fields_of(cls)), ("train", fields_of(TrainSettings))):
         values = defaults_then(part, method)
         known = [field for field in fields if field.name in values]
-        widgets = {field.name: widget_value(field, values[field.name]) for field in known}
+        widgets = {field.name: widget_then(field, values[field.name]) for field in known}
+        assert widgets.get("alpha", 0.0) == 0.0 and widgets.get("channels", "") == ""
         assert given_then(part, method, fields, widgets) == {}
     ran = configured(Given(method=method), values_then(method, BASES[base]))[1]
     assert ran.steps == values_then(method, BASES[base]).train["steps"]

@@ -172,3 +172,20 @@ def test_a_settings_node_of_then_counts_for_both() -> None:
     assert found["5"]["then"]["kl"] == "moment_gaussian"
     graph["5"]["inputs"]["exactly"] = True
     assert answers(graph, here())["5"]["then"] is None
+
+
+def test_what_ran_then_is_told_in_numbers() -> None:
+    """What an alpha of 0 and a rate of 0 stood for, and of the widest layers their word; base
+    preservation, which there was not, is none.
+    """
+    graph = prompt(**{**OF_THEN, "objective": "motion-inversion"}, advanced=["5", 0])
+    del graph["3"]["inputs"]["exactly"]
+    graph["1"] = node("LoadZeroScope")
+    graph["5"] = node("MotionInversionSettings", exactly=False, channels="", loss="base")
+    then = answers(graph, here())["5"]["then"]
+    assert (then["channels"], then["spatial_learning_rate"]) == ("widest", 5e-4)
+    assert then["base_preservation"] == 0.0
+    graph["3"]["inputs"]["objective"] = "coupled"
+    graph["5"] = node("CoupledSettings", exactly=False, rank=8, alpha=0.0)
+    found = answers(graph, here())
+    assert found["3"]["then"]["objective.alpha"] == found["5"]["then"]["alpha"] == 8.0
