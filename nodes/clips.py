@@ -7,13 +7,11 @@ from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import folder_paths
 import torch
 from comfy_api.latest import io, ui
 
-from ..motion_core.bases import BASES
 from ..motion_core.errors import ClipError
-from ..motion_core.settings import fields_of, from_mapping
+from ..motion_core.settings import fields_of
 from ..motion_core.video.clips import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -24,10 +22,14 @@ from ..motion_core.video.clips import (
 )
 from ..motion_core.video.framing import fit_frame
 from ..motion_core.video.settings import ClipSettings
+from .clip_choices import Cut, cut_of, left_out, usual_cut
 from .host.bridge import core_run, frame_source, image_from_pixels
+from .host.folders import media_path
 from .sockets import MotionClipsSocket
 from .suited.connected import PICTURES
-from .widget_values import given
+from .suited.here import here
+from .suited.of_sampling import of_clip
+from .suited.prompt_graph import PromptGraph
 from .widgets import ADVANCED, widget
 
 if TYPE_CHECKING:
@@ -38,15 +40,9 @@ FRAMES = "frames of one clip"
 EXPERT = ("stride", "fit", "windows")
 
 
-def _usual() -> dict[str, Any]:
-    """What stands on a new node: what suits a base of full size."""
-    base = next(base for base in BASES.values() if base.required)
-    return {name: getattr(base, name) for name in ("frames", "fps", "width", "height")}
-
-
 def _frame_inputs() -> list[io.Input]:
     """Which frames, at which size; the same for one video and for a folder of them."""
-    usual = _usual()
+    usual = usual_cut()
     return [
         widget(
             field,
@@ -84,6 +80,7 @@ class MotionClip(io.ComfyNode):
             description="Cuts a training clip from a video, sized exactly as the training will "
             "see it. A single image trains appearance.",
             is_output_node=True,  # so that the clip can be looked at before there is a training
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
                 io.MultiType.Input(
                     "video",
@@ -113,13 +110,20 @@ class MotionClip(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, **choices: Any) -> float:
+        """Another each time where something is left out: what suits then follows from the graph,
+        which ComfyUI does not tell here.
+        """
+        return nan if left_out(choices) else 0.0
+
+    @classmethod
     def execute(
         cls, video: Any, prompt: str, image_fps: float = 8.0, **choices: Any
     ) -> io.NodeOutput:
         with core_run():
             with frame_source(video, image_fps) as source:
-                settings = clip_settings(**_of_an_image(choices, len(source.times)))
-                return _output(cls, cut_clips(source, settings, prompt))
+                cut = _cut(cls, choices, len(source.times))
+                return _output(cls, cut_clips(source, cut.settings, prompt), cut)
 
 
 class MotionClipsFromFolder(io.ComfyNode):
@@ -135,6 +139,7 @@ class MotionClipsFromFolder(io.ComfyNode):
             "images in a folder as the frames of one clip. Captions are read from text files "
             "next to them (car.txt for car.mp4).",
             is_output_node=True,
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
                 io.String.Input(
                     "folder",
@@ -163,9 +168,9 @@ class MotionClipsFromFolder(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, folder: str | None, **choices: Any) -> str | float:
         """Changes with the names, sizes and times of the folder's files; each time where the folder
-        comes from another node, which ComfyUI does not tell here.
+        comes from another node, which ComfyUI does not tell here, or as for Motion Clip.
         """
-        if folder is None:
+        if folder is None or left_out(choices):
             return nan
         path = media_path(folder)
         files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".txt")]
@@ -184,9 +189,9 @@ class MotionClipsFromFolder(io.ComfyNode):
                     "or a full path."
                 )
             path = media_path(folder)
-            settings = clip_settings(**_of_an_image(choices, _images(path)))
+            cut = _cut(cls, choices, _images(path))
             load = load_image_clips if images == PICTURES else load_clips
-            return _output(cls, load(path, settings, prompt.strip() or None))
+            return _output(cls, load(path, cut.settings, prompt.strip() or None), cut)
 
 
 class CombineMotionClips(io.ComfyNode):
@@ -228,17 +233,11 @@ class CombineMotionClips(io.ComfyNode):
         return io.NodeOutput((*clips_1, *clips_2, *clips_3, *clips_4))
 
 
-def clip_settings(**widgets: Any) -> ClipSettings:
-    """The core's settings from widgets; a rate makes the stride unused."""
-    values = {**_usual(), **given(fields_of(ClipSettings), widgets)}
-    return from_mapping(ClipSettings, {**values, **({"stride": 1} if values["fps"] else {})})
-
-
-def _of_an_image(choices: dict[str, Any], frames: int) -> dict[str, Any]:
-    """A source of one frame is an image, whatever is asked of videos."""
-    if frames != 1:
-        return choices
-    return {**choices, "frames": 1, "windows": 1, "start_seconds": 0.0, "stride": 1, "fps": 0.0}
+def _cut(cls: type[io.ComfyNode], choices: dict[str, Any], frames: int) -> Cut:
+    """As the node says; what is left out suits the training that it is connected to."""
+    node = str(cls.hidden.unique_id)
+    graph = PromptGraph(cls.hidden.prompt or {}, {node: list(choices)})
+    return cut_of(choices, frames, of_clip(graph, node, here()))
 
 
 def _images(path: Path) -> int:
@@ -249,11 +248,6 @@ def _images(path: Path) -> int:
     return int(not videos and len(images) == 1)
 
 
-def media_path(folder: str) -> Path:
-    """The path as given, from ComfyUI's input folder if it is a relative one."""
-    return Path(folder_paths.get_input_directory()) / folder.strip()
-
-
 def _padded(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """The frames at the size of the picture that they are shown in."""
     if frames.shape[2:] == (height, width):
@@ -261,7 +255,7 @@ def _padded(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return torch.stack([fit_frame(frame, height, width, "pad") for frame in frames])
 
 
-def _output(cls: type[io.ComfyNode], clips: list[Clip]) -> io.NodeOutput:
+def _output(cls: type[io.ComfyNode], clips: list[Clip], cut: Cut) -> io.NodeOutput:
     size = clips[0].frames.shape[2:]
     shown = torch.cat([image_from_pixels(_padded(clip.frames, *size)) for clip in clips])
     helper = ui.ImageSaveHelper
@@ -276,7 +270,7 @@ def _output(cls: type[io.ComfyNode], clips: list[Clip]) -> io.NodeOutput:
         method=0,
     )
     animation = ui.SavedImages([preview], is_animated=len(shown) > 1)
-    told = {**animation.as_dict(), "text": [told_of(clip) for clip in clips]}
+    told = {**animation.as_dict(), "text": [*map(told_of, clips), *cut.notes]}
     return io.NodeOutput(tuple(clips), shown, ui=told)
 
 

@@ -30,6 +30,7 @@ from .sockets import (
     MotionStack,
     adapters_to_apply,
 )
+from .version_0_1_0 import SAMPLED_LEFT_ALONE, sampled_then
 from .widgets import ADVANCED, refused, widget
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 CATEGORY = "motion/sample"
 MAX_SEED = 2**63 - 1
 _FIELDS = fields_by_name(SampleSettings)
-NEVER_ZERO = ("steps", "guidance_scale", "frames", "width", "height", "adapter_end")
 
 
 class MotionNoise(io.ComfyNode):
@@ -126,7 +126,8 @@ class SampleMotionVideo(io.ComfyNode):
     ) -> bool | str:
         """In ComfyUI's place, which would refuse the zeros of version 0.1.0."""
         given = (steps, guidance_scale, frames, width, height, adapter_end)
-        told = {name: value or None for name, value in zip(NEVER_ZERO, given, strict=True)}
+        named = zip(SAMPLED_LEFT_ALONE, given, strict=True)
+        told = {name: value or None for name, value in named}
         return refused(_FIELDS, told)
 
     @classmethod
@@ -161,14 +162,13 @@ class SampleMotionVideo(io.ComfyNode):
 
 
 def _settings(base: MotionBase, motions: MotionStack, **given: Any) -> SampleSettings:
-    """What is left out is what suits; so is a number that is 0 where none can be, as version 0.1.0
-    had it.
-    """
+    """What is left out is what suits; a number that is 0 where none can be is what ran then."""
     from ..motion_core.adapter_files.sample_defaults import sample_defaults
 
-    said = {name: value for name, value in given.items() if value or name not in NEVER_ZERO}
-    has_noise = any(motion.inverted is not None for motion in motions)
     infos = _playing(motions)
+    then = sampled_then(base.defaults, infos)
+    said = {n: then[n] if v == 0 and n in then else v for n, v in given.items() if v is not None}
+    has_noise = any(motion.inverted is not None for motion in motions)
     usual = sample_defaults(base.defaults, infos, has_noise=has_noise, asked=said)
     settings = from_mapping(SampleSettings, {**usual, **said})
     total = base.backbone.schedule.total

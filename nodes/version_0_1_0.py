@@ -1,19 +1,25 @@
 """What workflows of version 0.1.0 mean: there a value left at its default was not the value that
 ran, but the base's own for the method; 0 for a number stood for that too.
 
-The file beside this one has both, by method: every default ("") and what ran instead on a base.
+The file beside this one has both, by method: every default ("") and what ran instead on a base;
+under no method ("") what a base was sampled at.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..motion_core.adapter_files.sample_defaults import sample_defaults
+from ..motion_core.adapter_files.sample_defaults import (
+    SIZE,
+    TrainedOn,
+    first_video,
+    sample_defaults,
+)
 from ..motion_core.bases import BaseDefaults
 from ..motion_core.settings import Field
 from .widget_values import Widget, given, widget_value
@@ -37,6 +43,8 @@ INPUTS = frozenset(
 LEFT_ALONE: Mapping[str, float] = {"steps": 0, "learning_rate": 0.0, "weight_decay": -1.0}
 STOOD_FOR_NONE: Mapping[str, Widget] = {"alpha": 0.0, "channels": ""}
 """What a widget held for the rank, or the widest layers; both have another form now."""
+SAMPLED_LEFT_ALONE = ("steps", "guidance_scale", "frames", "width", "height", "adapter_end")
+"""Those of Sample Motion Video, where 0 stood for it."""
 MARK = "exactly"
 """An input that says whether the values are those that run. Prompts of that version do not have it
 on Train Motion Adapter, and had it turned off on settings nodes."""
@@ -87,7 +95,18 @@ def values_then(method: str, base: BaseDefaults) -> Then:
     settings, train = (
         {**defaults_then(part, method), **own.get(part, {})} for part in ("settings", "train")
     )
-    return Then(settings=settings, train=train, sample=sample_defaults(base, ()))
+    return Then(settings=settings, train=train, sample={"noise_prior": 0.0, **sampled_then(base)})
+
+
+def sampled_then(base: BaseDefaults, infos: Sequence[TrainedOn] = ()) -> dict[str, Any]:
+    """What ran where 0 stood on Sample Motion Video: the base's own, whatever the method of the
+    motions; frames, width and height of the first motion of a video. infos: of those that play.
+    """
+    kept = _table()[""].get(base.name, {}).get("sample", {})
+    own = {**sample_defaults(base, ()), **kept}  # a base that has come since has no other
+    trained = first_video(infos)
+    size = {} if trained is None else {name: getattr(trained, name) for name in SIZE}
+    return {**{name: own[name] for name in SAMPLED_LEFT_ALONE}, **size}
 
 
 def defaults_then(part: str, method: str) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ SAMPLING = "sampling"
 of version 0.1.0 have none.
 """
 _OF_METHODS = ("steps", "guidance_scale", "adapter_end", "noise_prior")
-_SIZE = ("frames", "width", "height")
+SIZE = ("frames", "width", "height")
 
 
 class TrainedOn(Protocol):
@@ -58,10 +58,10 @@ def sample_defaults(
         "guidance_scale": base.guidance_scale,
         "adapter_end": base.adapter_end,
         "noise_prior": 0.0,
-        **{name: getattr(size, name) for name in _SIZE},
+        **{name: getattr(size, name) for name in SIZE},
     }
     usual |= {} if trained is None else _of_its_method(trained)
-    resized = any((asked or {}).get(name, usual[name]) != usual[name] for name in _SIZE)
+    resized = any((asked or {}).get(name, usual[name]) != usual[name] for name in SIZE)
     return {**usual, "noise_prior": 0.0} if resized or not has_noise else usual
 
 

@@ -89,4 +89,5 @@ class ClipSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         one = self.fps is None or self.stride == 1
-        require(one, "stride", self.stride, f"1 if fps is given too (it is {self.fps})")
+        others = f"1 if fps is given too (it is {self.fps}); leave one of them out"
+        require(one, "stride", self.stride, others)

@@ -107,3 +107,8 @@ def runs_folder() -> Path:
     own.
     """
     return Path(folder_paths.get_output_directory()) / "motion_training"
+
+
+def media_path(folder: str) -> Path:
+    """The path as given, from ComfyUI's input folder if it is a relative one."""
+    return Path(folder_paths.get_input_directory()) / folder.strip()

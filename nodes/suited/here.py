@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..adapters import adapter_path
-from ..clips import media_path
+from ..host.folders import media_path
 from ..train import usual_precision
 from .answer import Here
 from .connected import FolderOf

@@ -11,6 +11,8 @@ from ...motion_core.adapter_files.noise_file import noise_path
 from ...motion_core.adapter_files.own import read_info
 from ...motion_core.adapter_files.sample_defaults import SAMPLING, TrainedOn, sample_defaults
 from ...motion_core.errors import MotionError
+from ..clip_choices import own_rate
+from ..version_0_1_0 import sampled_then
 from .answer import Answer, Here
 from .connected import base_of, clips_of, motions_of, trainings_of
 from .of_training import training_at
@@ -21,7 +23,10 @@ def of_clip(graph: PromptGraph, node: str, here: Here) -> Answer | None:
     """By the first training that it goes into."""
     trainings = (training_at(graph, training, here) for training in trainings_of(graph, node))
     training = next((training for training in trainings if training is not None), None)
-    return None if training is None else Answer(values=dict(training.usual.clip), to=training.to)
+    if training is None:
+        return None
+    values = {**training.usual.clip, **own_rate(graph.chosen(node))}
+    return Answer(values=values, to=training.to)
 
 
 def of_sampling(graph: PromptGraph, node: str, here: Here) -> Answer | None:
@@ -37,7 +42,22 @@ def of_sampling(graph: PromptGraph, node: str, here: Here) -> Answer | None:
         has_noise=any(_has_noise(graph, motion, here) for motion in motions),
         asked=graph.chosen(node),
     )
-    return Answer(values=values, to={"base": base.name, "motions": len(infos)})
+    to = {"base": base.name, "motions": len(infos)}
+    return Answer(values=values, to=to, then=_then(graph, node, sampled_then(base), values))
+
+
+_OF_BASE = ("steps", "guidance_scale", "adapter_end")
+
+
+def _then(
+    graph: PromptGraph, node: str, ran: Mapping[str, Any], suits: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Of the zeros of version 0.1.0 those that would not be what suits now. Sizes are: they were
+    the motion's then too.
+    """
+    widgets = graph.widgets(node)
+    zeros = [name for name in _OF_BASE if widgets.get(name, 1) == 0]
+    return {name: ran[name] for name in zeros if ran[name] != suits[name]} or None
 
 
 def _has_noise(graph: PromptGraph, motion: str, here: Here) -> bool:

@@ -133,6 +133,17 @@ def _document(argv: list[str]) -> Any:
     return build_request([run, {"objective": more}]).document()
 
 
+def test_a_stride_and_a_rate_are_one_too_many() -> None:
+    """One given replaces the other where it only suits."""
+    start = ["train", "--base", "shape-world-animatediff", "--clip", "car.mp4", "--output", "x"]
+    start += ["--prompt", PROMPT]
+    with pytest.raises(SettingsError, match=r"stride is 2; .*\(it is 8\.0\); leave one of them"):
+        _document([*start, "--stride", "2", "--fps", "8"])
+    for flag, expected in (("--stride", (2, None)), ("--fps", (1, 2.0))):
+        clip = _document([*start, flag, "2"])["clip"]
+        assert (clip["stride"], clip["fps"]) == expected
+
+
 def test_one_setting_given_moves_what_depends_on_it() -> None:
     """A LoRA learns faster than whole weights; more appearance comes before the same motion."""
     lora = build_request([layer("zeroscope", "vmc", objective={"parametrisation": "lora"})])

@@ -83,6 +83,18 @@ test('zeros that no node can hold now were left to the base', () => {
   assert.deepEqual(held(one), { steps: 30, prior: 0, frames: 16 })
 })
 
+test('zeros that ran otherwise then are filled so, the others with what suits', () => {
+  const one = node({ steps: 0, frames: 0 })
+  configured(one, {})
+  assert.equal(apply(one, answer({ steps: 25, frames: 16 }, { steps: 30 })), true)
+  assert.deepEqual(held(one), { steps: 30, frames: 0 })
+  apply(one, answer({ steps: 25, frames: 16 }))
+  assert.deepEqual(held(one), { steps: 30, frames: 16 })
+  apply(one, answer({ steps: 25, frames: 12 }))
+  assert.deepEqual(held(one), { steps: 30, frames: 12 })
+  assert.equal(keptOf(one).ofThen, true)
+})
+
 test('of two nodes with the same settings the one that changed wins', () => {
   const before = { rank: 32, beta: 1 }
   assert.deepEqual(agreed({ rank: 32, beta: 1 }, { rank: 16, beta: 1 }, before), { rank: 16 })

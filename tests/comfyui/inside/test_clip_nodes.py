@@ -13,7 +13,7 @@ from motion_adapters.nodes.clips import CombineMotionClips, MotionClip, MotionCl
 
 from motion_core.errors import ClipError
 from motion_core.video.writing import write_video
-from tests.comfyui.inside.called import called
+from tests.comfyui.inside.called import NODE, called
 from tests.comfyui.inside.trainings import FRAMES, PROMPT, clip_inputs
 
 ZIGZAG = Path(__file__).parents[3] / "motion_core" / "shape_world" / "clips" / "zigzag.mp4"
@@ -61,6 +61,35 @@ def test_a_clip_of_a_video(comfy_base: Path) -> None:
     assert torch.allclose(frames[:, 0, 0, 0], levels[::2, 0, 0, 0], atol=1e-5)
     shown = output.ui["images"][0]
     assert (comfy_base / "temp" / shown["filename"]).is_file()
+
+
+def test_a_clip_without_a_size_suits_the_training_that_it_is_for() -> None:
+    """As the page would fill it; without a training, a base of full size."""
+    training = {"base": ["1", 3], "clips": [NODE, 0], "objective": "motion-director"}
+    others = {
+        "1": {"class_type": "SampleMotionBase", "inputs": {"base": "zeroscope"}},
+        "2": {"class_type": "TrainMotionAdapter", "inputs": training},
+    }
+    given = {"video": torch.rand(16, 32, 32, 3), "prompt": PROMPT, "frames": 16}
+    output = called(MotionClip, others=others, **given)
+    assert output.args[0][0].frames.shape == (16, 3, 64, 64)
+    assert output.ui["text"] == [
+        "The video (16 frames of 32x32): 16 frames at 8 fps (2 s), 64x64 pixels.",
+        "Left out: fps, width, height. They suit the base shape-world-zeroscope.",
+    ]
+    alone = called(MotionClip, **given)
+    assert alone.args[0][0].frames.shape == (16, 3, 512, 512)
+    assert "No training" in alone.ui["text"][1]
+    assert math.isnan(MotionClip.fingerprint_inputs(video=None, prompt=PROMPT, frames=16))
+    whole = MotionClip.fingerprint_inputs(video=None, **clip_inputs())
+    assert whole == MotionClip.fingerprint_inputs(video=None, **clip_inputs(frames=None))
+
+
+def test_a_stride_that_is_not_used_is_said_on_the_node(comfy_base: Path) -> None:
+    frames = torch.rand(16, 64, 64, 3)
+    output = called(MotionClip, **clip_inputs(video=frames, frames=4, stride=2, fps=8.0))
+    assert output.args[0][0].fps == 8.0
+    assert output.ui["text"][1].startswith("stride 2 is not used, as fps is 8.")
 
 
 def test_a_single_image_is_learned_for_its_looks() -> None:

@@ -18,10 +18,11 @@ from motion_adapters.nodes.evaluation_models import NONE
 from motion_adapters.nodes.host.bridge import image_from_pixels
 from motion_adapters.nodes.host.folders import LANGUAGE, register_folders, save_folder
 from motion_adapters.nodes.recaption import RecaptionFrames
-from motion_adapters.nodes.sample import MotionNoise, SampleMotionVideo
+from motion_adapters.nodes.sample import MotionNoise, SampleMotionVideo, _settings
 from motion_adapters.nodes.sockets import MotionBase, adapters_to_apply
 
 from motion_core.adapter_files.loaded import LoadedAdapter
+from motion_core.adapter_files.sample_defaults import SAMPLING
 from motion_core.adapters.injector import InjectorAdapter, injector_sites
 from motion_core.adapters.lora.adapter import LoraAdapter, find_linears
 from motion_core.adapters.lora.keys import LoraPair
@@ -157,9 +158,43 @@ def test_a_motion_of_strength_0_is_no_motion_bit_for_bit(
 
 def test_without_motions_the_base_samples_at_its_own_size(base: MotionBase) -> None:
     short = dataclasses.replace(base, defaults=dataclasses.replace(base.defaults, frames=2))
-    frames, video = sampled(short, steps=1)
+    frames, video = called(SampleMotionVideo, base=short, prompt=PROMPT, steps=1).args
     assert frames.shape == (2, 64, 64, 3)
     assert float(video.get_components().frame_rate) == base.defaults.fps
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "guidance", "end"),
+    [
+        ("shape-world-animatediff", 12, 5.5, 0.6),
+        ("shape-world-zeroscope", 12, 4.5, 0.6),
+        ("animatediff", 25, 7.5, 1.0),
+        ("zeroscope", 30, 12.0, 1.0),
+    ],
+)
+def test_a_zero_is_what_ran_in_version_0_1_0(
+    name: str, steps: int, guidance: float, end: float, base: MotionBase, motion: LoadedAdapter
+) -> None:
+    """By hand, from motion_core/bases.py there: whatever the adapter's method says of sampling,
+    which no file of then did; what is left out is as that method samples.
+    """
+    own = {"steps": 20, "guidance_scale": 9.0, "adapter_end": 0.8, "noise_prior": 0.5}
+    trained = dataclasses.replace(motion.info, settings={SAMPLING: own})
+    motions = (dataclasses.replace(motion, info=trained),)
+    on = dataclasses.replace(base, defaults=base_defaults(name))
+    zeros = {n: 0 for n in ("steps", "guidance_scale", "adapter_end", "frames", "width", "height")}
+    ran = _settings(on, motions, **zeros, noise_prior=0.0)
+    assert ran == SampleSettings(
+        steps=steps,
+        guidance_scale=guidance,
+        adapter_end=end,
+        noise_prior=0.0,
+        frames=FRAMES,
+        width=SIZE,
+        height=SIZE,
+    )
+    suits = _settings(on, motions)
+    assert {n: getattr(suits, n) for n in own} == own
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,20 @@ def test_a_clip_suits_the_base_that_it_is_trained_on() -> None:
     assert (found["3"]["to"]["videos"], found["3"]["to"]["images"]) == (2, 0)
 
 
+def test_a_stride_suits_the_videos_own_rate() -> None:
+    """One that a person has set, whether the rate was set too or not; 1 is none."""
+    graph = prompt()
+    for stride, touched, fps in (
+        (2, ["stride"], 0.0),
+        (2, ["stride", "fps"], 0.0),
+        (1, ["stride"], 8.0),
+        (2, [], 8.0),
+    ):
+        graph["2"]["inputs"] |= {"stride": stride, "fps": 8.0}
+        found = answers(graph, here(), {"2": touched})["2"]["values"]
+        assert found == {"frames": 16, "fps": fps, "width": 64, "height": 64}, (stride, touched)
+
+
 def test_a_sample_suits_what_it_plays() -> None:
     """The clip's size, and the base's steps."""
     values = answers(prompt(), here())["4"]["values"]
@@ -189,3 +203,18 @@ def test_what_ran_then_is_told_in_numbers() -> None:
     graph["5"] = node("CoupledSettings", exactly=False, rank=8, alpha=0.0)
     found = answers(graph, here())
     assert found["3"]["then"]["objective.alpha"] == found["5"]["then"]["alpha"] == 8.0
+
+
+def test_a_sample_of_then_is_told_where_it_ran_otherwise() -> None:
+    """MotionCrafter on ZeroScope: its official settings are 25 steps at 7.5; what version 0.1.0
+    left at 0 was the base's, 30 at 12, and a share of 1 as today. Sizes were the clip's, as now.
+    """
+    graph = prompt(**OF_THEN)
+    graph["1"] = node("LoadZeroScope", model="a")
+    size = {"frames": 0, "width": 0, "height": 0}
+    graph["4"]["inputs"] |= {"steps": 0, "guidance_scale": 0.0, "adapter_end": 0.0, **size}
+    found = answers(graph, here())["4"]
+    assert (found["values"]["steps"], found["values"]["guidance_scale"]) == (25, 7.5)
+    assert found["then"] == {"steps": 30, "guidance_scale": 12.0}
+    graph["4"]["inputs"] |= {"steps": 30, "guidance_scale": 12.0}
+    assert answers(graph, here())["4"]["then"] is None
