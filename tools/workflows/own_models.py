@@ -46,7 +46,8 @@ TRAIN_NOTE = f"""\
 
 1. *Load Video*: your clip, two to four seconds with **one** clear motion.
 2. *Motion Clip*: describe the clip in `prompt`, including its motion. The picture below it is \
-what the training sees: 16 frames. If the motion is longer, set `stride` to 2 or `fps` to 8.
+what the training sees: 16 frames. If the motion is longer, \
+lower `fps`: at 4, they are four seconds.
 3. *Train Motion Adapter*: press Run. If you run out of memory, set `memory` = low, then try \
 384x384. The panel shows loss and samples; Cancel keeps the progress, and Run resumes.
 4. The video on the right applies the motion to the prompt of *Sample Motion Video*.
