@@ -76,5 +76,5 @@ def with_offset(model_pred: Tensor, strength: float, rng: torch.Generator) -> Te
 
 def frames_at(values: Tensor, frames: Tensor) -> Tensor:
     """(B, C, 1, h, w): one frame of each video. frames: (B,) int64 in [0, F)."""
-    index = frames.to(values.device).view(-1, 1, 1, 1, 1)
+    index = frames.to(values.device, non_blocking=True).view(-1, 1, 1, 1, 1)
     return values.gather(2, index.expand(-1, values.shape[1], 1, *values.shape[3:]))

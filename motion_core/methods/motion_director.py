@@ -271,4 +271,8 @@ class _Passes:
         and the LoRA is there to learn looks, not the VAE's last detail.
         """
         flip = torch.rand(len(latents), generator=rng) < self.settings.image_hflip_p
-        return torch.where(flip.to(latents.device).view(-1, 1, 1, 1, 1), latents.flip(-1), latents)
+        return torch.where(
+            flip.to(latents.device, non_blocking=True).view(-1, 1, 1, 1, 1),
+            latents.flip(-1),
+            latents,
+        )

@@ -38,7 +38,7 @@ def draw_noisy_latents(
     schedule = backbone.schedule
     if timesteps is None:
         timesteps = schedule.draw_timesteps(len(latents), rng, min_timestep)
-    timesteps = timesteps.to(latents.device)
+    timesteps = timesteps.to(latents.device, non_blocking=True)
     noise = draw_noise(latents.shape, rng, latents.device)
     noisy = schedule.noised(latents, noise, timesteps)
     return NoisyLatents(noisy, timesteps, schedule.target(latents, noise, timesteps))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..adapters.base import Adapter
 from ..errors import TrainingError
@@ -152,15 +153,14 @@ class TrainingRun:
         backward, whose recomputed blocks then see other weights than its forward did.
         """
         start = time.perf_counter()
-        losses: dict[str, list[float]] = {}
+        terms: list[tuple[str, Tensor]] = []
         groups: set[str] = set()
         for _ in range(self.settings.accumulation):
             for term in self._terms(self._next_batch()):
-                losses.setdefault(term.name, []).append(
-                    self.stepper.backward(term, self.position.step)
-                )
+                terms.append((term.name, self.stepper.backward(term)))
                 groups.add(term.group)
-        norm = self.stepper.clip_gradients(groups, self.position.step)
+        norms = self.stepper.clip_gradients(groups)
+        losses, norm = self.stepper.checked(terms, norms, self.position.step)
         with uninterrupted():
             self.is_whole = False
             rate = self.stepper.step(groups, self.position.step)
@@ -170,7 +170,7 @@ class TrainingRun:
             done = StepDone(
                 step=self.position.step,
                 total=self.settings.steps,
-                losses={name: sum(values) / len(values) for name, values in losses.items()},
+                losses=losses,
                 learning_rate=rate,
                 grad_norm=norm,
                 seconds=time.perf_counter() - start,
@@ -188,9 +188,13 @@ class TrainingRun:
             self.clips_left = torch.randperm(len(self.clips), generator=self.rng).tolist()
         index = self.clips_left.pop(0)
         clip, draws = self.clips[index], self.settings.noise_draws
+        latents, prompt_embeds = (
+            tensor.to(self.device, torch.float32, non_blocking=True)
+            for tensor in (clip.latents, clip.prompt_embeds)
+        )
         return Batch(
-            latents=clip.latents.to(self.device, torch.float32).repeat(draws, 1, 1, 1, 1),
-            prompt_embeds=clip.prompt_embeds.to(self.device, torch.float32).repeat(draws, 1, 1),
+            latents=latents.repeat(draws, 1, 1, 1, 1),
+            prompt_embeds=prompt_embeds.repeat(draws, 1, 1),
             clip_index=index,
             step=self.position.step,
             min_timestep=self.settings.min_timestep,

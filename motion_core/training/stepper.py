@@ -1,17 +1,18 @@
 """The optimiser's part of a training step: backward, clipping, stepping, and fp16's loss scale.
 
 In: the parameter groups of a method and the training's settings. A step is one call of `backward`
-for each loss term, then `clip_gradients`, then `step`.
+for each loss term, then `clip_gradients`, `checked` and `step`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
@@ -41,6 +42,8 @@ class Stepper:
                 group.parameters,
                 lr=_rate(group, settings),
                 betas=(0.9, 0.999),
+                # On a GPU one launch steps them all, and the loss scale is not waited for.
+                fused=device.type == "cuda" or None,
                 weight_decay=group.weight_decay
                 if settings.weight_decay is None
                 else settings.weight_decay,
@@ -56,31 +59,43 @@ class Stepper:
             return nullcontext()
         return torch.autocast("cuda", self.settings.dtype_on(self.device))
 
-    def backward(self, term: LossTerm, done: int) -> float:
-        """Adds the term's gradients to its group's; returns the loss. Raises TrainingError if it is
-        not finite.
-        """
-        value = term.value.item()
-        if not math.isfinite(value):
-            raise _not_finite(f"the loss {term.name!r} is {value}", done)
-        scaled: torch.Tensor = self.scaler.scale(term.value / self.settings.accumulation)
+    def backward(self, term: LossTerm) -> Tensor:
+        """Adds the term's gradients to its group's; returns the loss, which stays on the device."""
+        scaled: Tensor = self.scaler.scale(term.value / self.settings.accumulation)
         scaled.backward(inputs=list(self.groups[term.group].parameters))
-        return value
+        return term.value.detach()
 
-    def clip_gradients(self, names: Collection[str], done: int) -> float:
-        """The norm of these groups' gradients together, before clipping. Raises TrainingError if it
-        is not finite, but where fp16's scaler skips the step.
-        """
-        squares = 0.0
+    def clip_gradients(self, names: Collection[str]) -> dict[str, Tensor]:
+        """The norm of each of these groups' gradients, before clipping, on the device."""
+        norms: dict[str, Tensor] = {}
         for name in sorted(names):
             self.scaler.unscale_(self.optimisers[name])
             limit = self.settings.max_grad_norm or math.inf
-            norm = float(clip_grad_norm_(self.groups[name].parameters, limit))
-            skipped = self.scaler.is_enabled() and self.scaler.get_scale() > 1.0
-            if not math.isfinite(norm) and not skipped:
-                raise _not_finite(f"the gradient of {name!r} is {norm}", done)
-            squares += norm**2
-        return math.sqrt(squares)
+            norms[name] = clip_grad_norm_(self.groups[name].parameters, limit)
+        return norms
+
+    def checked(
+        self, terms: Sequence[tuple[str, Tensor]], norms: Mapping[str, Tensor], done: int
+    ) -> tuple[dict[str, float], float]:
+        """Each loss, a mean over its terms, and the norm of all gradients together.
+
+        It waits for the device, the only time in a step. Raises TrainingError if a loss is not
+        finite, or a norm, but where fp16's scaler skips the step.
+        """
+        on_device = [value.float() for value in (*(value for _, value in terms), *norms.values())]
+        values = torch.stack(on_device).tolist()
+        losses: dict[str, list[float]] = {}
+        for (name, _), value in zip(terms, values, strict=False):
+            if not math.isfinite(value):
+                raise _not_finite(f"the loss {name!r} is {value}", done)
+            losses.setdefault(name, []).append(value)
+        lengths = values[len(terms) :]
+        skipped = self.scaler.is_enabled() and self.scaler.get_scale() > 1.0
+        for name, length in zip(norms, lengths, strict=True):
+            if not math.isfinite(length) and not skipped:
+                raise _not_finite(f"the gradient of {name!r} is {length}", done)
+        means = {name: sum(several) / len(several) for name, several in losses.items()}
+        return means, math.sqrt(sum(length**2 for length in lengths))
 
     def step(self, names: Collection[str], done: int) -> float:
         """Steps these groups; returns the largest of their learning rates."""

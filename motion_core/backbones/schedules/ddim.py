@@ -84,7 +84,9 @@ class DdimSchedule:
 
     def _signal_and_sigma(self, latents: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(ᾱ_t) and sqrt(1−ᾱ_t), float32, shaped (B, 1, …, 1) on the latents' device."""
-        alphas = self.scheduler.alphas_cumprod.to(timesteps.device, torch.float32)[timesteps]
+        alphas = self.scheduler.alphas_cumprod.to(
+            timesteps.device, torch.float32, non_blocking=True
+        )[timesteps]
         alphas = per_clip(alphas, latents)
         return alphas.sqrt(), (1.0 - alphas).sqrt()
 

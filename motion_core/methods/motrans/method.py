@@ -265,7 +265,9 @@ class _Passes:
         noisy, timesteps, target = draw_noisy_latents(
             self.backbone, frames_at(latents, frames), rng, min_timestep=batch.min_timestep
         )
-        embeds = clip.recaption_embeds.to(latents.device).expand(len(latents), -1, -1)
+        embeds = clip.recaption_embeds.to(latents.device, non_blocking=True).expand(
+            len(latents), -1, -1
+        )
         with training(self.groups, clip.appearance):
             pred = self.backbone.predict(noisy, timesteps, embeds)
             yield LossTerm("spatial", mse(pred, target), clip.appearance)
