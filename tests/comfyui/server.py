@@ -174,23 +174,27 @@ def serve(
     environ: Mapping[str, str] | None = None,
     more_packs: Sequence[Path] = (),
     timeout: float = 600.0,
+    installed: bool = False,
 ) -> Iterator[Server]:
     """Starts ComfyUI with this pack, waits until it answers, and ends it.
 
     base: an empty folder for all that it reads and writes. environ: added to the environment.
-    more_packs: folders of further packs. timeout: seconds for the start.
+    more_packs: folders of further packs. timeout: seconds for the start. installed: this pack is in
+    the folder's custom_nodes already, and is not linked there.
 
     Raises:
         RuntimeError: it ended before it answered, or not this pack; with the log's last lines.
         TimeoutError: it did not answer in time.
     """
-    packs = {PACK: REPOSITORY, **{folder.name: folder for folder in more_packs}}
-    link_packs(base, packs)
+    links = {folder.name: folder for folder in more_packs}
+    if not installed:
+        links[PACK] = REPOSITORY
+    link_packs(base, links)
     port = free_port()
     log_file = base / "server.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            bound(command(comfyui, base, port, list(packs))),
+            bound(command(comfyui, base, port, [PACK, *links])),
             cwd=comfyui.path,
             env={**os.environ, **(environ or {})},
             stdout=log,

@@ -1,0 +1,1 @@
+"""What the ComfyUI Registry gets and checks: `python -m tools.registry --help`."""
