@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from motion_core.backbones.files.tensors import write_tensors
 from motion_core.errors import MotionError
-from motion_core.files import replacing
+from motion_core.files import PAUSES, patiently, remove_folder, replacing
 from motion_core.training.records import write_json
 
 
@@ -50,3 +51,84 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MotionError, match="cannot be written"), replacing(tmp_path / "file" / "x"):
         pass
+
+
+class Held:
+    """Fails as Windows does while somebody holds a file, so many times."""
+
+    def __init__(self, times: int, code: int) -> None:
+        self.left, self.code = times, code
+        self.paused: list[float] = []
+
+    def __call__(self) -> None:
+        if self.left:
+            self.left -= 1
+            error = PermissionError(13, "Access is denied")
+            error.winerror = self.code  # type: ignore[attr-defined]
+            raise error
+
+
+@pytest.fixture
+def paused(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pauses that were asked for and not waited."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    return pauses
+
+
+@pytest.mark.parametrize("code", [5, 32, 33, 1224])
+def test_a_file_that_is_in_use_for_a_moment_is_waited_for(code: int, paused: list[float]) -> None:
+    patiently(Held(3, code))
+    assert paused == list(PAUSES[:3])
+    assert sum(PAUSES) < 4
+
+
+def test_a_file_that_stays_in_use_is_an_error(paused: list[float]) -> None:
+    with pytest.raises(PermissionError):
+        patiently(Held(99, 32))
+    assert paused == list(PAUSES)
+
+
+def test_what_is_not_allowed_is_an_error_at_once(paused: list[float]) -> None:
+    """A missing permission on Linux has no winerror; "not found" (2) will not come by waiting."""
+    with pytest.raises(PermissionError):
+        patiently(lambda: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    with pytest.raises(PermissionError):
+        patiently(Held(1, 2))
+    assert paused == []
+
+
+def test_a_file_in_use_is_replaced_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paused: list[float]
+) -> None:
+    """As when the page reads state.json while the training writes it."""
+    held, really = Held(2, 5), Path.replace
+
+    def replace(source: Path, target: Path) -> Path:
+        held()
+        return really(source, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    write_json(tmp_path / "state.json", {"step": 1})
+    assert json.loads((tmp_path / "state.json").read_text(encoding="utf-8")) == {"step": 1}
+    assert len(paused) == 2
+    held.left = 99
+    with pytest.raises(MotionError, match="Close the programs that have it open"):
+        write_json(tmp_path / "state.json", {"step": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_a_folder_in_use_is_removed_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paused: list[float]
+) -> None:
+    held, really = Held(1, 32), os.rmdir
+
+    def rmdir(*arguments: object, **options: object) -> None:
+        held()
+        really(*arguments, **options)  # type: ignore[arg-type]
+
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    remove_folder(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert len(paused) == 1

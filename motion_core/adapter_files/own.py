@@ -1,10 +1,11 @@
 """The adapter file: one `.safetensors` with everything that a training run has learned.
 
 In and out: adapters by name ("temporal", "spatial.0" …) and an `AdapterInfo`. The header's metadata
-holds `motion_adapter`, sorted JSON of the info, and `motion_adapter_previews`, a JSON list of small
-pictures in base64. Tensors are named "<adapter's name>.<its own name>"; only AnimateDiff's temporal
-LoRA stands without a prefix, so that AnimateDiff-Evolved loads the file as a motion LoRA (it drops
-whatever has no "temporal" in its name).
+holds `motion_adapter`, sorted JSON of the info, `motion_adapter_previews`, a JSON list of small
+pictures in base64, and what lists of models read, see `model_managers`. Tensors are named
+"<adapter's name>.<its own name>"; only AnimateDiff's temporal LoRA stands without a prefix, so that
+AnimateDiff-Evolved loads the file as a motion LoRA (it drops whatever has no "temporal" in its
+name).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ..backbones.files.lora_names import PEFT_NAMES
 from ..backbones.files.tensors import TensorFile, open_tensors, write_tensors
 from ..errors import AdapterError, FormatError, SettingsError
 from ..settings import from_mapping, require, to_mapping
+from .model_managers import manager_metadata
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +135,7 @@ def save_adapter(
         for name, adapter in adapters.items()
     }
     metadata = {
+        **manager_metadata(to_mapping(info), path.stem, previews),
         ADAPTER_METADATA: _to_json(dataclasses.replace(info, adapters=entries)),
         PREVIEWS_KEY: json.dumps([base64.b64encode(picture).decode() for picture in previews]),
     }

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import get_args
 
+from .device import Device
+from .parsing import matching
 from .terminal import Terminal, say
 
 SUMMARY = "Measure videos: do they match the prompt, stay consistent, and move like the reference?"
@@ -71,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     files = [field.name for field in dataclasses.fields(ModelFiles)]
     request = EvaluationRequest(
-        videos=tuple(arguments.videos),
+        videos=tuple(file for path in arguments.videos for file in matching(path)),
         reference=arguments.reference,
         prompts=tuple(arguments.prompts),
         entity_prompts=tuple(arguments.entity_prompts),
@@ -123,7 +126,8 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--device",
-        choices=("auto", "cpu", "cuda"),
+        choices=get_args(Device),
         default="auto",
-        help="auto uses the GPU if there is one (default: auto)",
+        help="auto uses a CUDA or ROCm GPU if there is one; mps (Apple) and xpu (Intel) are "
+        "untested (default: auto)",
     )

@@ -16,6 +16,7 @@ from types import ModuleType
 from ..errors import MotionError
 from . import convert, demo, evaluate, inspect, merge, sample, train
 from .parsing import Parser
+from .terminal import write_any_letter
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_parsed(parser: Parser, argv: Sequence[str] | None = None) -> int:
     """Runs what the parser makes of the arguments; returns the exit status."""
+    write_any_letter()
     with _warnings_shown():
         try:
             arguments = parser.parse(sys.argv[1:] if argv is None else argv)

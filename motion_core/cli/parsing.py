@@ -8,6 +8,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import SettingsError
@@ -60,3 +61,12 @@ def _sentence(message: str) -> str:
     """argparse's "argument --steps: invalid int value: 'x'" as a sentence."""
     message = re.sub(r"^argument (\S+?)(/\S+)*: ", r"\1: ", message)
     return message[0].upper() + message[1:].rstrip(".") + "."
+
+
+def matching(path: Path) -> list[Path]:
+    """The files of a pattern such as out/*.mp4, sorted; any other path as it is. Shells do this but
+    for those of Windows.
+    """
+    if path.exists() or not any(sign in path.name for sign in "*?["):
+        return [path]
+    return sorted(path.parent.glob(path.name)) or [path]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from ..bases import BASES
 from ..errors import SettingsError
 from ..settings import Settings, require, setting
+from .device import Device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,10 @@ class BaseSettings(Settings):
     text_encoder: str | None = setting(
         None, metavar="FILE", help="OpenCLIP's text tower, for a ZeroScope file without one."
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="auto uses the GPU if there is one."
+    device: Device = setting(
+        "auto",
+        help="auto uses a CUDA or ROCm GPU if there is one. mps (Apple) and xpu (Intel) are "
+        "untested.",
     )
 
 

@@ -5,7 +5,11 @@ On a terminal one line is rewritten; in a log file there are plain lines, and fe
 
 from __future__ import annotations
 
+import io
+import os
+import shlex
 import shutil
+import subprocess
 import sys
 from types import TracebackType
 from typing import TextIO
@@ -75,6 +79,20 @@ def bar(done: int, total: int) -> str:
     """How much is done as a picture: [###-------]."""
     marks = BAR * done // total
     return f"[{'#' * marks}{'-' * (BAR - marks)}]"
+
+
+def write_any_letter() -> None:
+    """Letters that the console lacks come out as \\u52a8: Windows has consoles with western letters
+    alone, where they would end the command.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def quoted(argument: str, windows: bool = os.name == "nt") -> str:
+    """As the system's command line takes it, with spaces in it too."""
+    return subprocess.list2cmdline([argument]) if windows else shlex.quote(argument)
 
 
 def say(text: str) -> None:

@@ -4,7 +4,6 @@ a run that is stopped can go on.
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,7 +40,7 @@ from .request import (
     whole_record,
 )
 from .run_folder import ADAPTER, SETTINGS, claimed, forget_earlier_run
-from .terminal import Terminal, say
+from .terminal import Terminal, quoted, say
 
 INTERRUPTED = 130
 
@@ -177,6 +176,6 @@ def _how_to_go_on(output: Path) -> str:
     checkpoint = latest_checkpoint(output)
     if checkpoint is None:
         return "stopped before the first step; nothing was saved\n"
-    command = f"python -m motion_core train --resume --output {shlex.quote(str(output))}"
+    command = f"python -m motion_core train --resume --output {quoted(str(output))}"
     step = checkpoint.name.removeprefix("step-")
     return f"stopped; step {step} was saved. Resume with: {command}\n"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,11 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from ..errors import FormatError, TrainingError
+from ..files import patiently, remove_folder
 from ..methods.parts import ParameterGroup
 from .records import write_json
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 2
 COMPOSED_VERSION = 1
@@ -68,7 +71,7 @@ def save_checkpoint(
     folder = run_folder / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".step-*"):
-        shutil.rmtree(leftover)
+        remove_folder(leftover)
     temporary = folder / f".step-{position.step}"
     temporary.mkdir()
     save_file(_parameters(groups), temporary / "parameters.safetensors")
@@ -85,7 +88,7 @@ def save_checkpoint(
     final = folder / f"step-{position.step}"
     _put_in_place(temporary, final)
     for old in _by_step(folder)[:-KEPT]:
-        shutil.rmtree(old)
+        _forget(old)
     return final
 
 
@@ -220,8 +223,12 @@ def _read_state(path: Path) -> dict[str, Any]:
 
 
 def _read_tensors(path: Path, name: str) -> dict[str, Tensor]:
+    """Copies: tensors that share memory with the file would keep it open, and on Windows nobody
+    could delete this checkpoint later.
+    """
     try:
-        return load_file(path / f"{name}.safetensors")
+        tensors = load_file(path / f"{name}.safetensors")
+        return {key: tensor.clone() for key, tensor in tensors.items()}
     except (OSError, SafetensorError) as error:
         raise FormatError(_damaged(path, error)) from error
 
@@ -246,12 +253,20 @@ def _put_in_place(temporary: Path, final: Path) -> None:
         with file.open("r+b") as handle:
             os.fsync(handle.fileno())
     if final.exists():
-        shutil.rmtree(final)
-    os.replace(temporary, final)
+        remove_folder(final)
+    patiently(lambda: os.replace(temporary, final))
     if hasattr(os, "O_DIRECTORY"):  # Windows cannot open, and need not flush, a folder
         handle = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(handle)
         os.close(handle)
+
+
+def _forget(old: Path) -> None:
+    """One checkpoint too many is no reason to end a training: the next saving tries again."""
+    try:
+        remove_folder(old)
+    except OSError as error:
+        logger.warning("%s cannot be deleted yet: %s.", old, error.strerror or error)
 
 
 def _differences(saved: Any, now: Any, name: str) -> Sequence[str]:

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..errors import MotionError
-from ..files import replacing
+from ..files import patiently, remove_folder, replacing
 from .ffmpeg import complaint, run_ffmpeg
 
 PAPER, INK = (255, 255, 255), (24, 24, 24)
@@ -113,8 +113,8 @@ def write_frames(folder: Path, frames: Tensor) -> list[Path]:
         for name, image in zip(names, images, strict=True):
             Image.fromarray(image).save(partial / name)
         if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
+            remove_folder(folder)
+        patiently(lambda: partial.rename(folder))
     except OSError as error:
         raise MotionError(
             f"{folder} cannot be written: {error.strerror or error}. Choose another location."

@@ -118,7 +118,7 @@ def model_sampling(scheduler: DDIMScheduler) -> ModelSamplingDiscrete:
 
     Raises FormatError for a prediction type other than ε and v.
     """
-    alphas = scheduler.alphas_cumprod.detach().double().cpu()
+    alphas = scheduler.alphas_cumprod.detach().cpu().double()  # MPS has no double
     from_noise_alone = float(alphas[-1]) == 0.0
     if model_type(scheduler) == ModelType.EPS:
         sampling: ModelSamplingDiscrete = _EpsSchedule()

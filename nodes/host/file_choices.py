@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from ...motion_core.errors import SettingsError
+from ...motion_core.files import is_device_name
 
 # Where the official MotionDirector's trainer puts a LoRA below its checkpoint folder.
 _LIST = re.compile(r"(.+)[\\/](?:temporal|spatial)[\\/]lora[\\/][^\\/]+_unet\.pt")
@@ -48,16 +49,22 @@ def new_file(folder: Path, name: str, *, others: Iterable[Path] = (), replace: b
     """folder/name.safetensors, or if that exists and shall not be replaced name-2, name-3 …
 
     others: further folders of the same list; a name that stands there is always passed over, so
-    that a list never has two files of one name. Raises SettingsError for a name that cannot be a
-    file's on every system.
+    that a list never has two files of one name, however it is spelled. Raises SettingsError for a
+    name that cannot be a file's on every system.
     """
-    elsewhere = [other for other in others if other != folder]
+    here = _taken(folder)
+    elsewhere = {file for other in others if other != folder for file in _taken(other)}
     for stem in counted(checked_name(name)):
         file = f"{stem}.safetensors"
-        free = replace or not (folder / file).exists()
-        if free and not any((other / file).exists() for other in elsewhere):
+        free = file.casefold() not in here or (replace and (folder / file).exists())
+        if free and file.casefold() not in elsewhere:
             return folder / file
     raise AssertionError("numbers have no end")
+
+
+def _taken(folder: Path) -> set[str]:
+    """Names in a folder as Windows and macOS compare them, to which "Car" and "car" are one."""
+    return {path.name.casefold() for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def counted(stem: str) -> Iterator[str]:
@@ -75,4 +82,10 @@ def checked_name(name: str) -> str:
             f"name is {name!r}; it is used as a file name. Use letters, digits, spaces, '-', '_' "
             f"and '.', at most {_LONGEST_NAME}, starting with a letter or digit."
         )
-    return name.rstrip(" .").removesuffix(".safetensors")
+    name = name.rstrip(" .").removesuffix(".safetensors").rstrip(" .")
+    if is_device_name(name):
+        raise SettingsError(
+            f"name is {name!r}, which Windows keeps for a device: no file can be called that "
+            "there. Use another name."
+        )
+    return name

@@ -11,6 +11,7 @@ from torch.optim import AdamW
 
 from motion_core.errors import FormatError, TrainingError
 from motion_core.methods.parts import ParameterGroup
+from motion_core.training import checkpoints
 from motion_core.training.checkpoints import (
     Position,
     base_digest,
@@ -164,3 +165,38 @@ def test_base_digest_of_weights_that_will_be_in_another_dtype() -> None:
     there = tiny_animatediff().network.to(torch.bfloat16)
     assert base_digest(tiny_animatediff().network, torch.bfloat16) == base_digest(there)
     assert base_digest(tiny_animatediff().network) != base_digest(there)
+
+
+def mapped_files() -> str:
+    """The files that this process has in its memory (Linux)."""
+    return Path("/proc/self/maps").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux tells it there")
+def test_a_loaded_checkpoint_keeps_no_file_open(tmp_path: Path) -> None:
+    """On Windows nobody could delete it later, when it is one too many."""
+    groups, optimisers = groups_and_optimisers(1.0)
+    step_temporal(groups, optimisers)
+    path = save(tmp_path, 1, groups, optimisers)
+    others, their_optimisers = groups_and_optimisers(0.0)
+    standing, _ = load_checkpoint(path, groups=others, optimisers=their_optimisers)
+    assert standing.generator.numel() > 0
+    assert str(path) not in mapped_files()
+
+
+def test_a_checkpoint_that_cannot_be_deleted_yet_ends_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    groups, optimisers = groups_and_optimisers(1.0)
+    for step in (1, 2):
+        save(tmp_path, step, groups, optimisers)
+
+    def in_use(folder: Path) -> None:
+        raise PermissionError(13, "Access is denied", str(folder))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "remove_folder", in_use)
+        save(tmp_path, 3, groups, optimisers)
+    assert "step-1 cannot be deleted yet" in caplog.text
+    save(tmp_path, 4, groups, optimisers)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step-3", "step-4"]

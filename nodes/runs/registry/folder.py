@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ....motion_core.errors import MotionError
+from ....motion_core.files import patiently, remove_folder
 from ....motion_core.training.records import STATE
 from .record import RUN
 
@@ -117,7 +118,8 @@ def forget_samples(folder: Path, after: int) -> None:
     """Removes the samples of later steps, which a resumed run does again."""
     for sample in samples_of(folder):
         if sample["step"] > after:
-            (folder / SAMPLES / sample["file"]).unlink(missing_ok=True)
+            path = folder / SAMPLES / sample["file"]
+            patiently(partial(path.unlink, missing_ok=True))
 
 
 def disk_size(folder: Path) -> int:
@@ -143,7 +145,7 @@ def content_version(folder: Path) -> tuple[int, ...]:
 def delete(folder: Path) -> None:
     """Removes the run with all that is in its folder. Raises MotionError if the system refuses."""
     try:
-        shutil.rmtree(folder)
+        remove_folder(folder)
     except OSError as error:
         raise MotionError(
             f"{folder} cannot be deleted: {error.strerror or error}. Close the programs that use "

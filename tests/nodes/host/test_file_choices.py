@@ -69,3 +69,32 @@ def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
 def test_names() -> None:
     assert checked_name(" car 2.safetensors ") == "car 2"
     assert checked_name("转身") == "转身"
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "Lpt1", "com9.v2", "aux.safetensors", "prn ."])
+def test_names_of_windows_devices_are_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="Windows keeps for a device"):
+        checked_name(name)
+
+
+@pytest.mark.parametrize("name", ["console", "com", "com10", "nulls", "my con", "动作"])
+def test_names_that_only_begin_like_a_device_are_taken(name: str) -> None:
+    assert checked_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["a:b", "a/b", "a\\b", "a?", "a*", 'a"b', "a|b", "<a>", "..", "a\nb"]
+)
+def test_what_no_file_can_be_called_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="used as a file name"):
+        checked_name(name)
+
+
+def test_a_new_file_is_not_another_one_in_other_letters(tmp_path: Path) -> None:
+    """To Windows and macOS "Car" and "car" are one file."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, name in ((here, "Car"), (there, "CAR-2")):
+        folder.mkdir()
+        (folder / f"{name}.safetensors").touch()
+    assert new_file(here, "car", others=[there], replace=False) == here / "car-3.safetensors"
+    assert new_file(here, "Car", others=[there], replace=True) == here / "Car.safetensors"
