@@ -11,6 +11,7 @@ from comfy_api.latest import io, ui
 
 from ..motion_core.adapter_files.formats import FORMATS, Format
 from .adapters import CATEGORY, file_output, last_of, motions_output
+from .finding import found_by
 from .host.bridge import core_run
 from .host.file_choices import new_file
 from .host.folders import MOTION_LORAS, adapter_folders, save_folder
@@ -36,6 +37,7 @@ class BlendMotions(io.ComfyNode):
             node_id="BlendMotions",
             display_name="Blend Motions",
             category=CATEGORY,
+            **found_by("merge lora", "mix motions", "combine loras"),
             description="Combines two adapters, each with its own weight; or the motion of one "
             "with the appearance of the other (for MotionDirector and MoTrans, which train them "
             "separately).",
@@ -84,6 +86,7 @@ class ConvertMotionAdapter(io.ComfyNode):
             node_id="ConvertMotionAdapter",
             display_name="Convert Motion LoRA/Embedding",
             category=CATEGORY,
+            **found_by("convert lora", "extract lora"),
             description="Converts full weights (MotionCrafter's) into LoRAs, which are small and "
             "load in other programs, or saves an adapter as a file for AnimateDiff-Evolved, "
             "diffusers or peft. Reports how much of the weights a LoRA keeps.",

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..motion_core.adapter_files.noise_file import noise_path
 from ..motion_core.errors import AdapterError, FormatError
+from .finding import found_by
 from .host.bridge import core_run
 from .host.file_choices import checkpoint_folders, folder_of, new_file
 from .host.folders import (
@@ -45,6 +46,13 @@ class LoadMotionAdapter(io.ComfyNode):
             node_id="LoadMotionAdapter",
             display_name="Load Motion LoRA/Embedding",
             category=CATEGORY,
+            **found_by(
+                "motion lora",
+                "load motion lora",
+                "animatediff lora",
+                "motion embedding",
+                "motion transfer",
+            ),
             description="Loads a motion adapter: a file from this pack, an AnimateDiff motion "
             "LoRA, a checkpoint from the official MotionDirector (the folder, or one N_unet.pt), "
             "or a motion_embed.pt from the official Motion Inversion. Chain loaders to combine "
@@ -125,6 +133,7 @@ class SaveMotionAdapter(io.ComfyNode):
             node_id="SaveMotionAdapter",
             display_name="Save Motion LoRA/Embedding",
             category=CATEGORY,
+            **found_by("save motion lora", "export lora"),
             description="Saves an adapter, with its settings, previews and noise, to a file for "
             "Load Motion LoRA/Embedding; several adapters are merged into one file with the same "
             "combined effect. Training saves its own file; use this node for blends, conversions "
@@ -195,6 +204,7 @@ class InspectMotionAdapter(io.ComfyNode):
             node_id="InspectMotionAdapter",
             display_name="Inspect Motion LoRA/Embedding",
             category=CATEGORY,
+            **found_by("lora info", "motion lora info", "metadata"),
             description="Shows how each adapter was trained: method and settings, base and its "
             "licence, rank, frames and size, prompts, and which of its parts are applied.",
             is_output_node=True,

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from ..motion_core.errors import AdapterError
+from .finding import found_by
 from .host.bridge import core_run
 from .host.model_choices import SAMPLE_MODULE, motion_module_names
 from .host.model_choices import motion_module as motion_module_of
 from .sockets import MotionAdapterSocket, MotionStack, adapters_to_apply
+from .widgets import ADVANCED
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -93,6 +95,9 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
             node_id="ApplyMotionToAnimateDiff",
             display_name="Apply Motion to AnimateDiff",
             category=CATEGORY,
+            **found_by(
+                "animatediff", "apply animatediff", "motion lora", "motion transfer", "apply lora"
+            ),
             description="Adds an AnimateDiff motion module to a Stable Diffusion 1.5 MODEL and "
             "applies motion adapters, for use with the regular samplers. LoRAs, ControlNet and "
             "IPAdapter keep working; for videos longer than the motion module's 16 to 32 frames, "
@@ -119,6 +124,7 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
                     "beta_schedule",
                     options=["auto", "linear", "scaled_linear", "unchanged"],
                     default="auto",
+                    extra_dict=ADVANCED,
                     tooltip="The noise schedule. auto: the one used in training, linear for "
                     "AnimateDiff (ComfyUI's sqrt_linear), with zero terminal SNR if the MODEL "
                     "has it. scaled_linear: Stable Diffusion's, with more contrast. unchanged: "
@@ -163,6 +169,7 @@ class ApplyMotionToAnimateDiffEvolved(io.ComfyNode):
             node_id="ApplyMotionToAnimateDiffEvolved",
             display_name="Apply Motion to AnimateDiff-Evolved",
             category=CATEGORY,
+            **found_by("animatediff evolved", "ade", "motion lora", "motion transfer"),
             description="Applies adapters to a MODEL from AnimateDiff-Evolved, including those "
             "that its own motion LoRA loader cannot read: embeddings and full weights.",
             inputs=[

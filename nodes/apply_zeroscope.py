@@ -20,6 +20,7 @@ from .apply import (
     scaled_adapters,
     strength_inputs,
 )
+from .finding import found_by
 from .host.bridge import core_run
 from .sockets import MotionAdapterSocket, MotionStack
 
@@ -37,6 +38,7 @@ class ApplyMotionToZeroScope(io.ComfyNode):
             node_id="ApplyMotionToZeroScope",
             display_name="Apply Motion to ZeroScope",
             category=CATEGORY,
+            **found_by("zeroscope", "modelscope", "motion lora", "motion transfer"),
             description=(
                 "Applies adapters to ZeroScope, for use with the regular samplers: LoRAs, "
                 "embeddings and full weights trained on ZeroScope or on the small ZeroScope "

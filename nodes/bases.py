@@ -12,6 +12,7 @@ from comfy_api.latest import InputImpl, io, ui
 
 from ..motion_core.bases import BASES, PERSONALISED, base_defaults, load_base
 from ..motion_core.errors import FormatError, SettingsError
+from .finding import found_by
 from .host.base_names import SAMPLE_MODULE
 from .host.bridge import computing_dtype, core_run
 from .host.folders import MOTION_MODULES, ZEROSCOPE
@@ -59,6 +60,7 @@ class LoadAnimateDiffBase(io.ComfyNode):
             node_id="LoadAnimateDiffBase",
             display_name="Load AnimateDiff Base",
             category=CATEGORY,
+            **found_by("animatediff", "load animatediff", "motion module", "motion model"),
             description=(
                 "Loads a Stable Diffusion 1.5 checkpoint with an AnimateDiff motion module, for "
                 "training and sampling. For a model with LoRAs, use AnimateDiff Base From Model "
@@ -114,6 +116,7 @@ class AnimateDiffBaseFromModel(io.ComfyNode):
             node_id="AnimateDiffBaseFromModel",
             display_name="AnimateDiff Base From Model",
             category=CATEGORY,
+            **found_by("animatediff", "motion module", "motion model"),
             description=(
                 "Makes an AnimateDiff base from any Stable Diffusion 1.5 MODEL, CLIP and VAE in "
                 "the graph: for example, a community checkpoint with its LoRAs and CLIP skip. "
@@ -181,6 +184,7 @@ class LoadZeroScope(io.ComfyNode):
             node_id="LoadZeroScope",
             display_name="Load ZeroScope",
             category=CATEGORY,
+            **found_by("modelscope", "text to video", "t2v"),
             description=(
                 "Loads ZeroScope or ModelScope text-to-video: MODEL, CLIP and VAE for the "
                 "KSampler (the empty latent's batch size is the number of frames), and the base "
@@ -250,6 +254,7 @@ class SampleMotionBase(io.ComfyNode):
             node_id="SampleMotionBase",
             display_name="Sample Motion Base",
             category=CATEGORY,
+            **found_by("example base", "demo", "test model"),
             description=(
                 "The small base bundled with the pack: moving coloured shapes, 64x64 pixels. It "
                 "trains and samples in minutes on a CPU, so you can try everything without "

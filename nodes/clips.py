@@ -23,6 +23,7 @@ from ..motion_core.video.clips import (
 from ..motion_core.video.framing import fit_frame
 from ..motion_core.video.settings import ClipSettings
 from .clip_choices import Cut, cut_of, left_out, usual_cut
+from .finding import found_by
 from .host.bridge import core_run, frame_source, image_from_pixels
 from .host.folders import media_path
 from .sockets import MotionClipsSocket
@@ -77,6 +78,9 @@ class MotionClip(io.ComfyNode):
             node_id="MotionClip",
             display_name="Motion Clip",
             category=CATEGORY,
+            **found_by(
+                "video clip", "reference video", "train video", "motion transfer", "dataset"
+            ),
             description="Cuts a training clip from a video, sized exactly as the training will "
             "see it. A single image trains appearance.",
             is_output_node=True,  # so that the clip can be looked at before there is a training
@@ -135,6 +139,7 @@ class MotionClipsFromFolder(io.ComfyNode):
             node_id="MotionClipsFromFolder",
             display_name="Motion Clips From Folder",
             category=CATEGORY,
+            **found_by("video folder", "dataset folder", "load videos"),
             description="Loads all videos in a folder, to train a motion they share; or the "
             "images in a folder as the frames of one clip. Captions are read from text files "
             "next to them (car.txt for car.mp4).",
@@ -203,6 +208,7 @@ class CombineMotionClips(io.ComfyNode):
             node_id="CombineMotionClips",
             display_name="Combine Motion Clips",
             category=CATEGORY,
+            **found_by("merge clips", "several videos"),
             description="Combines clips, each with its own prompt, to train the motion they "
             "share. Chain this node for more than four.",
             inputs=[

@@ -11,6 +11,7 @@ from comfy_api.latest import io, ui
 
 from ..motion_core.errors import ClipError
 from .evaluation_models import NONE, make_room, model_files, model_folders, model_path
+from .finding import found_by
 from .host.bridge import OnStep, core_run, pixels_from_image, release_memory, steps_shown
 from .host.folders import EVALUATION
 from .sockets import MotionClips, MotionClipsSocket
@@ -34,6 +35,7 @@ class EvaluateMotion(io.ComfyNode):
             node_id="EvaluateMotion",
             display_name="Evaluate Motion",
             category=CATEGORY,
+            **found_by("motion fidelity", "clip score", "metrics"),
             description="Measures a video: does it move like the reference, does it match the "
             "prompt, is it consistent? If a metric's model is missing, the table lists what to "
             f"put where. Models belong in models/{EVALUATION}; nothing is downloaded.",

@@ -14,6 +14,7 @@ from ..motion_core.methods.defaults import ONE_VIDEO
 from ..motion_core.settings import Field, fields_of
 from ..motion_core.training.settings import TrainSettings
 from ..motion_core.training.suited import Suited, suited
+from .finding import found_by
 from .runs.settings import MethodSettings
 from .version_0_1_0 import MARK, given_then, without_left_alone
 from .widget_values import given
@@ -89,6 +90,7 @@ class _SettingsNode(io.ComfyNode):
             node_id=cls.__name__,
             display_name=f"{cls.method.title} Settings",
             category="motion/train",
+            **found_by(f"{cls.method.title} options", "training settings"),
             description=f"All settings of {cls.method.title}, for the advanced input of Train "
             f"Motion Adapter: {cls.method.summary}.",
             inputs=[

@@ -11,6 +11,7 @@ from comfy_api.latest import io, ui
 
 from ..motion_core.errors import ClipError, SettingsError
 from .evaluation_models import NONE, make_room, model_folders, model_path
+from .finding import found_by
 from .host.bridge import OnStep, core_run, release_memory, steps_shown
 from .host.folders import LANGUAGE
 from .recaptions import given_recaptions, looks_of
@@ -32,6 +33,7 @@ class RecaptionFrames(io.ComfyNode):
             node_id="RecaptionFrames",
             display_name="Recaption Frames",
             category=CATEGORY,
+            **found_by("caption", "describe video"),
             description="Expands each clip's prompt with a description of its appearance, one "
             "line per video: for MoTrans's recaptions, which its appearance stage trains on. "
             "Written by one of your models, which sees a random frame, or by you.",

@@ -14,6 +14,7 @@ from ..motion_core.bases import BASES
 from ..motion_core.diffusion.settings import SampleSettings
 from ..motion_core.errors import SettingsError
 from ..motion_core.settings import BASES_OWN, fields_by_name, from_mapping, require
+from .finding import found_by
 from .host.bridge import (
     computing_dtype,
     core_run,
@@ -51,6 +52,7 @@ class MotionNoise(io.ComfyNode):
             node_id="MotionNoise",
             display_name="Motion Noise",
             category=CATEGORY,
+            **found_by("noise prior", "inverted noise", "ddim inversion"),
             description="Noise for SamplerCustomAdvanced that contains a share of the reference "
             "clip's inverted noise, so that the result follows its layout and motion more "
             "closely. The latent's images are the video's frames; their number and size must "
@@ -98,6 +100,7 @@ class SampleMotionVideo(io.ComfyNode):
             node_id="SampleMotionVideo",
             display_name="Sample Motion Video",
             category=CATEGORY,
+            **found_by("motion sampler", "video sampler", "text to video", "motion transfer"),
             description="Generates a video with the papers' sampler (DDIM), on any base and with "
             "any adapters. To use ComfyUI's samplers, ControlNet and so on, use Apply Motion.",
             hidden=[io.Hidden.unique_id],

@@ -18,6 +18,7 @@ from ..motion_core.methods.appearance import material_of
 from ..motion_core.settings import fields_by_name, fields_of
 from ..motion_core.training.settings import TrainSettings
 from ..motion_core.training.suited import suited
+from .finding import found_by
 from .host.bridge import core_run, image_from_pixels, steps_shown
 from .host.file_choices import checked_name
 from .methods import USUAL, MethodSettingsSocket, mark, method_input, method_of
@@ -54,6 +55,16 @@ class TrainMotionAdapter(io.ComfyNode):
             node_id="TrainMotionAdapter",
             display_name="Train Motion Adapter",
             category="motion/train",
+            **found_by(
+                "lora train",
+                "train lora",
+                "motion lora",
+                "train video",
+                "video lora",
+                "animatediff lora",
+                "motion transfer",
+                *(method.title for method in METHODS.values()),
+            ),
             description="Trains an adapter on the motion of your clips and saves it where the "
             "loaders find it. Cancel keeps the progress: queue again to resume. Identical "
             "settings reuse the finished file.",

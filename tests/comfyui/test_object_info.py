@@ -81,6 +81,44 @@ def test_nodes_explain_themselves(node: str, definitions: Mapping[str, Any]) -> 
     assert bare == []
 
 
+# What a person may type who does not know the pack, and the node that must be among the answers.
+SOUGHT = {
+    "lora train": "TrainMotionAdapter",
+    "motion lora": "LoadMotionAdapter",
+    "train video": "TrainMotionAdapter",
+    "animatediff": "ApplyMotionToAnimateDiff",
+    "motion transfer": "TrainMotionAdapter",
+}
+
+
+def test_nodes_are_found_by_what_people_call_them(definitions: Mapping[str, Any]) -> None:
+    """In pages that search for more than names, which ComfyUI 0.8.0's does not."""
+    if "search_aliases" not in definitions["KSampler"]:
+        assert not any("search_aliases" in definitions[node] for node in NODES)
+        return
+    aliases = {node: definitions[node]["search_aliases"] for node in NODES}
+    assert all(words and len(set(words)) == len(words) for words in aliases.values())
+    for words, node in SOUGHT.items():
+        assert words in aliases[node]
+
+
+def test_what_experts_set_is_marked(definitions: Mapping[str, Any]) -> None:
+    """Versions of the page that know the mark show these inputs when they are asked to."""
+    marked = {
+        f"{node}.{name}"
+        for node in NODES
+        for name, options in inputs_of(definitions[node]["input"])
+        if options.get("advanced")
+    }
+    assert marked >= {
+        "TrainMotionAdapter.save_every",
+        "SampleMotionVideo.guidance_rescale",
+        "MotionClip.image_fps",
+        "ApplyMotionToAnimateDiff.beta_schedule",
+    }
+    assert "TrainMotionAdapter.steps" not in marked
+
+
 @pytest.mark.parametrize("node", NODES)
 def test_help_pages_name_every_input(
     node: str, server: Server, definitions: Mapping[str, Any]
