@@ -18,6 +18,7 @@ from ..motion_core.methods.appearance import material_of
 from ..motion_core.settings import fields_by_name, fields_of
 from ..motion_core.training.settings import TrainSettings
 from ..motion_core.training.suited import suited
+from ..motion_core.training.trackers import TrackerSettings
 from .finding import found_by
 from .host.bridge import core_run, image_from_pixels, steps_shown
 from .host.file_choices import checked_name
@@ -149,6 +150,7 @@ def _request(
     sample_steps: int | None = None,
     sample_guidance: float | None = None,
     inversion_steps: int | None = None,
+    log_to: str = "none",
     advanced: MethodSettings | None = None,
     of_then: bool = False,
     **training: Any,
@@ -173,6 +175,7 @@ def _request(
         sampling={**usual.sample, **{n: v for n, v in sampling.items() if v is not None}},
         sampled_its_way=usual.sampled_its_way,
         inversion_steps=usual.inversion_steps if inversion_steps is None else inversion_steps,
+        log_to=log_to,
     )
 
 
@@ -315,6 +318,7 @@ def _run_inputs() -> list[io.Input]:
         ),
         mark(),
         *(_of_samples(*one) for one in SAMPLING),
+        widget(fields_by_name(TrackerSettings)["log_to"], optional=True, extra_dict=ADVANCED),
         MethodSettingsSocket.Input(
             "advanced",
             optional=True,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..bases import BASES
 from ..errors import SettingsError
 from ..settings import Settings, require, setting
+from ..training.trackers import TrackerSettings
 from .device import Device
 
 
@@ -46,7 +47,7 @@ class BaseSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSettings(BaseSettings):
+class RunSettings(BaseSettings, TrackerSettings):
     """Raises SettingsError also without clips and images, or if the prompts don't fit them."""
 
     clips: tuple[str, ...] = setting(

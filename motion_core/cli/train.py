@@ -78,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "training", "train", TrainSettings, usual=dict.fromkeys(suited, _USUAL))
     usual: dict[str, str] = dict.fromkeys(_SAMPLES[1:], _USUAL)
     add_flags(parser, "samples after training", "run", RunSettings, names=_SAMPLES, usual=usual)
+    add_flags(parser, "logging", "run", RunSettings, names=("log_to",))
     parser.set_defaults(more=())  # the method's flags, which are known once the method is
 
 

@@ -22,6 +22,7 @@ from ..settings import require
 from ..training.checkpoints import latest_checkpoint
 from ..training.records import write_json
 from ..training.results import Showing, Trained, viewing_scale, write_results
+from ..training.trackers import check_tracker, tracked
 from ..training.trainer import train
 from ..types import Clip
 from ..video.clips import load_clips, load_image_clip, load_image_clips
@@ -83,6 +84,7 @@ def run_training(
     """
     device = chosen_device(request.run.device)
     dtype = request.train.dtype_on(device)
+    check_tracker(request.run.log_to)
     for name, value in request.found.items():
         flag = f"--{spoken(name)}"
         shown = ", ".join(map(repr, str(value).splitlines()))
@@ -104,6 +106,7 @@ def run_training(
         if isinstance(event, Started):
             write_json(output / SETTINGS, request.document())
         progress(event)
+        track(event)
 
     def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
         path = output / "samples" / f"step-{step}.mp4"
@@ -112,9 +115,10 @@ def run_training(
         write_video(path, frames, clips[0].fps, viewing_scale(settings.height))
         return SampleMade(step=step, prompt=clips[0].prompt, frames_path=path)
 
-    result = train(
-        backbone, latents, request.method, request.train, output, sink, make_sample=make_sample
-    )
+    with tracked(request.run.log_to, output, output.absolute().name) as track:
+        result = train(
+            backbone, latents, request.method, request.train, output, sink, make_sample=make_sample
+        )
     trained = Trained(
         backbone=backbone,
         clips=clips,

@@ -40,7 +40,7 @@ class TrainingRequest:
     """name: of the adapter. resume_run: id of the one run to go on with, whatever `resume` says,
     "" for none. sample_prompt: of the samples, None for the first clip's own. sampling: their
     steps, guidance_scale and adapter_end. sampled_its_way: see `suited.Suited`. inversion_steps: of
-    the noise file, 0 for none.
+    the noise file, 0 for none. log_to: see `TrackerSettings`.
     """
 
     base: MotionBase
@@ -54,6 +54,7 @@ class TrainingRequest:
     sampling: Mapping[str, Any]
     sampled_its_way: Mapping[str, object]
     inversion_steps: int
+    log_to: str = "none"
 
     @property
     def shown_prompt(self) -> str:

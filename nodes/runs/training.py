@@ -30,6 +30,7 @@ from ...motion_core.methods.base import applied_adapters
 from ...motion_core.settings import require
 from ...motion_core.training.meaning import written_out
 from ...motion_core.training.records import SETTINGS, loss_history, read_metrics, write_json
+from ...motion_core.training.trackers import check_tracker, tracked
 from ...motion_core.training.trainer import describe, train
 from ...motion_core.types import LatentClip
 from ..host.bridge import OnStep, on_accelerator, say_on_node, stop_if_cancelled
@@ -160,6 +161,7 @@ def _trained(work: Work) -> tuple[Path, Tensor]:
         def sink(event: Event) -> Request | None:
             """The registry first, so that it knows of the step in which Cancel is seen."""
             answer = work.watched(event)
+            track(event)
             if isinstance(event, Started):
                 forget_samples(folder, after=event.step)
             elif isinstance(event, StepDone):
@@ -167,15 +169,16 @@ def _trained(work: Work) -> tuple[Path, Tensor]:
             return answer
 
         work.watched.begins("attaching")
-        result = train(
-            request.base.backbone,
-            latents,
-            request.method,
-            request.settings,
-            folder,
-            sink,
-            make_sample=make_sample,
-        )
+        with tracked(request.log_to, folder, folder.name) as track:
+            result = train(
+                request.base.backbone,
+                latents,
+                request.method,
+                request.settings,
+                folder,
+                sink,
+                make_sample=make_sample,
+            )
         return save_results(work, latents, result)
 
 
@@ -193,6 +196,7 @@ def _encoded(work: Work) -> list[LatentClip]:
 
 def _check(request: TrainingRequest) -> None:
     """What would else only come up once a part of the work is done."""
+    check_tracker(request.log_to)
     backbone, steps = request.base.backbone, request.inversion_steps
     for clip in request.clips:
         check_frames(backbone, len(clip.frames))

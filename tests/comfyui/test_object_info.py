@@ -113,7 +113,7 @@ def test_what_experts_set_is_marked(definitions: Mapping[str, Any]) -> None:
     assert marked >= {
         "TrainMotionAdapter.save_every",
         "SampleMotionVideo.guidance_rescale",
-        "MotionClip.image_fps",
+        "MotionClip.stride",
         "ApplyMotionToAnimateDiff.beta_schedule",
     }
     assert "TrainMotionAdapter.steps" not in marked
