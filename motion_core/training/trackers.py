@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,7 +138,8 @@ def _check_login() -> None:
     """wandb would ask for a key on the console, where nobody looks while ComfyUI runs."""
     import wandb
 
-    if wandb.setup().settings.mode in (None, "online") and not wandb.api.api_key:
+    mode = os.environ.get("WANDB_MODE") or wandb.setup().settings.mode
+    if mode in (None, "", "online", "run") and not wandb.api.api_key:
         raise SettingsError(
             "log_to is 'wandb', but nobody is logged in at Weights & Biases here. Run wandb login "
             "once, set WANDB_MODE to offline, or set log_to to none."
