@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,8 +113,9 @@ class TrackerSink:
 
 
 def _started(log_to: str, run_folder: Path, name: str) -> GeneralTracker:
-    from accelerate import tracking  # heavy, and only wanted here
+    from accelerate import PartialState, tracking  # heavy, and only wanted here
 
+    PartialState()  # without it, accelerate's own logging raises
     run_folder.mkdir(parents=True, exist_ok=True)
     try:
         if log_to == "wandb":
@@ -138,8 +138,7 @@ def _check_login() -> None:
     """wandb would ask for a key on the console, where nobody looks while ComfyUI runs."""
     import wandb
 
-    mode = os.environ.get("WANDB_MODE") or wandb.setup().settings.mode
-    if mode in (None, "", "online", "run") and not wandb.api.api_key:
+    if wandb.setup().settings.mode in (None, "online") and not wandb.api.api_key:
         raise SettingsError(
             "log_to is 'wandb', but nobody is logged in at Weights & Biases here. Run wandb login "
             "once, set WANDB_MODE to offline, or set log_to to none."

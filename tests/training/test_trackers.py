@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -123,19 +124,41 @@ def test_one_that_is_not_installed_is_refused(name: str, tmp_path: Path, uninsta
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wandb_without_a_login_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb")
-    for name in [name for name in os.environ if name.startswith("WANDB")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(SettingsError, match="nobody is logged in"), tracked("wandb", tmp_path, "a"):
-        pass
+# In a process of its own, as wandb reads its environment once.
+WANDB_RUN = """
+import sys
+from pathlib import Path
+from motion_core.training.trackers import tracked
+from tests.training.test_trackers import STARTED, STEP
+
+with tracked("wandb", Path(sys.argv[1]), "a run") as sink:
+    sink(STARTED)
+    sink(STEP)
+"""
 
 
-def test_wandb_offline_keeps_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def wandb_run(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """A short log in the folder, by somebody who has no account."""
     pytest.importorskip("wandb")
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    with tracked("wandb", tmp_path, "a run") as sink:
-        sink(STARTED)
-        sink(STEP)
+    others = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
+    return subprocess.run(
+        [sys.executable, "-c", WANDB_RUN, str(folder)],
+        cwd=Path(__file__).parents[2],
+        env={**others, "HOME": str(folder), **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_wandb_without_a_login_is_refused(tmp_path: Path) -> None:
+    done = wandb_run(tmp_path)
+    assert done.returncode == 1
+    assert "SettingsError: log_to is 'wandb', but nobody is logged in" in done.stderr
+
+
+def test_wandb_offline_keeps_its_files(tmp_path: Path) -> None:
+    done = wandb_run(tmp_path, WANDB_MODE="offline")
+    assert done.returncode == 0, done.stderr
     assert list(tmp_path.rglob("*.wandb"))
