@@ -9,7 +9,7 @@ workflow whose node has changed since is found out without a browser. In: the wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +36,10 @@ class Widget:
 
 
 def api_prompt(
-    workflow: Mapping[str, Any], definitions: Mapping[str, Any]
+    workflow: Mapping[str, Any], definitions: Mapping[str, Any], given: Collection[str] = ()
 ) -> dict[str, dict[str, Any]]:
-    """The prompt, by node id.
+    """The prompt, by node id. given: inputs, as "3.video", that will be connected to something
+    outside.
 
     Raises:
         WorkflowFault: a node, widget or link that does not fit the definitions.
@@ -58,7 +59,10 @@ def api_prompt(
             continue
         inputs = dict(_values(node, definition, faults))
         inputs.update(_connections(node, definition, links, by_id, definitions, faults))
-        faults.extend(_missing(node, definition, inputs))
+        outside = {
+            name for name in _input_types(definition["input"]) if f"{node['id']}.{name}" in given
+        }
+        faults.extend(_missing(node, definition, {*inputs, *outside}))
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     if faults:
         raise WorkflowFault("\n".join(faults))
@@ -180,7 +184,7 @@ def _fits(given: Any, wanted: str) -> bool:
 
 
 def _missing(
-    node: Mapping[str, Any], definition: Mapping[str, Any], inputs: Mapping[str, Any]
+    node: Mapping[str, Any], definition: Mapping[str, Any], inputs: Collection[str]
 ) -> list[str]:
     required = definition["input"].get("required", {})
     return [f"{_title(node)}: {name} is not connected" for name in required if name not in inputs]

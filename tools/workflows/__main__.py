@@ -1,4 +1,5 @@
-"""`python -m tools.workflows --object-info FILE`: writes every file of `workflows/` anew.
+"""`python -m tools.workflows --object-info FILE`: writes every file of `workflows/` and
+`subgraphs/` anew.
 
 FILE is what GET /object_info answers in the oldest ComfyUI that is supported, with this pack,
 AnimateDiff-Evolved and VideoHelperSuite, and with the files that the workflows name in its model
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from .blueprints import BLUEPRINTS
 from .graph import Graph
 from .own_models import (
     animatediff_evolved,
@@ -27,6 +29,7 @@ from .own_models import (
 from .sample_base import METHODS, community_checkpoint, train_and_sample
 
 FOLDER = Path(__file__).parents[2] / "workflows"
+SUBGRAPHS = FOLDER.with_name("subgraphs")
 
 WORKFLOWS: dict[str, Callable[[Mapping[str, Any]], Graph]] = {
     **{f"sample-base-{method}": partial(train_and_sample, method=method) for method in METHODS},
@@ -45,6 +48,7 @@ def main() -> None:
     parser.add_argument("--object-info", type=Path, required=True, help="the JSON file")
     definitions = json.loads(parser.parse_args().object_info.read_text(encoding="utf-8"))
     FOLDER.mkdir(exist_ok=True)
+    write_blueprints(definitions)
     for name, build in WORKFLOWS.items():
         # An id of its own keeps the training runs of two workflows apart.
         graph = {
@@ -53,6 +57,15 @@ def main() -> None:
         }
         text = json.dumps(graph, indent=1, ensure_ascii=False)
         (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def write_blueprints(definitions: Mapping[str, Any]) -> None:
+    """ASCII alone: ComfyUI 0.8.0 reads them in the encoding of the system's language."""
+    SUBGRAPHS.mkdir(exist_ok=True)
+    for build in BLUEPRINTS:
+        made = build(definitions)
+        text = json.dumps(made.saved(), indent=1, ensure_ascii=True)
+        (SUBGRAPHS / f"{made.name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ MOST = 25 * 2**20  # bytes
 TOP = {
     *("__init__.py", "pyproject.toml", "requirements.txt"),
     *("README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md"),
-    *("motion_core", "nodes", "web", "locales", "workflows", "docs"),
+    *("motion_core", "nodes", "web", "locales", "workflows", "subgraphs", "docs"),
 }
 NEEDED = (
     "motion_core/shape_world/weights/image.safetensors",
@@ -29,6 +29,7 @@ NEEDED = (
     "locales/zh/nodeDefs.json",
     "workflows/sample-base-motion-director.json",
     "workflows/sample-base-motion-director.jpg",
+    "subgraphs/Learn a motion.json",
 )
 SUFFIXES = {
     *(".py", ".toml", ".txt", ".md", ".json", ".js", ".css", ".jpg", ""),
