@@ -7,6 +7,7 @@ MotionError with its path.
 
 from __future__ import annotations
 
+import re
 import shutil
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from ..files import patiently, remove_folder, replacing
 from .ffmpeg import complaint, run_ffmpeg
 
 PAPER, INK = (255, 255, 255), (24, 24, 24)
+# What macOS and Windows put into folders that somebody has looked into.
+LEFT_BY_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 MARGIN, GAP, FONT_SIZE, LABEL_LINES = 12, 4, 18, 2
 # Enough for a palette that serves all frames; more only takes time.
 _PALETTE_SAMPLE_PIXELS = 2**20
@@ -218,7 +221,8 @@ def require_frames_folder(folder: Path) -> None:
     """Raises MotionError if `write_frames` would refuse the folder."""
     if not folder.exists():
         return
-    others = [p.name for p in folder.iterdir() if not (p.suffix == ".png" and p.stem.isdecimal())]
+    names = {path.name for path in folder.iterdir()} - LEFT_BY_SYSTEMS
+    others = sorted(name for name in names if not re.fullmatch(r"\d+\.png", name))
     if others:
         raise MotionError(
             f"{folder} also contains {others[0]}; frames need a folder of their own. Choose "

@@ -110,5 +110,7 @@ def runs_folder() -> Path:
 
 
 def media_path(folder: str) -> Path:
-    """The path as given, from ComfyUI's input folder if it is a relative one."""
-    return Path(folder_paths.get_input_directory()) / folder.strip()
+    """The path as given, from ComfyUI's input folder if it is a relative one. Windows copies paths
+    in quotes.
+    """
+    return Path(folder_paths.get_input_directory()) / folder.strip().strip('"')

@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from motion_core.cli.main import main
 from motion_core.cli.parsing import matching
 from motion_core.cli.terminal import quoted
-from motion_core.errors import SettingsError
+from motion_core.errors import MotionError, SettingsError
+from motion_core.video.writing import LEFT_BY_SYSTEMS, write_frames
 from tests.fixture_files import FIXTURES
 
 ROOT = Path(__file__).parents[2]
@@ -84,8 +86,6 @@ def test_a_gpu_that_is_not_there_is_refused(
 
 @pytest.mark.parametrize("name", ["mps", "xpu"])
 def test_a_gpu_that_is_there_is_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
     from motion_core.cli.device import chosen_device
 
     place = torch.xpu if name == "xpu" else torch.backends.mps
@@ -101,3 +101,15 @@ def test_patterns_are_matched_where_the_shell_does_not(tmp_path: Path) -> None:
     assert [path.name for path in found] == ["a.mp4", "b.mp4"]
     for name in ("[1].mp4", "none-*.mp4", "c.txt"):
         assert matching(tmp_path / name) == [tmp_path / name]
+
+
+def test_files_that_the_system_puts_into_folders_are_no_obstacle(tmp_path: Path) -> None:
+    """The Finder leaves .DS_Store in every folder that it has shown; anything else is refused."""
+    folder = tmp_path / "frames"
+    write_frames(folder, torch.zeros(2, 3, 8, 8))
+    for name in LEFT_BY_SYSTEMS:
+        (folder / name).touch()
+    assert len(write_frames(folder, torch.zeros(3, 3, 8, 8))) == 3
+    (folder / "notes.txt").touch()
+    with pytest.raises(MotionError, match="also contains notes.txt"):
+        write_frames(folder, torch.zeros(2, 3, 8, 8))
