@@ -111,5 +111,5 @@ def test_files_that_the_system_puts_into_folders_are_no_obstacle(tmp_path: Path)
         (folder / name).touch()
     assert len(write_frames(folder, torch.zeros(3, 3, 8, 8))) == 3
     (folder / "notes.txt").touch()
-    with pytest.raises(MotionError, match="also contains notes.txt"):
+    with pytest.raises(MotionError, match=r"also contains notes\.txt"):
         write_frames(folder, torch.zeros(2, 3, 8, 8))
