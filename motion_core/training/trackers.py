@@ -10,6 +10,7 @@ project `motion-adapters`; one that is resumed there is another run that begins 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 from collections.abc import Iterator, Mapping
@@ -136,8 +137,7 @@ def _started(log_to: str, run_folder: Path, name: str) -> GeneralTracker:
 
 def _check_login() -> None:
     """wandb would ask for a key on the console, where nobody looks while ComfyUI runs."""
-    import wandb
-
+    wandb = importlib.import_module("wandb")  # not among the requirements
     if wandb.setup().settings.mode in (None, "online") and not wandb.api.api_key:
         raise SettingsError(
             "log_to is 'wandb', but nobody is logged in at Weights & Biases here. Run wandb login "
