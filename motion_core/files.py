@@ -47,6 +47,11 @@ def patiently(action: Callable[[], T]) -> T:
     return action()
 
 
+def remove_file(path: Path) -> None:
+    """Deletes a file, if it is there; see `patiently`."""
+    patiently(lambda: path.unlink(missing_ok=True))
+
+
 def remove_folder(folder: Path) -> None:
     """Deletes a folder with all that is in it; see `patiently`."""
     patiently(lambda: shutil.rmtree(folder))
@@ -85,4 +90,4 @@ def replacing(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         if partial.exists():
-            partial.unlink()
+            remove_file(partial)

@@ -13,6 +13,7 @@ from ..motion_core.adapter_files.own import MAX_PREVIEWS, read_previews, save_ad
 from ..motion_core.adapter_files.reading import read_any_adapter
 from ..motion_core.adapters.embedding import adapter as embeddings
 from ..motion_core.errors import AdapterError, FormatError
+from ..motion_core.files import remove_file
 
 
 def load_motion(path: Path, name: str) -> LoadedAdapter:
@@ -41,7 +42,7 @@ def save_motion(path: Path, motion: LoadedAdapter) -> None:
     save_adapter(path, motion.adapters, motion.info, motion.previews)
     beside = noise_path(path)
     if motion.inverted is None or motion.noise is None:
-        beside.unlink(missing_ok=True)  # an older motion's of this name
+        remove_file(beside)  # an older motion's of this name
         return
     save_noise(beside, motion.inverted, _kept(motion.noise))
 

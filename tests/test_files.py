@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 
 from motion_core.backbones.files.tensors import write_tensors
 from motion_core.errors import MotionError
-from motion_core.files import PAUSES, patiently, remove_folder, replacing
+from motion_core.files import PAUSES, patiently, remove_file, remove_folder, replacing
 from motion_core.training.records import write_json
 
 
@@ -51,6 +52,9 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MotionError, match="cannot be written"), replacing(tmp_path / "file" / "x"):
         pass
+
+
+ROOT = Path(__file__).parents[1]
 
 
 class Held:
@@ -132,3 +136,37 @@ def test_a_folder_in_use_is_removed_a_moment_later(
     remove_folder(tmp_path / "run")
     assert not (tmp_path / "run").exists()
     assert len(paused) == 1
+
+
+def test_a_file_in_use_is_removed_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paused: list[float]
+) -> None:
+    held, really = Held(2, 32), Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        held()
+        really(path, missing_ok)
+
+    (tmp_path / "sample.mp4").touch()
+    monkeypatch.setattr(Path, "unlink", unlink)
+    remove_file(tmp_path / "sample.mp4")
+    assert list(tmp_path.iterdir()) == [] and len(paused) == 2
+    remove_file(tmp_path / "sample.mp4")
+
+
+DELETING = re.compile(r"\.unlink\(|rmtree\(|os\.(?:remove|replace|rename)\(|\.rename\(")
+
+
+def test_everything_that_deletes_or_replaces_waits() -> None:
+    """Nothing in the core and the nodes does it by itself. What only cleans up after itself, and is
+    told to ignore errors, may.
+    """
+    found = [
+        f"{file.relative_to(ROOT).as_posix()}: {line.strip()}"
+        for folder in ("motion_core", "nodes")
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        if file != ROOT / "motion_core" / "files.py"
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if DELETING.search(line) and "patiently(" not in line and "ignore_errors" not in line
+    ]
+    assert found == []

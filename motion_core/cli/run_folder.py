@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import MotionError
+from ..files import remove_file
 from ..training.records import METRICS, STATE
 from ..training.records import SETTINGS as SETTINGS_RECORD
 
@@ -43,7 +44,7 @@ def forget_earlier_run(folder: Path) -> None:
     for name in FOLDERS:
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in RECORDS:
-        (folder / name).unlink(missing_ok=True)
+        remove_file(folder / name)
 
 
 @contextmanager

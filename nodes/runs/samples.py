@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...motion_core.files import remove_file
 from ...motion_core.training.records import read_object, write_json
 from ...motion_core.video.sources import read_image
 from ...motion_core.video.writing import write_frames
@@ -19,7 +20,7 @@ _FRAMES, _SHOWN = "last_sample", "last_sample.json"
 
 def keep_samples(run_folder: Path, frames: Tensor, prompt: str, step: int) -> None:
     """Replaces what was kept before. prompt, step: what the frames show."""
-    (run_folder / _SHOWN).unlink(missing_ok=True)  # frames without it don't count
+    remove_file(run_folder / _SHOWN)  # frames without it don't count
     write_frames(run_folder / _FRAMES, frames)
     write_json(run_folder / _SHOWN, {"prompt": prompt, "step": step})
 
@@ -35,4 +36,4 @@ def last_samples(run_folder: Path, prompt: str, step: int) -> Tensor | None:
 def forget_samples(run_folder: Path, after: int) -> None:
     """Frames of a later step don't count any more: the run does it again."""
     if read_object(run_folder / _SHOWN).get("step", 0) > after:
-        (run_folder / _SHOWN).unlink(missing_ok=True)
+        remove_file(run_folder / _SHOWN)

@@ -13,12 +13,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ....motion_core.errors import MotionError
-from ....motion_core.files import patiently, remove_folder
+from ....motion_core.files import remove_file, remove_folder
 from ....motion_core.training.records import STATE
 from .record import RUN
 
@@ -118,8 +117,7 @@ def forget_samples(folder: Path, after: int) -> None:
     """Removes the samples of later steps, which a resumed run does again."""
     for sample in samples_of(folder):
         if sample["step"] > after:
-            path = folder / SAMPLES / sample["file"]
-            patiently(partial(path.unlink, missing_ok=True))
+            remove_file(folder / SAMPLES / sample["file"])
 
 
 def disk_size(folder: Path) -> int:

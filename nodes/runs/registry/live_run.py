@@ -25,6 +25,7 @@ from ....motion_core.events import (
     StepDone,
     StopRun,
 )
+from ....motion_core.files import remove_file
 from ....motion_core.training.records import STATE, read_object, write_json
 from .curves import Point, short
 from .folder import (
@@ -222,7 +223,7 @@ class LiveRun:
             self._mark("resumed", event.step)
         else:
             self._earlier_seconds = 0.0
-            (self.folder / MARKS).unlink(missing_ok=True)
+            remove_file(self.folder / MARKS)
             self.marks = read_marks(self.folder)
         self.trained_from = {"step": event.step, "elapsed": self._elapsed()}
         self.write()
