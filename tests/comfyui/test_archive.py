@@ -24,8 +24,8 @@ from tools.registry.archive import write_archive
 FILES = sorted((REPOSITORY / "workflows").glob("*.json"))
 WORKFLOWS = [file for file in FILES if file.stem != "index"]
 OTHER_PACKS = ("apply-with-animatediff-evolved", "train-with-videohelpersuite")
-# A locale without UTF-8, in which files can only have ASCII names (Windows takes any), and a console
-# that has the letters of western Europe alone.
+# A locale without UTF-8, in which files can only have ASCII names (Windows takes any), and a
+# console that has the letters of western Europe alone.
 ENVIRONMENT = {
     **{"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"},
     "PYTHONIOENCODING": "cp1252:backslashreplace",
