@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +13,19 @@ from comfy_api.latest import io, ui
 
 from ..motion_core.errors import ClipError
 from ..motion_core.settings import fields_of
-from ..motion_core.video.clips import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    cut_clips,
-    load_clips,
-    load_image_clips,
-    media_files,
-)
+from ..motion_core.video.clips import cut_clips, load_clips, load_image_clips
 from ..motion_core.video.framing import fit_frame
+from ..motion_core.video.kinds import kind_of, media_in
 from ..motion_core.video.settings import ClipSettings
 from .clip_choices import Cut, cut_of, left_out, usual_cut
 from .finding import found_by
-from .host.bridge import core_run, frame_source, image_from_pixels
+from .host.bridge import (
+    core_run,
+    frame_source,
+    image_from_pixels,
+    say_on_node,
+    steps_shown,
+)
 from .host.folders import media_path
 from .sockets import MotionClipsSocket
 from .suited.connected import PICTURES
@@ -35,6 +36,9 @@ from .widgets import ADVANCED, widget
 
 if TYPE_CHECKING:
     from ..motion_core.types import Clip
+    from ..motion_core.video.frame_source import OnProgress
+
+logger = logging.getLogger(__name__)
 
 CATEGORY = "motion/clips"
 FRAMES = "frames of one clip"
@@ -127,7 +131,8 @@ class MotionClip(io.ComfyNode):
         with core_run():
             with frame_source(video, image_fps) as source:
                 cut = _cut(cls, choices, len(source.times))
-                return _output(cls, cut_clips(source, cut.settings, prompt), cut)
+                clips = cut_clips(source, cut.settings, prompt, _shown(), _noted)
+                return _output(cls, clips, cut)
 
 
 class MotionClipsFromFolder(io.ComfyNode):
@@ -195,8 +200,12 @@ class MotionClipsFromFolder(io.ComfyNode):
                 )
             path = media_path(folder)
             cut = _cut(cls, choices, _images(path))
-            load = load_image_clips if images == PICTURES else load_clips
-            return _output(cls, load(path, cut.settings, prompt.strip() or None), cut)
+            given_prompt = prompt.strip() or None
+            if images == PICTURES:
+                clips = load_image_clips(path, cut.settings, given_prompt, _shown())
+            else:
+                clips = load_clips(path, cut.settings, given_prompt, _shown(), _noted)
+            return _output(cls, clips, cut)
 
 
 class CombineMotionClips(io.ComfyNode):
@@ -249,9 +258,21 @@ def _cut(cls: type[io.ComfyNode], choices: dict[str, Any], frames: int) -> Cut:
 def _images(path: Path) -> int:
     """1 where there is a single image and nothing else; 0 for all else."""
     if not path.is_dir():
-        return int(path.suffix.lower() in IMAGE_SUFFIXES)
-    videos, images = media_files(path, VIDEO_SUFFIXES), media_files(path, IMAGE_SUFFIXES)
-    return int(not videos and len(images) == 1)
+        return int(path.is_file() and kind_of(path) == "image")
+    media = media_in(path)
+    return int(not media.videos and len(media.images) == 1)
+
+
+def _shown() -> OnProgress:
+    """How far the reading is, on the node's bar; Cancel stops it."""
+    on_step = steps_shown(None)
+    return lambda done: on_step(round(100 * done), 100)
+
+
+def _noted(text: str) -> None:
+    """Onto the node, before the reading goes on, and into the log."""
+    logger.warning("%s", text)
+    say_on_node(text)
 
 
 def _padded(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import ClipError
 from ..methods.defaults import Material
-from ..video.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, caption_of, media_files
+from ..video.captions import caption_of
+from ..video.kinds import kind_of, media_in
 
 
 def material_of_run(given: Mapping[str, Any]) -> Material:
@@ -20,7 +21,7 @@ def material_of_run(given: Mapping[str, Any]) -> Material:
     described: list[str | None] = []
     stills = sum(_count_images(Path(path)) for path in images)
     for index, path in enumerate(map(Path, clips)):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
+        if path.is_file() and kind_of(path) == "image":
             stills += 1
             continue
         prompt = prompts[min(index, len(prompts) - 1)] if prompts else None
@@ -41,12 +42,12 @@ def _texts(given: object) -> list[str]:
 
 def _videos(path: Path) -> Iterator[Path]:
     """Those in a folder, or the path itself: a file, or the frames of one clip."""
-    inside = media_files(path, VIDEO_SUFFIXES) if path.is_dir() else []
+    inside = media_in(path).videos if path.is_dir() else []
     yield from inside or [path]
 
 
 def _count_images(path: Path) -> int:
-    return max(1, len(media_files(path, IMAGE_SUFFIXES))) if path.is_dir() else 1
+    return max(1, len(media_in(path).images)) if path.is_dir() else 1
 
 
 def _caption(path: Path) -> str | None:

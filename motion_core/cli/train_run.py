@@ -26,6 +26,7 @@ from ..training.trackers import check_tracker, tracked
 from ..training.trainer import train
 from ..types import Clip
 from ..video.clips import load_clips, load_image_clip, load_image_clips
+from ..video.frame_source import OnProgress, ignore, share
 from ..video.writing import write_video
 from .device import chosen_device
 from .flags import spoken
@@ -90,7 +91,7 @@ def run_training(
         shown = ", ".join(map(repr, str(value).splitlines()))
         terminal.line(f"{name} is {shown}, found in the prompt; {flag} sets another")
     terminal.show("reading clips")
-    clips = load_all_clips(request)
+    clips = load_all_clips(request, lambda done: terminal.show(f"reading clips: {done:.0%}"))
     settings = _sample_settings(request, clips)
     terminal.show(f"loading {request.run.base}")
     backbone = load_base(request.run.base, **request.parts, dtype=dtype, device=device)
@@ -137,11 +138,12 @@ def run_training(
     write_results(output / ADAPTER, output, trained, showing, terminal.steps)
 
 
-def load_all_clips(request: TrainRequest) -> list[Clip]:
+def load_all_clips(request: TrainRequest, on_progress: OnProgress = ignore) -> list[Clip]:
     """The clips and then the images of the run, each with its prompt."""
     clips: list[Clip] = []
     for index, path in enumerate(map(Path, request.run.clips)):
-        clips += load_clips(path, request.clip, request.prompt_of(index))
+        part = share(on_progress, index, len(request.run.clips))
+        clips += load_clips(path, request.clip, request.prompt_of(index), part)
     for index, path in enumerate(map(Path, request.run.images), start=len(request.run.clips)):
         prompt = request.prompt_of(index)
         if path.is_dir():

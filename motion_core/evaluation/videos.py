@@ -16,8 +16,10 @@ from torch import Tensor
 
 from ..errors import ClipError
 from ..settings import require
-from ..video.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_files
-from ..video.sources import FrameSource, image_source, video_source
+from ..video.frame_source import FrameSource
+from ..video.kinds import MEDIA_SUFFIXES, kind_of, media_in, mistaken_for, not_media
+from ..video.pictures import image_source
+from ..video.sources import file_source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,22 +85,22 @@ def _expanded(path: Path) -> list[Path]:
     if not path.exists():
         raise ClipError(f"There is no {path}. Check the path.")
     if not path.is_dir():
-        if path.suffix.lower() not in VIDEO_SUFFIXES:
-            raise ClipError(
-                f"{path.name} is not a video. Use one of {', '.join(VIDEO_SUFFIXES)}, or a folder."
-            )
+        if what := mistaken_for(path):
+            raise not_media(path, what, "a video")
+        if kind_of(path) == "image":
+            raise ClipError(f"{path.name} is a picture, not a video. Use a video, or a folder.")
         return [path]
-    videos = media_files(path, VIDEO_SUFFIXES)
-    if not videos and not media_files(path, IMAGE_SUFFIXES):
-        kinds = ", ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
+    media = media_in(path)
+    if not media.videos and not media.images:
+        kinds = ", ".join(MEDIA_SUFFIXES)
         raise ClipError(f"{path.name} contains no videos or images ({kinds}). Add some.")
-    return videos or [path]
+    return list(media.videos) or [path]
 
 
 def _source(path: Path) -> FrameSource:
     if path.is_dir():
-        return image_source(media_files(path, IMAGE_SUFFIXES), path.name)
-    return video_source(path)
+        return image_source(media_in(path).images, path.name)
+    return file_source(path)
 
 
 def _chosen(source: FrameSource, settings: VideoSettings) -> tuple[list[int], float]:

@@ -1,11 +1,10 @@
 """Videos, images and frames in memory → `Clip`s of one size, rate and length.
 
-Input: a video (mp4, mov, mkv, webm, avi, gif), a folder of videos, a folder of images (the frames
-of one clip), an image, or a tensor; and `ClipSettings`. Output: `Clip`s, frames (F, 3, H, W)
-float32 in [-1, 1].
+Input: a video or an animated picture, a folder of them, a folder of images (the frames of one
+clip), an image, or a tensor; and `ClipSettings`. Output: `Clip`s, frames (F, 3, H, W) float32 in
+[-1, 1]. What a file is, its content says (see `kinds`); docs/inputs.md tells which can be read.
 
-A clip's prompt is the one given, or else the text of the caption beside it: `car.txt` for
-`car.mp4`, and also for an image folder `car`.
+A clip's prompt is the one given, or else the text of the caption beside it (see `captions`).
 
 Deviation: MotionDirector cuts a video into successive chunks and trains on the second one, keeping
 a short tail chunk. Here the windows are spread evenly over the video and all have the full length.
@@ -15,8 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -26,18 +24,30 @@ from torch import Tensor
 
 from ..errors import ClipError
 from ..types import Clip
+from .captions import caption_of, checked_prompt
+from .frame_source import DEFAULT_FPS, FrameSource, OnProgress, ignore, share
 from .framing import fit_frame, target_size
+from .kinds import IMAGE_SUFFIXES, MEDIA_SUFFIXES, kind_of, media_in
+from .pictures import image_source, require_still
 from .settings import ClipSettings
-from .sources import DEFAULT_FPS, FrameSource, image_source, tensor_source, video_source
+from .sources import file_source, tensor_source
 
 logger = logging.getLogger(__name__)
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+OnNote = Callable[[str], None]
+"""Told what a user should know before the reading goes on."""
+_LARGE = 1024 * 1024
+"""Pixels of a frame; the bases were trained on a quarter of it."""
 
 
 @torch.inference_mode(False)
-def load_clips(path: Path, settings: ClipSettings, prompt: str | None = None) -> list[Clip]:
+def load_clips(
+    path: Path,
+    settings: ClipSettings,
+    prompt: str | None = None,
+    on_progress: OnProgress = ignore,
+    on_note: OnNote = logger.warning,
+) -> list[Clip]:
     """The clips of a video, of a folder of videos, of a folder of images, or of one image (F = 1).
 
     prompt: for all of them; None reads each one's caption file. Raises ClipError if there is
@@ -45,23 +55,20 @@ def load_clips(path: Path, settings: ClipSettings, prompt: str | None = None) ->
     """
     _require_exists(path)
     if path.is_dir():
-        return _load_folder(path, settings, prompt)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return _load_folder(path, settings, prompt, on_progress, on_note)
+    if kind_of(path) == "image":
         return [load_image_clip(path, settings, prompt)]
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        raise ClipError(
-            f"{path.name} is not a supported file type. Convert it to one of these: "
-            f"{', '.join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)}."
-        )
-    return cut_clips(video_source(path), settings, _find_prompt(path, prompt))
+    source, prompt = file_source(path), _find_prompt(path, prompt)
+    return cut_clips(source, settings, prompt, on_progress, on_note)
 
 
 @torch.inference_mode(False)
 def load_image_clip(path: Path, settings: ClipSettings, prompt: str | None = None) -> Clip:
     """One image as a clip of one frame, for the appearance path. Only size and fit of the settings
-    matter.
+    matter. Raises ClipError for what is no image, such as an animated picture.
     """
     _require_exists(path)
+    require_still(path)
     frames = image_source([path], path.name).read([0])
     return Clip(
         frames=torch.stack(_framed(frames, settings, path.name)),
@@ -71,15 +78,26 @@ def load_image_clip(path: Path, settings: ClipSettings, prompt: str | None = Non
     )
 
 
-def load_image_clips(folder: Path, settings: ClipSettings, prompt: str | None = None) -> list[Clip]:
+def load_image_clips(
+    folder: Path,
+    settings: ClipSettings,
+    prompt: str | None = None,
+    on_progress: OnProgress = ignore,
+) -> list[Clip]:
     """Every image of a folder as a clip of one frame each, in the order of their names."""
     _require_exists(folder)
-    paths = media_files(folder, IMAGE_SUFFIXES)
-    if not paths:
+    media = media_in(folder)
+    if not media.images:
         raise ClipError(
             f"{folder.name} contains no images ({', '.join(IMAGE_SUFFIXES)}). Add some."
         )
-    return [load_image_clip(path, settings, prompt) for path in paths]
+    if media.videos:
+        logger.info("%s: %d videos next to the images were skipped", folder.name, len(media.videos))
+    clips = []
+    for number, path in enumerate(media.images):
+        on_progress(number / len(media.images))
+        clips.append(load_image_clip(path, settings, prompt))
+    return clips
 
 
 @torch.inference_mode(False)
@@ -130,12 +148,18 @@ def _how_to_get_more(first: int, settings: ClipSettings) -> str:
 
 
 @torch.inference_mode(False)
-def cut_clips(source: FrameSource, settings: ClipSettings, prompt: str) -> list[Clip]:
+def cut_clips(
+    source: FrameSource,
+    settings: ClipSettings,
+    prompt: str,
+    on_progress: OnProgress = ignore,
+    on_note: OnNote = logger.warning,
+) -> list[Clip]:
     """All windows of one source, read one after the other; of the source, no other frame is kept.
 
     Raises ClipError for settings that do not fit it, and for an empty prompt.
     """
-    prompt = _checked_prompt(prompt, source.name)
+    prompt = checked_prompt(prompt, source.name)
     interval = source.interval
     if settings.frames == 1 and len(source.times) > 1:
         raise ClipError(
@@ -152,9 +176,13 @@ def cut_clips(source: FrameSource, settings: ClipSettings, prompt: str) -> list[
     available = ceil((source.times[-1] + interval) / step - 1e-3)
     first = round(settings.start_seconds / step)
     clips: list[Clip] = []
-    for start in window_starts(available, first, settings, source.name):
+    starts = window_starts(available, first, settings, source.name)
+    if warning := memory_warning(source, settings):
+        on_note(warning)
+    for number, start in enumerate(starts):
         ticks = [start + k * settings.stride for k in range(settings.frames)]
-        frames = source.read([source.nearest(tick * step) for tick in ticks])
+        indices = [source.nearest(tick * step) for tick in ticks]
+        frames = source.read(indices, share(on_progress, number, len(starts)))
         clips.append(
             Clip(
                 frames=torch.stack(_framed(frames, settings, source.name)),
@@ -166,6 +194,22 @@ def cut_clips(source: FrameSource, settings: ClipSettings, prompt: str) -> list[
             )
         )
     return clips if len(clips) == 1 else _of_one_video(clips)
+
+
+def memory_warning(source: FrameSource, settings: ClipSettings) -> str:
+    """What the frames of a large source take where no size is set; empty where they are small."""
+    if source.size is None or settings.width is not None or settings.height is not None:
+        return ""
+    height, width = target_size(*source.size, None, None)
+    if height * width <= _LARGE:
+        return ""
+    count = settings.frames * settings.windows
+    gigabytes = count * 3 * height * width * 4 / 1e9
+    return (
+        f"{source.name} is {width}x{height} and no width or height is set, so it keeps that size: "
+        f"{count} frames take {gigabytes:.1f} GB of memory, and training on them takes many times "
+        "more. Set the width and height that suit the base, 512 for AnimateDiff."
+    )
 
 
 def _of_one_video(clips: Sequence[Clip]) -> list[Clip]:
@@ -193,55 +237,32 @@ def _framed(frames: Iterable[Tensor], settings: ClipSettings, name: str) -> list
     return framed
 
 
-def _load_folder(folder: Path, settings: ClipSettings, prompt: str | None) -> list[Clip]:
-    videos, images = media_files(folder, VIDEO_SUFFIXES), media_files(folder, IMAGE_SUFFIXES)
-    if videos:
-        if images:
-            logger.info("%s: %d images next to the videos were skipped", folder.name, len(images))
-        return [clip for video in videos for clip in load_clips(video, settings, prompt)]
-    if not images:
-        kinds = ", ".join(VIDEO_SUFFIXES + IMAGE_SUFFIXES)
+def _load_folder(
+    folder: Path,
+    settings: ClipSettings,
+    prompt: str | None,
+    on_progress: OnProgress,
+    on_note: OnNote,
+) -> list[Clip]:
+    media = media_in(folder)
+    if media.videos:
+        if media.images:
+            skipped = len(media.images)
+            logger.info("%s: %d images next to the videos were skipped", folder.name, skipped)
+        clips: list[Clip] = []
+        for number, video in enumerate(media.videos):
+            part = share(on_progress, number, len(media.videos))
+            clips += load_clips(video, settings, prompt, part, on_note)
+        return clips
+    if not media.images:
+        kinds = ", ".join(MEDIA_SUFFIXES)
         raise ClipError(f"{folder.name} contains no videos or images ({kinds}). Add some.")
-    source = image_source(images, folder.name, settings.fps or DEFAULT_FPS)
-    return cut_clips(source, settings, _find_prompt(folder, prompt))
-
-
-def media_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """The folder's own files of these kinds, "2.png" before "10.png"; hidden ones are skipped."""
-    paths = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
-    ]
-    by_number = {path: re.split(r"(\d+)", path.name.lower()) for path in paths}
-    return sorted(
-        paths,
-        key=lambda path: [int(part) if part.isdecimal() else part for part in by_number[path]],
-    )
+    source = image_source(media.images, folder.name, settings.fps or DEFAULT_FPS)
+    return cut_clips(source, settings, _find_prompt(folder, prompt), on_progress, on_note)
 
 
 def _find_prompt(path: Path, prompt: str | None) -> str:
-    return caption_of(path) if prompt is None else _checked_prompt(prompt, path.name)
-
-
-def caption_of(path: Path) -> str:
-    """What the caption file beside a clip says. Raises ClipError if it is missing or empty."""
-    caption = path.parent / f"{path.name}.txt" if path.is_dir() else path.with_suffix(".txt")
-    if not caption.is_file():
-        raise ClipError(
-            f"{path.name} has no caption. Give a prompt, or describe the clip in {caption.name} "
-            "next to it."
-        )
-    return _checked_prompt(caption.read_text(encoding="utf-8-sig", errors="replace"), caption.name)
-
-
-def _checked_prompt(prompt: str, name: str) -> str:
-    words = " ".join(prompt.split())
-    if not words:
-        raise ClipError(
-            f"The prompt of {name} is empty. Describe the clip, for example 'a car turns left'."
-        )
-    return words
+    return caption_of(path) if prompt is None else checked_prompt(prompt, path.name)
 
 
 def _require_exists(path: Path) -> None:

@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import IO
 
 import imageio_ffmpeg
@@ -53,29 +55,45 @@ def run_ffmpeg(arguments: Sequence[str], stdin: bytes = b"") -> Finished:
 @contextmanager
 def ffmpeg_output(arguments: Sequence[str]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Starts ffmpeg and yields its standard output and its errors as files; ends it with the
-    context.
+    context. Of the errors, what is there already can be read at any time.
     """
-    with tempfile.TemporaryFile() as errors:  # a pipe that nobody reads would stall ffmpeg
-        process = subprocess.Popen(
-            [_executable(), *_GLOBAL, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            creationflags=_FLAGS,
-        )
-        assert process.stdout is not None
-        try:
-            yield process.stdout, errors
-        finally:
-            process.stdout.close()
-            process.kill()
-            process.wait()
+    # A pipe that nobody reads would stall ffmpeg; and one handle for both would share its position.
+    with tempfile.TemporaryDirectory(prefix="motion-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "errors"
+        with path.open("wb") as written, path.open("rb") as errors:
+            process = subprocess.Popen(
+                [_executable(), *_GLOBAL, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=written,
+                creationflags=_FLAGS,
+            )
+            assert process.stdout is not None
+            try:
+                yield process.stdout, errors
+            finally:
+                process.stdout.close()
+                process.kill()
+                process.wait()
 
 
 def complaint(errors: str) -> str:
     """The first line of ffmpeg's errors without its "[demuxer @ address]" prefix."""
     lines = [re.sub(r"^(\[[^\]]*\]\s*)+", "", line).strip() for line in errors.splitlines()]
     return next((line.rstrip(".") for line in lines if line), "no reason given")
+
+
+def errors_in(log: str) -> str:
+    """The errors of what ffmpeg writes with `-v level+info`."""
+    marked = re.compile(r"^((?:\[[^\]]*\]\s*)*)\[(?:error|fatal|panic)\]")
+    return "\n".join(line for line in log.splitlines() if marked.match(line))
+
+
+@lru_cache
+def has_filters(*names: str) -> bool:
+    """Whether this ffmpeg was built with all of them."""
+    listed = run_ffmpeg(["-filters"]).output.decode("utf-8", "replace")
+    return set(names) <= {line.split()[1] for line in listed.splitlines() if len(line.split()) > 1}
 
 
 def _executable() -> str:

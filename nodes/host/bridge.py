@@ -26,7 +26,9 @@ from torch import Tensor, nn
 
 from ...motion_core.errors import MotionError
 from ...motion_core.events import CancelRun
-from ...motion_core.video.sources import FrameSource, tensor_source, video_source
+from ...motion_core.video.frame_source import FrameSource
+from ...motion_core.video.pictures import on_background
+from ...motion_core.video.sources import tensor_source, video_source
 from .environment import working_libraries
 
 if TYPE_CHECKING:
@@ -90,15 +92,18 @@ def image_from_pixels(frames: Tensor) -> Tensor:
 
 
 def pixels_from_image(image: Tensor) -> Tensor:
-    """Frames (F, 3, H, W) in [-1, 1], float32 on the CPU, from IMAGE (F, H, W, 3) in 0..1; an
-    alpha channel is left out. Raises MotionError for another shape.
+    """Frames (F, 3, H, W) in [-1, 1], float32 on the CPU, from IMAGE (F, H, W, 3) in 0..1, or
+    4 with alpha, behind which it is white. Raises MotionError for another shape.
     """
     if image.ndim != 4 or image.shape[-1] not in (3, 4):
         raise MotionError(
             f"The image has shape {tuple(image.shape)}; expected (frames, height, width, 3)."
         )
-    pixels = image[..., :3].detach().to("cpu", torch.float32, copy=True)
-    return pixels.movedim(-1, 1).clamp(0, 1).contiguous() * 2 - 1
+    channels = image.detach().to("cpu", torch.float32, copy=True).movedim(-1, 1).clamp(0, 1)
+    pixels = channels[:, :3] * 2 - 1
+    if channels.shape[1] == 4:
+        pixels = on_background(pixels, channels[:, 3:])
+    return pixels.contiguous()
 
 
 @contextmanager
@@ -109,12 +114,12 @@ def frame_source(video: Tensor | Input.Video, image_fps: float) -> Iterator[Fram
     are 7 GB. Raises ClipError for a file that is none of a video.
     """
     if isinstance(video, Tensor):
-        yield tensor_source(video[..., :3], _named(video), image_fps)
+        yield tensor_source(video, _named(video), image_fps)
         return
     trim = _trim(video)
     if trim is None:
         components = video.get_components()
-        images, rate = components.images[..., :3], float(components.frame_rate)
+        images, rate = components.images, float(components.frame_rate)
         yield tensor_source(images, _named(images), rate)
         return
     with _on_disk(video.get_stream_source()) as path:

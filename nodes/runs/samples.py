@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...motion_core.files import remove_file
 from ...motion_core.training.records import read_object, write_json
-from ...motion_core.video.sources import read_image
+from ...motion_core.video.pictures import read_image
 from ...motion_core.video.writing import write_frames
 
 _FRAMES, _SHOWN = "last_sample", "last_sample.json"

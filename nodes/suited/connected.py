@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...motion_core.bases import BASES, BaseDefaults
 from ...motion_core.methods.defaults import ONE_VIDEO, Material
-from ...motion_core.video.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_files
+from ...motion_core.video.kinds import kind_of, media_in
 from ..host.base_names import base_name
 from .prompt_graph import PromptGraph
 
@@ -95,10 +95,10 @@ def _made(graph: PromptGraph, maker: str, folders: FolderOf) -> Material:
 def _found(path: Path, pictures: bool) -> Material:
     """What the node makes of it: images are the frames of one video, or pictures."""
     if not path.is_dir():
-        return ONE_IMAGE if path.suffix.lower() in IMAGE_SUFFIXES else ONE_VIDEO
-    videos, images = media_files(path, VIDEO_SUFFIXES), media_files(path, IMAGE_SUFFIXES)
+        return ONE_IMAGE if path.is_file() and kind_of(path) == "image" else ONE_VIDEO
+    media = media_in(path)
     if pictures:
-        return Material(videos=0, images=len(images))
-    if videos:
-        return Material(videos=len(videos), images=0)
-    return ONE_IMAGE if len(images) == 1 else ONE_VIDEO
+        return Material(videos=0, images=len(media.images))
+    if media.videos:
+        return Material(videos=len(media.videos), images=0)
+    return ONE_IMAGE if len(media.images) == 1 else ONE_VIDEO

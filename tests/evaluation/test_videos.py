@@ -69,7 +69,7 @@ def test_what_cannot_be_evaluated(folder: Path, tmp_path: Path) -> None:
             video_length(path, settings)
     for given, expected in (
         (tmp_path / "none.mp4", "There is no"),
-        (folder / "notes.txt", "notes.txt is not a video"),
+        (folder / "notes.txt", "notes.txt cannot be read as a video: it is an empty file"),
         (tmp_path, "contains no videos or images"),
     ):
         with pytest.raises(ClipError, match=expected):

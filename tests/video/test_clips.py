@@ -270,7 +270,7 @@ def test_missing_and_unknown_files(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"There is no .*absent.mp4"):
         load_clips(tmp_path / "absent.mp4", ClipSettings(), "x")
     (tmp_path / "clip.xyz").write_bytes(b"x")
-    with pytest.raises(ClipError, match=r"clip.xyz .*Convert it to one of these: .mp4"):
+    with pytest.raises(ClipError, match=r"clip.xyz cannot be read as a video: it is a text file"):
         load_clips(tmp_path / "clip.xyz", ClipSettings(), "x")
     with pytest.raises(ClipError, match="contains no videos or images"):
         load_clips(tmp_path, ClipSettings(), "x")
@@ -370,7 +370,7 @@ def test_frames_from_inference_mode_can_be_trained_on() -> None:
     ("frames", "message"),
     [
         (torch.zeros(4, 3, 16, 24), r"shape \(4, 3, 16, 24\); expected \(F, H, W, 3\)"),
-        (torch.zeros(4, 16, 24, 4), "RGB without alpha"),
+        (torch.zeros(4, 16, 24, 2), "RGB, or 4 with alpha"),
         (torch.zeros(4, 16, 24, 3, dtype=torch.int64), "torch.int64; expected uint8"),
         (
             torch.full((4, 16, 24, 3), -1.0),

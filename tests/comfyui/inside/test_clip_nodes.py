@@ -6,10 +6,13 @@ import math
 import shutil
 from pathlib import Path
 
+import comfy.model_management as management
 import pytest
 import torch
 from comfy_api.latest import InputImpl, Types
+from motion_adapters.nodes import clips as clip_nodes
 from motion_adapters.nodes.clips import CombineMotionClips, MotionClip, MotionClipsFromFolder
+from motion_adapters.nodes.host import bridge
 
 from motion_core.errors import ClipError
 from motion_core.video.writing import write_video
@@ -115,3 +118,43 @@ def test_clips_of_a_folder(comfy_base: Path) -> None:
     assert MotionClipsFromFolder.fingerprint_inputs(**inputs) != seen
     ((clip,), _) = called(MotionClipsFromFolder, **inputs).args
     assert clip.prompt == PROMPT and len(clip.frames) == FRAMES
+
+
+def test_reading_is_shown_and_can_be_cancelled(
+    comfy_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the node's bar, in percent; a Cancel ends it while frames are read."""
+    folder = comfy_base / "input" / "late"
+    folder.mkdir(parents=True)
+    write_video(folder / "late.mp4", torch.zeros(60, 3, 64, 64), 8.0)
+    inputs = {**SETTINGS, "folder": "late", "fps": 0.0, "start_seconds": 6.0}
+    shown: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        bridge.ProgressBar, "update_absolute", lambda bar, done, total: shown.append((done, total))
+    )
+    called(MotionClipsFromFolder, **inputs)
+    assert {total for _, total in shown} == {100}
+    done = [part for part, _ in shown]
+    assert done == sorted(done) and done[0] < 10 and done[-1] > 90 and len(done) >= 6
+    management.interrupt_current_processing()
+    with pytest.raises(management.InterruptProcessingException):
+        called(MotionClipsFromFolder, **inputs)
+    assert not management.processing_interrupted()
+
+
+def test_a_large_source_is_warned_of_on_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1600x1056 and four frames: 4·3·1056·1600·4 bytes = 0.08 GB."""
+    said: list[str] = []
+    monkeypatch.setattr(clip_nodes, "say_on_node", said.append)
+    called(MotionClip, **{**SETTINGS, "video": torch.zeros(4, 1056, 1600, 3), "fps": 0.0})
+    assert len(said) == 1
+    assert "is 1600x1056 and no width or height is set" in said[0]
+    assert "4 frames take 0.1 GB" in said[0]
+
+
+def test_what_is_transparent_in_an_image_is_white() -> None:
+    """The hidden green is not learned."""
+    image = torch.zeros(4, 64, 64, 4)
+    image[..., 1] = 1.0
+    frames = called(MotionClip, **{**SETTINGS, "video": image, "fps": 0.0}).args[1]
+    assert (frames == 1).all()
