@@ -29,12 +29,11 @@ _SHOWN_SKIPPED = 16
 be told and a cancel is heard."""
 # Prints the time of each frame that comes out, in microseconds, among ffmpeg's errors.
 _TIMED = (
-    "settb=AVTB",
-    "metadata=mode=add:key=n:value=1",
-    "metadata=mode=print:file='pipe\\:2':direct=1",
+    "metadata=mode=add:key=timed:value=1",
+    "metadata=mode=print:key=timed:file='pipe\\:2':direct=1",
 )
 _TIME = re.compile(rb"frame:\s*\d+\s+pts:\s*(-?\d+|NOPTS)\s+pts_time")
-_PRINTED = re.compile(r"frame:\s*\d+\s+pts:.*\n?|^n=1\n?", re.MULTILINE)
+_PRINTED = re.compile(r"frame:\s*\d+\s+pts:.*\n?|^timed=1\n?", re.MULTILINE)
 
 
 class _Astray(Exception):
@@ -63,37 +62,36 @@ def _decode_from(
     if it begins later than that, or finds nothing.
     """
     first, last = indices[0], indices[-1]
-    said = False
+    wanted, said = first, False
     with ffmpeg_output(_arguments(stream, key, first, last)) as (images, errors):
         decoded = _Decoded(stream.clock, images, errors)
-        begin, image = decoded.next()
-        if key and begin > key:
-            raise _Astray
-        number = begin
-        for wanted in range(first, last + 1):
-            while number < wanted:
-                on_progress((number - key) / (last - key + 1))
-                number, image = decoded.next()
+        while wanted <= last:
+            is_first = not decoded.parsed
+            number, image = decoded.next()
+            if key and wanted == first and number > (key if is_first else wanted):
+                raise _Astray
             if image is None or number > wanted:
-                if key and wanted == first:
-                    raise _Astray
-                raise ClipError(_damage(stream, wanted, last, decoded.complaint()))
-            if wanted in indices:
-                on_progress((number - key) / (last - key + 1))
+                raise ClipError(_damage(stream, wanted, last, complaint(decoded.errors_so_far())))
+            on_progress(max(0, number - key) / (last - key + 1))
+            if number < wanted:
+                continue
+            if copies := indices.count(wanted):
                 pixels, transparent = _to_pixels(image)
                 said = said or (transparent and say_transparent(stream.path.name))
-                yield from (pixels for index in indices if index == wanted)
+                yield from [pixels] * copies
+            wanted += 1
         if complained := decoded.errors_so_far():
             name = stream.path.name
             logger.warning("%s: some frames may be damaged: %s", name, complaint(complained))
 
 
 def _arguments(stream: VideoStream, key: int, first: int, last: int) -> list[str]:
-    """clock: of the first and the last frame, ffmpeg's filters take those between."""
+    """Those of a run that begins at the frame `key` and shows `first` to `last`."""
     clock, header = stream.clock, stream.header
     filters = ["bwdif=mode=send_frame:deint=interlaced"] if header.interlaced else []
+    filters.append("settb=AVTB")  # fine enough for `trim`, which rounds to its input's ticks
     if stream.counted:
-        filters += ["settb=AVTB", "setpts=N/TB"]
+        filters.append("setpts=N/TB")
     if last + 1 < len(clock):
         filters.append(f"trim=end={(clock[last] + clock[last + 1]) / 2:.6f}")
     if first > 0:
@@ -140,9 +138,6 @@ class _Decoded:
         """What ffmpeg has complained about."""
         self.printed += self.errors.read()
         return _PRINTED.sub("", self.printed.decode("utf-8", "replace")).strip()
-
-    def complaint(self) -> str:
-        return complaint(self.errors_so_far())
 
 
 def _nearest(clock: Sequence[float], time: float) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import codecs
 import re
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +37,21 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _STILLS = (b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")  # JPEG, BMP, TIFF
 _STILL_BRANDS = tuple(b"ftyp" + brand for brand in (b"avif", b"heic", b"heix", b"mif1", b"msf1"))
 _WEBP_ANIMATED = 0x02  # of the flags in a VP8X chunk
-# What Pillow raises for files that are damaged, of an unknown kind, or unreasonably large.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+# What Pillow and its decoders raise for files that are damaged, of an unknown kind, or unreasonably
+# large.
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 # Patterns of a file's first bytes, and what such a file is.
 _MISTAKEN = (
     (rb"version https://git-lfs\.github\.com/spec/", "a Git LFS pointer, not the file itself"),

@@ -33,17 +33,17 @@ _TRANSFERS = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 # ffmpeg's own decoders of these leave the alpha out.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _ALWAYS_INTERLACED = "dvvideo"
-_COUNTED = "avi"
+_AVI = "avi"
 """Has times of decoding only; what ffmpeg calls the times of showing is wrong by the reordering."""
-_RAW = {"h264": 2, "hevc": 1}
+_RAW = {"h264": 2, "hevc": 1, "m4v": 1, "mpegvideo": 1}
 """Streams without a container, and how many ticks of the clock in their headers a frame takes
-(H.264, E.2.1; H.265, E.3.1)."""
+(H.264, E.2.1; H.265, E.3.1; the others' clocks are not looked at)."""
 _RAW_FPS = 25.0
 """What ffmpeg takes where no header tells."""
 _FIELDS = re.compile(r"(top|bottom) (coded )?first")
 _COLOURS = re.compile(r"[\w-]+/[\w-]+/[\w-]+|bt\d+\w*|smpte\w+|arib-std-b67")
 _VIDEO = re.compile(
-    r"Video: (?P<codec>\w+).*?, (?P<pixels>\w+)(?:\((?P<told>[^)]*)\))?, "
+    r"Video: (?P<codec>\w+).*?, (?P<pixels>\w+)(?:\((?P<told>(?:[^()]|\([^()]*\))*)\))?, "
     r"(?P<width>\d+)x(?P<height>\d+)(?:.*? SAR (?P<files>\d+:\d+)|.*?\[SAR (?P<own>\d+:\d+))?"
 )
 
@@ -74,7 +74,7 @@ class Header:
 class VideoStream:
     """clock: ascending, of each frame that is shown: seconds as the file counts them; or, where
     `counted`, the frame's number, for files that do not say when each is shown. times: seconds of
-    each since the file's start. keys: indices of frames at which decoding can begin. tick: seconds,
+    each since the file's start, or where `counted` since the first frame. keys: indices of frames at which decoding can begin. tick: seconds,
     of the file's clock.
     """
 
@@ -119,14 +119,15 @@ def probe(path: Path) -> VideoStream:
 
 def _stream(path: Path, header: Header, packets: list[_Packet], tick: Fraction) -> VideoStream:
     """The frames in the order in which they are shown."""
-    counted = header.container == _COUNTED or any(packet.shown is None for packet in packets)
+    counted = header.container in (_AVI, *_RAW) or any(p.shown is None for p in packets)
     if not counted:
         packets = sorted(packets, key=lambda packet: packet.shown or 0)
     clock = [float((packet.shown or 0) * tick) for packet in packets]
     times = [seconds - header.start for seconds in clock]
     if counted:  # the times of decoding have the same spacing
         clock = [float(k) for k in range(len(packets))]
-        times = sorted(float(packet.decoded * tick) for packet in packets)
+        earliest = min(packet.decoded for packet in packets)
+        times = sorted(float((packet.decoded - earliest) * tick) for packet in packets)
     if header.container in _RAW:
         rate = _raw_rate(path, header.container)
         times = [k / rate for k in range(len(packets))]
@@ -170,11 +171,14 @@ def _raw_rate(path: Path, container: str) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _Packet:
-    """shown, decoded: when, in ticks; shown is None where the file does not tell."""
+    """shown, decoded: when, in ticks; shown is None where the file does not tell. hidden: decoded,
+    but not to be shown.
+    """
 
     shown: int | None
     decoded: int
     key: bool
+    hidden: bool
 
 
 def _packets(listing: str) -> tuple[list[_Packet], Fraction]:
@@ -191,11 +195,27 @@ def _packets(listing: str) -> tuple[list[_Packet], Fraction]:
             fields = [field.strip() for field in line.split(",")]
             said = [int(field[2:], 16) for field in fields[6:] if field.startswith("F=")]
             flags = said[0] if said else _KEY
-            if not flags & _DISCARD:
-                pts = int(fields[2])
-                shown = None if pts == _NO_TIME else pts
-                packets.append(_Packet(shown=shown, decoded=int(fields[1]), key=bool(flags & _KEY)))
-    return packets, tick
+            pts = int(fields[2])
+            packets.append(
+                _Packet(
+                    shown=None if pts == _NO_TIME else pts,
+                    decoded=int(fields[1]),
+                    key=bool(flags & _KEY),
+                    hidden=bool(flags & _DISCARD),
+                )
+            )
+    return [packet for packet in _from_first_key(packets) if not packet.hidden], tick
+
+
+def _from_first_key(packets: list[_Packet]) -> list[_Packet]:
+    """Without what cannot be decoded at the beginning of a recording that was cut out of another:
+    packets before the first key, and those that are shown before it.
+    """
+    begin = next((index for index, packet in enumerate(packets) if packet.key), 0)
+    rest = packets[begin:]
+    if any(packet.shown is None for packet in rest):
+        return rest
+    return [packet for packet in rest if (packet.shown or 0) >= (rest[0].shown or 0)]
 
 
 def _header(text: str) -> Header | None:

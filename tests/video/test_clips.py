@@ -1,11 +1,10 @@
-"""clips.py, and through it frame_sources.py, framing.py and ffmpeg.py: real small files, made here.
-
-A frame's number is painted into it as a grey level, so that a test can say which frames it got.
-"""
+"""clips.py, and through it sources.py, framing.py and ffmpeg.py: real small files, made here."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,46 +21,17 @@ from motion_core.video.clips import (
     load_clips,
     load_image_clip,
     load_image_clips,
+    memory_warning,
     window_starts,
 )
 from motion_core.video.ffmpeg import run_ffmpeg
+from motion_core.video.frame_source import FrameSource
 from motion_core.video.framing import fit_frame, target_size
+from motion_core.video.pictures import image_source
 from motion_core.video.settings import ClipSettings
-from motion_core.video.sources import video_source
+from motion_core.video.sources import file_source, tensor_source, video_source
 
-# Lossless codecs that keep the grey levels apart, one for each container.
-LOSSLESS = {
-    ".mp4": ["-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv444p"],
-    ".mov": ["-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv444p"],
-    ".mkv": ["-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv444p"],
-    ".avi": ["-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv444p"],
-    ".webm": ["-c:v", "libvpx-vp9", "-lossless", "1", "-pix_fmt", "yuv444p"],
-    ".gif": ["-vf", "split[a][b];[a]palettegen[p];[b][p]paletteuse"],
-}
-
-
-def grey_frames(count: int, height: int = 16, width: int = 24) -> Tensor:
-    """(F, H, W, 3) uint8; frame k is of level 4·k."""
-    levels = 4 * torch.arange(count, dtype=torch.uint8)
-    return levels[:, None, None, None].expand(count, height, width, 3).contiguous()
-
-
-def numbers(frames: Tensor) -> list[int]:
-    """Which frames of `grey_frames` these are, from the mean level (0 … 255)."""
-    levels = (frames.mean(dim=(1, 2, 3)) + 1) * 127.5
-    return [round(level / 4) for level in levels.tolist()]
-
-
-def make_video(
-    path: Path, count: int = 60, fps: float = 30, extra: list[str] | None = None
-) -> Path:
-    frames = grey_frames(count)
-    size = f"{frames.shape[2]}x{frames.shape[1]}"
-    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "-"]
-    codec = [*LOSSLESS[path.suffix], *(extra or []), "-y", str(path)]
-    done = run_ffmpeg([*raw, *codec], stdin=frames.numpy().tobytes())
-    assert done.status == 0, done.errors
-    return path
+from .made import LOSSLESS, grey_frames, make_video, numbers
 
 
 @pytest.mark.parametrize("suffix", LOSSLESS)
@@ -458,3 +428,51 @@ def test_a_size_is_applied_to_every_frame_of_a_clip() -> None:
     assert clip.frames.shape == (3, 3, 32, 64)
     assert numbers(clip.frames) == [0, 1, 2]
     assert np.ptp(clip.frames[2].numpy()) < 1e-4
+
+
+def test_a_large_source_without_a_size_is_warned_of_before_it_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """3840x2160: 2 windows of 16 frames are 32·3·2160·3840·4 bytes = 3.19 GB. 1024x1024 is not
+    large.
+    """
+    read: list[object] = []
+
+    def never(*arguments: object) -> Iterator[Tensor]:
+        read.append(arguments)
+        raise MemoryError
+
+    times = [k / 30 for k in range(60)]
+    source = FrameSource(name="big.mp4", times=times, read=never, size=(2160, 3840))
+    noted: list[str] = []
+    with pytest.raises(MemoryError):
+        cut_clips(source, ClipSettings(windows=2), "big", on_note=lambda t: noted.append(t))
+    assert len(read) == 1
+    assert noted == [
+        "big.mp4 is 3840x2160 and no width or height is set, so it keeps that size: 32 frames take "
+        "3.2 GB of memory, and training on them takes many times more. Set the width and height "
+        "that suit the base, 512 for AnimateDiff."
+    ]
+    with pytest.raises(MemoryError):
+        cut_clips(source, ClipSettings(), "big")
+    assert "16 frames take 1.6 GB" in caplog.text
+    for size, settings in (
+        ((1024, 1024), ClipSettings()),
+        ((2160, 3840), ClipSettings(width=512)),
+        ((2160, 3840), ClipSettings(height=512)),
+        (None, ClipSettings()),
+    ):
+        assert memory_warning(replace(source, size=size), settings) == ""
+
+
+def test_every_source_knows_its_size(tmp_path: Path) -> None:
+    """(height, width), as it is shown: EXIF's orientation 6 turns a picture."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (24, 16)).save(tmp_path / "turned.jpg", exif=exif)
+    frames = [Image.new("L", (24, 16), level) for level in (0, 90)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    assert image_source([tmp_path / "turned.jpg"], "turned").size == (24, 16)
+    assert file_source(tmp_path / "a.webp").size == (16, 24)
+    assert file_source(make_video(tmp_path / "a.mp4", count=2)).size == (16, 24)
+    assert tensor_source(grey_frames(2), "frames", 8).size == (16, 24)
