@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 
 from .ffmpeg import has_filters
-from .streams import Header
+from .header import Header
 
 logger = logging.getLogger(__name__)
 

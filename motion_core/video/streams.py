@@ -1,7 +1,7 @@
 """What ffmpeg says of a file's video stream before it decodes any of it: `VideoStream`.
 
-In: the path of a file. Out: the times of the frames that are shown, and what must be known to show
-them rightly: shape of the pixels, transparency, colours, fields.
+In: the path of a file. Out: the times of the frames that are shown, where decoding can begin, and
+the stream's header.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from ..errors import ClipError
 from .ffmpeg import LOCAL_INPUT, complaint, errors_in, run_ffmpeg
+from .header import Header, read_header
 from .kinds import mistaken_for, not_media
 
 logger = logging.getLogger(__name__)
@@ -28,11 +28,6 @@ _KEY, _DISCARD = 0x1, 0x4
 shown."""
 _NO_TIME = -(2**63)
 _CUT_OFF = re.compile("partial file|ended prematurely", re.IGNORECASE)
-_TRANSPARENT = re.compile(r"yuva|rgba|bgra|argb|abgr|gbrap|ya\d|pal8|ayuv|vuya")
-_TRANSFERS = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
-# ffmpeg's own decoders of these leave the alpha out.
-_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-_ALWAYS_INTERLACED = "dvvideo"
 _AVI = "avi"
 """Has times of decoding only; what ffmpeg calls the times of showing is wrong by the reordering."""
 _RAW = {"h264": 2, "hevc": 1, "m4v": 1, "mpegvideo": 1}
@@ -40,42 +35,14 @@ _RAW = {"h264": 2, "hevc": 1, "m4v": 1, "mpegvideo": 1}
 (H.264, E.2.1; H.265, E.3.1; the others' clocks are not looked at)."""
 _RAW_FPS = 25.0
 """What ffmpeg takes where no header tells."""
-_FIELDS = re.compile(r"(top|bottom) (coded )?first")
-_COLOURS = re.compile(r"[\w-]+/[\w-]+/[\w-]+|bt\d+\w*|smpte\w+|arib-std-b67")
-_VIDEO = re.compile(
-    r"Video: (?P<codec>\w+).*?, (?P<pixels>\w+)(?:\((?P<told>(?:[^()]|\([^()]*\))*)\))?, "
-    r"(?P<width>\d+)x(?P<height>\d+)(?:.*? SAR (?P<files>\d+:\d+)|.*?\[SAR (?P<own>\d+:\d+))?"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """What ffmpeg prints of a file and its first video.
-
-    container: ffmpeg's names of it. start: seconds on the file's clock at which the earliest of its
-    streams begins. size: (height, width) as shown. square: whether the pixels are. colours:
-    "matrix/primaries/transfer", or what these have in common, or "". hdr: "PQ", "HLG", "unknown"
-    (wide colours of 10 bits, but nothing says how bright they are) or "". decoder: None for
-    ffmpeg's choice.
-    """
-
-    container: str
-    start: float
-    size: tuple[int, int]
-    square: bool
-    colours: str
-    hdr: str
-    transparent: bool
-    interlaced: bool
-    decoder: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoStream:
     """clock: ascending, of each frame that is shown: seconds as the file counts them; or, where
     `counted`, the frame's number, for files that do not say when each is shown. times: seconds of
-    each since the file's start, or where `counted` since the first frame. keys: indices of frames at which decoding can begin. tick: seconds,
-    of the file's clock.
+    each since the file's start, or where `counted` since the first frame. keys: indices of frames
+    at which decoding can begin. tick: seconds, of the file's clock.
     """
 
     path: Path
@@ -111,7 +78,7 @@ def probe(path: Path) -> VideoStream:
             f"{path.name} is cut off ({cut_off.group()}): only {len(packets)} of the frames listed "
             "in its header are there. Download it again, or re-encode the rest to a new file."
         )
-    header = _header(listing.errors)
+    header = read_header(listing.errors)
     if header is None or not packets:
         raise ClipError(f"{path.name} has no video frames. Convert it to mp4, or use another file.")
     return _stream(path, header, packets, tick)
@@ -216,60 +183,6 @@ def _from_first_key(packets: list[_Packet]) -> list[_Packet]:
     if any(packet.shown is None for packet in rest):
         return rest
     return [packet for packet in rest if (packet.shown or 0) >= (rest[0].shown or 0)]
-
-
-def _header(text: str) -> Header | None:
-    """From what ffmpeg prints of its input; None if there is no video in it."""
-    told = text.split("Stream mapping:")[0]
-    container = re.search(r"Input #0, (\S+), from", told)
-    begins = re.search(r"Duration: .*?, start: (-?[\d.]+)", told)
-    for stream in re.split(r"\[info\] +Stream #0:", told)[1:]:
-        line, _, rest = stream.partition("\n")
-        found = _VIDEO.search(line)
-        if found and "(attached pic)" not in line:
-            return Header(
-                container=container[1] if container else "",
-                start=float(begins[1]) if begins else 0.0,
-                **_look(found, rest),
-            )
-    return None
-
-
-def _look(video: re.Match[str], rest: str) -> dict[str, Any]:
-    """The fields of `Header` on what the pictures look like. rest: the lines below, on the same
-    stream.
-    """
-    codec, pixels, told = video["codec"], video["pixels"], video["told"] or ""
-    colours = next((part for part in told.split(", ") if _COLOURS.fullmatch(part)), "")
-    width, height = int(video["width"]), int(video["height"])
-    above, below = map(int, (video["files"] or video["own"] or "1:1").split(":"))
-    aspect = Fraction(above, below) if above and below else Fraction(1)
-    width, height = shown_size(width, height, aspect)
-    turn = re.search(r"rotation of (-?[\d.]+) degrees", rest)
-    turned = turn is not None and round(float(turn[1])) % 180 == 90
-    alpha = re.search(r"alpha_mode +: 1", rest) is not None
-    hdr = next((name for transfer, name in _TRANSFERS.items() if transfer in colours), "")
-    if not hdr and "bt2020" in colours and "unknown" in colours and "10" in pixels:
-        hdr = "unknown"
-    return {
-        "size": (width, height) if turned else (height, width),
-        "square": aspect == 1,
-        "colours": colours,
-        "hdr": hdr,
-        "transparent": alpha or _TRANSPARENT.match(pixels) is not None,
-        "interlaced": codec == _ALWAYS_INTERLACED or _FIELDS.search(told) is not None,
-        "decoder": _WITH_ALPHA.get(codec) if alpha else None,
-    }
-
-
-def shown_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
-    """(width, height) in square pixels; the side that is too short grows, so that nothing is lost.
-
-    aspect: width of a pixel by its height.
-    """
-    if aspect >= 1:
-        return round(width * aspect), height
-    return width, round(height / aspect)
 
 
 def _no_video(path: Path, text: str, errors: str) -> ClipError:

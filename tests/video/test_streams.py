@@ -17,9 +17,10 @@ from motion_core.events import CancelRun
 from motion_core.video import decoding, looks
 from motion_core.video.clips import load_clips
 from motion_core.video.frame_source import FrameSource, ignore
+from motion_core.video.header import shown_size
 from motion_core.video.settings import ClipSettings
 from motion_core.video.sources import video_source
-from motion_core.video.streams import VideoStream, probe, shown_size
+from motion_core.video.streams import VideoStream, probe
 
 from .made import converted, encode, grey_frames, make_video, numbers
 
