@@ -6,7 +6,6 @@ the stream's header.
 
 from __future__ import annotations
 
-import logging
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -19,8 +18,6 @@ from .ffmpeg import LOCAL_INPUT, complaint, errors_in, run_ffmpeg
 from .header import Header, read_header
 from .kinds import mistaken_for, not_media
 
-logger = logging.getLogger(__name__)
-
 FIRST_VIDEO = "0:V:0"
 """ffmpeg's name of the first stream of pictures that is no cover."""
 _KEY, _DISCARD = 0x1, 0x4
@@ -29,12 +26,9 @@ shown."""
 _NO_TIME = -(2**63)
 _CUT_OFF = re.compile("partial file|ended prematurely", re.IGNORECASE)
 _AVI = "avi"
-"""Has times of decoding only; what ffmpeg calls the times of showing is wrong by the reordering."""
-_RAW = {"h264": 2, "hevc": 1, "m4v": 1, "mpegvideo": 1}
-"""Streams without a container, and how many ticks of the clock in their headers a frame takes
-(H.264, E.2.1; H.265, E.3.1; the others' clocks are not looked at)."""
-_RAW_FPS = 25.0
-"""What ffmpeg takes where no header tells."""
+"""Has times of decoding only; what ffmpeg calls times of showing is wrong where it reorders."""
+_RAW = ("h264", "hevc", "m4v", "mpegvideo")
+"""Streams without a container have no times: ffmpeg counts from wherever it begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +89,9 @@ def _stream(path: Path, header: Header, packets: list[_Packet], tick: Fraction) 
         clock = [float(k) for k in range(len(packets))]
         earliest = min(packet.decoded for packet in packets)
         times = sorted(float((packet.decoded - earliest) * tick) for packet in packets)
-    if header.container in _RAW:
-        rate = _raw_rate(path, header.container)
-        times = [k / rate for k in range(len(packets))]
+    if header.container in _RAW and times[-1] > 0:
+        rate = _tidy((len(times) - 1) / times[-1])
+        times = [k / rate for k in range(len(times))]
     if len(set(times)) < len(times):
         raise ClipError(
             f"{path.name} has frames without times. Convert it to mp4, or use another file."
@@ -113,27 +107,12 @@ def _stream(path: Path, header: Header, packets: list[_Packet], tick: Fraction) 
     )
 
 
-def _raw_rate(path: Path, container: str) -> float:
-    """Frames a second by the stream's own header, which ffmpeg leaves out of account."""
-    # fmt: off
-    traced = run_ffmpeg([
-        "-v", "info", *LOCAL_INPUT, "-i", str(path.absolute()), "-map", FIRST_VIDEO, "-c", "copy",
-        "-bsf:v", "trace_headers", "-frames:v", "1", "-f", "null", "-",
-    ]).errors
-    # fmt: on
-    ticks, scale = (
-        re.search(rf"{name}\s+[01]+ = ([1-9]\d*)", traced)
-        for name in ("num_units_in_tick", "time_scale")
-    )
-    if ticks and scale:
-        return int(scale[1]) / int(ticks[1]) / _RAW[container]
-    logger.warning(
-        "%s does not say its frame rate; %g frames per second are assumed. If that is wrong, "
-        "convert it to mp4 with its right rate.",
-        path.name,
-        _RAW_FPS,
-    )
-    return _RAW_FPS
+def _tidy(rate: float) -> float:
+    """A whole number of frames a second, or NTSC's 1000 / 1001 of one, where a rate that ffmpeg has
+    added up of rounded ticks comes near it.
+    """
+    usual = (round(rate), round(rate * 1.001) / 1.001)
+    return next((tidy for tidy in usual if tidy and abs(rate / tidy - 1) < 1e-4), rate)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,7 +147,7 @@ def test_sound_with_a_cover_is_no_video(tmp_path: Path) -> None:
 
 
 def test_a_videos_cover_is_passed_over(tmp_path: Path) -> None:
-    """yt-dlp embeds thumbnails; here it even comes before the video."""
+    """yt-dlp embeds thumbnails. ffmpeg lists them after the video; this has always been right."""
     clip = make_video(tmp_path / "clip.mp4", count=4)
     cover = save_picture(tmp_path / "cover.png", 200)
     both = ["-i", str(cover), "-i", str(clip), "-map", "0", "-map", "1", "-c", "copy"]

@@ -78,20 +78,12 @@ def test_frames_amid_a_file_are_those_of_the_whole(tmp_path: Path, name: str) ->
 
 
 def test_a_raw_stream_of_hevc(tmp_path: Path) -> None:
-    """Its header says 24 a second, where ffmpeg takes 25."""
+    """24 a second, as its header says."""
     lossless = ["-x265-params", "lossless=1:log-level=none:keyint=12", "-pix_fmt", "yuv444p"]
     path = make(tmp_path / "raw.hevc", ["-c:v", "libx265", *lossless], fps=24)
     source = video_source(path)
     assert 1 / source.interval == pytest.approx(24)
     assert numbers(read(source, [0, 30, 59])) == [0, 30, 59]
-
-
-def test_a_raw_stream_that_does_not_say_its_rate(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = make(tmp_path / "raw.mp4", ["-c:v", "mpeg4", "-q:v", "1", "-f", "m4v"], fps=30)
-    assert 1 / video_source(path).interval == pytest.approx(25)
-    assert "raw.mp4 does not say its frame rate; 25 frames per second are assumed" in caplog.text
 
 
 def test_seeking_that_lands_too_late_is_noticed(
