@@ -14,6 +14,7 @@ _TRANSFERS = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 # ffmpeg's own decoders of these leave the alpha out.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _ALWAYS_INTERLACED = "dvvideo"
+_RATE = re.compile(r", ([\d.]+) fps")
 _FIELDS = re.compile(r"(top|bottom) (coded )?first")
 _COLOURS = re.compile(r"[\w-]+/[\w-]+/[\w-]+|bt\d+\w*|smpte\w+|arib-std-b67")
 _VIDEO = re.compile(
@@ -30,7 +31,7 @@ class Header:
     streams begins. size: (height, width) as shown. square: whether the pixels are. colours:
     "matrix/primaries/transfer", or what these have in common, or "". hdr: "PQ", "HLG", "unknown"
     (wide colours of 10 bits, but nothing says how bright they are) or "". decoder: None for
-    ffmpeg's choice.
+    ffmpeg's choice. fps: frames a second by the stream's header; 0 if it does not tell.
     """
 
     container: str
@@ -42,6 +43,7 @@ class Header:
     transparent: bool
     interlaced: bool
     decoder: str | None
+    fps: float
 
 
 def read_header(text: str) -> Header | None:
@@ -57,6 +59,7 @@ def read_header(text: str) -> Header | None:
                 container=container[1] if container else "",
                 start=float(begins[1]) if begins else 0.0,
                 **_look(found, rest),
+                fps=float(rate[1]) if (rate := _RATE.search(line)) else 0.0,
             )
     return None
 

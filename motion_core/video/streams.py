@@ -23,6 +23,8 @@ FIRST_VIDEO = "0:V:0"
 _KEY, _DISCARD = 0x1, 0x4
 """ffmpeg's packet flags: decoding can begin here; cut away by an edit list, decoded but never
 shown."""
+_ONE_AND_A_HALF_FIELDS = 0.75
+"""As a part of a frame."""
 _NO_TIME = -(2**63)
 _CUT_OFF = re.compile("partial file|ended prematurely", re.IGNORECASE)
 _AVI = "avi"
@@ -83,6 +85,8 @@ def _stream(path: Path, header: Header, packets: list[_Packet], tick: Fraction) 
     counted = header.container in (_AVI, *_RAW) or any(p.shown is None for p in packets)
     if not counted:
         packets = sorted(packets, key=lambda packet: packet.shown or 0)
+    if header.interlaced and header.fps:
+        packets = _without_second_fields(packets, float(_ONE_AND_A_HALF_FIELDS / header.fps / tick))
     clock = [float((packet.shown or 0) * tick) for packet in packets]
     times = [seconds - header.start for seconds in clock]
     if counted:  # the times of decoding have the same spacing
@@ -107,6 +111,18 @@ def _stream(path: Path, header: Header, packets: list[_Packet], tick: Fraction) 
     )
 
 
+def _without_second_fields(packets: list[_Packet], shortest: float) -> list[_Packet]:
+    """One packet a frame, where its two fields have one each, as cameras write AVCHD.
+
+    shortest: ticks between two frames that are no fields of the same.
+    """
+    kept: list[_Packet] = []
+    for packet in packets:
+        if not kept or packet.time - kept[-1].time >= shortest:
+            kept.append(packet)
+    return kept
+
+
 def _tidy(rate: float) -> float:
     """A whole number of frames a second, or NTSC's 1000 / 1001 of one, where a rate that ffmpeg has
     added up of rounded ticks comes near it.
@@ -125,6 +141,10 @@ class _Packet:
     decoded: int
     key: bool
     hidden: bool
+
+    @property
+    def time(self) -> int:
+        return self.decoded if self.shown is None else self.shown
 
 
 def _packets(listing: str) -> tuple[list[_Packet], Fraction]:
