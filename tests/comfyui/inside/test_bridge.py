@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from motion_core.errors import MotionError
 from motion_core.events import CancelRun
 from motion_core.shape_world.base import load_shape_world
-from motion_core.video import sources as frame_sources
+from motion_core.video import decoding
 from motion_core.video.clips import cut_clips
 from motion_core.video.settings import ClipSettings
 from motion_core.video.writing import write_video
@@ -151,7 +151,7 @@ def test_of_a_long_video_only_the_clips_frames_are_kept(
     """Of what is decoded at most two frames are in memory at once, and nothing is kept of it."""
     decoded: list[weakref.ref[Tensor]] = []
     alive: list[int] = []
-    read = frame_sources._read_ppm
+    read = decoding._read_pam
 
     def counted(stream: object) -> Tensor | None:
         image = read(stream)  # type: ignore[arg-type]
@@ -160,11 +160,12 @@ def test_of_a_long_video_only_the_clips_frames_are_kept(
         alive.append(sum(held() is not None for held in decoded))
         return image
 
-    monkeypatch.setattr(frame_sources, "_read_ppm", counted)
+    monkeypatch.setattr(decoding, "_read_pam", counted)
     with frame_source(InputImpl.VideoFromFile(str(video_file)), 8.0) as source:
         settings = ClipSettings(frames=4, stride=3, start_seconds=2.0)
         (clip,) = cut_clips(source, settings, "brighter")
-    assert len(clip.frames) == 4 and len(decoded) == 10  # frames 20, 23, 26, 29
+    # Frames 20 to 29, and on the way there 0 and 16, for the progress.
+    assert len(clip.frames) == 4 and len(decoded) == 12
     assert max(alive) <= 2 and not any(held() is not None for held in decoded)
 
 
