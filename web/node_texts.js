@@ -98,6 +98,7 @@ function addText(node) {
   const height = () => saidHeight(place.textContent, node.size[0])
   const widget = node.addDOMWidget('said', 'motion-said', place, {
     serialize: false,
+    hideInPanel: true, // see extension.js
     hideOnZoom: false,
     getMinHeight: height,
     getMaxHeight: height

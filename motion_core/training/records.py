@@ -52,7 +52,9 @@ def write_state(run_folder: Path, state: RunState, *, step: int, total: int) -> 
 
 
 def append_metrics(run_folder: Path, done: StepDone) -> None:
-    """Adds one step to metrics.jsonl."""
+    """Adds one step to metrics.jsonl, which begins anew if someone has deleted its folder: a
+    training is worth more than its record.
+    """
     row = {
         "step": done.step,
         "losses": {name: _finite(value) for name, value in done.losses.items()},
@@ -62,6 +64,7 @@ def append_metrics(run_folder: Path, done: StepDone) -> None:
         "memory_bytes": done.memory_bytes,
         "memory_now_bytes": done.memory_now_bytes,
     }
+    run_folder.mkdir(parents=True, exist_ok=True)
     with (run_folder / METRICS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
 

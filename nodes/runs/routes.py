@@ -1,4 +1,5 @@
-"""The REST routes of the training panel, under /motion_adapters/runs.
+"""The REST routes of the training panel: /motion_adapters/waiting, and what is under
+/motion_adapters/runs.
 
 Everything is answered in JSON but samples. Folders are read on a thread of their own, so that a
 long history does not hold up the server.
@@ -13,20 +14,29 @@ from server import PromptServer
 
 from ..host.http import answered, fresh
 from .registry.requests import parse_since
+from .waiting import libraries_loaded, waiting_prompts
 from .watch import prompt_to_resume, run_registry
 
 RUNS = "/motion_adapters/runs"
+WAITING = "/motion_adapters/waiting"
 
 
 def add_run_routes() -> None:
     """Adds the routes; ComfyUI answers them under /api as well."""
     routes = PromptServer.instance.routes
+    routes.get(WAITING)(answered(_waiting))
     routes.get(RUNS)(answered(_runs))
     routes.get(f"{RUNS}/{{run}}")(answered(_run))
     routes.get(f"{RUNS}/{{run}}/prompt")(answered(_prompt))
     routes.get(f"{RUNS}/{{run}}/samples/{{name}}")(answered(_sample))
     routes.post(f"{RUNS}/{{run}}/{{command}}")(answered(_ask))
     routes.delete(f"{RUNS}/{{run}}")(answered(_delete))
+
+
+async def _waiting(request: web.Request) -> web.StreamResponse:
+    running, pending = PromptServer.instance.prompt_queue.get_current_queue_volatile()
+    waiting = waiting_prompts(running, pending)
+    return fresh({"waiting": waiting, "libraries": libraries_loaded()})
 
 
 async def _runs(request: web.Request) -> web.StreamResponse:

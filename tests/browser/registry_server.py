@@ -11,6 +11,7 @@ import mimetypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,23 @@ from motion_adapters.nodes.runs.registry.requests import parse_since
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = Path(__file__).with_name("panel.html")
-RUNS = "/motion_adapters/runs"
+RUNS, WAITING = "/motion_adapters/runs", "/motion_adapters/waiting"
+QUEUE = ("/queue", "/interrupt")  # ComfyUI's own
+
+
+@dataclass
+class Queue:
+    """What the page is told of the queue, and what it has asked of it: route and body."""
+
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+    libraries: bool = True
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
 @contextmanager
-def served(registry: RunRegistry) -> Iterator[str]:
+def served(registry: RunRegistry, queue: Queue) -> Iterator[str]:
     """The address of the page, while the context lasts."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(registry))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(registry, queue))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -40,7 +51,7 @@ def served(registry: RunRegistry) -> Iterator[str]:
         thread.join()
 
 
-def _handler(registry: RunRegistry) -> type[BaseHTTPRequestHandler]:
+def _handler(registry: RunRegistry, queue: Queue) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer("GET")
@@ -52,6 +63,15 @@ def _handler(registry: RunRegistry) -> type[BaseHTTPRequestHandler]:
             self._answer("DELETE")
 
         def _answer(self, method: str) -> None:
+            if self.path == WAITING:
+                told = {"waiting": queue.waiting, "libraries": queue.libraries}
+                self._send(200, json.dumps(told).encode(), "application/json")
+                return
+            if self.path in QUEUE:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                queue.asked.append((self.path, json.loads(body)))
+                self._send(200, b"", "text/plain")
+                return
             try:
                 answer = _answered(registry, method, self.path)
             except RunRequestError as error:

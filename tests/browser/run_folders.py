@@ -27,11 +27,13 @@ def write_run(
     seed: int = 0,
     node: tuple[str, str] | None = None,
     save_every: int | None = None,
+    title: str | None = None,
 ) -> Path:
     """A run of two loss terms that fall with noise on them. node: its id and its graph's; by
-    default the run's name, in no graph. save_every: steps between checkpoints, by default half.
+    default the run's name, in the graph of panel.html. save_every: steps between checkpoints, by
+    default half. title: by default the name.
     """
-    node = node or (name, "")
+    node = node or (name, "page")
     saved = range(save_every or steps // 2, steps + 1, save_every or steps // 2)
     folder = root / name
     folder.mkdir(parents=True)
@@ -40,7 +42,7 @@ def write_run(
         for step in range(1, steps + 1):
             file.write(json.dumps(_row(step, steps, rng), sort_keys=True) + "\n")
     _write(folder / "state.json", {"state": state, "step": steps, "total": total or steps})
-    _write(folder / "run.json", _record(name, state, seed, node))
+    _write(folder / "run.json", _record(name, state, seed, node) | {"title": title or name})
     _write(folder / "settings.json", {"objective": {"name": "motion_director"}, "training": {}})
     output = {node[0]: {"class_type": "TrainMotionAdapter", "inputs": {"resume": "new"}}}
     _write(folder / "prompt.json", {"output": output, "workflow": {"nodes": []}})

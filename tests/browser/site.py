@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from motion_adapters.nodes.runs.registry.registry import RunRegistry
 
-from .registry_server import served
+from .registry_server import Queue, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -19,11 +19,12 @@ PAGE_READY = "window.page?.opened !== undefined"
 
 
 class Site:
-    """The page's address, its registry, and pages that are open in the browser."""
+    """The page's address, its registry and queue, and pages that are open in the browser."""
 
-    def __init__(self, address: str, registry: RunRegistry, browser: Browser) -> None:
+    def __init__(self, address: str, registry: RunRegistry, browser: Browser, queue: Queue) -> None:
         self.address, self.registry, self.browser = address, registry, browser
         self.faults: list[str] = []
+        self.queue = queue
 
     def open(self, query: str, width: int = 1300, **settings: Any) -> Page:
         page = self.browser.new_page(viewport={"width": width, "height": 1000}, **settings)
@@ -39,9 +40,9 @@ def site_of(root: Path, browser: Browser) -> Iterator[Site]:
     """The page on the runs of a folder; afterwards all its pages are closed, and none had an
     error.
     """
-    registry = RunRegistry(root, lambda message: None)
-    with served(registry) as address:
-        site = Site(address, registry, browser)
+    registry, queue = RunRegistry(root, lambda message: None), Queue()
+    with served(registry, queue) as address:
+        site = Site(address, registry, browser, queue)
         yield site
         for context in browser.contexts:
             context.close()

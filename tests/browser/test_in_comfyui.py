@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(900)
 
 LOADER = "Load Motion LoRA/Embedding"
+PROMPT = "a blue square zigzagging on a white background"  # of the workflow's samples
 # So long that a person comes first, with much to see on the way.
 WATCHED = {"steps": 400, "sample_every": 4, "save_every": 5}
 
@@ -75,7 +76,7 @@ def see_it_grow(tab: Tab) -> None:
     assert tab.text_of(".state") == "Training"
     before = tab.said()[: tab.said().index("Training")]
     assert before[0].startswith("No run yet")
-    assert before[1].startswith(("Starting", "Preparing"))
+    assert before[1].startswith(("Queued", "Starting", "Preparing"))
     assert {"Preparing: encoding the clips", "Training: first step"} & set(before)
     drawn = tab.points_drawn()
     tab.until(lambda: tab.sample() > 0)
@@ -115,11 +116,14 @@ def add_apply_workflow(tab: Tab) -> None:
     assert [node["type"] for node in added] == [
         "LoadMotionAdapter",
         "SampleMotionVideo",
-        "PreviewImage",
+        "SaveVideo",
     ]
     assert "watched.safetensors" in added[0]["values"]
     assert {"MOTION_BASE", "MOTION_ADAPTER"} <= set(added[1]["linked"])
-    assert added[2]["linked"] == ["IMAGE"]
+    assert added[2]["linked"] == ["VIDEO"]
+    assert PROMPT in added[1]["values"]
+    groups = tab.page.evaluate("window.app.canvas.graph.groups.map((group) => group.title)")
+    assert "Apply watched.safetensors" in groups
 
 
 def test_the_runs_tab(browser: Browser, server: Server, tmp_path: Path) -> None:
@@ -128,7 +132,7 @@ def test_the_runs_tab(browser: Browser, server: Server, tmp_path: Path) -> None:
     tab.drop(workflow(tmp_path, "other"))
     tab.page.get_by_role("button", name="Runs").first.click()
     side = tab.page.locator(".motion-adapters-runs")
-    side.get_by_role("option").first.click()
+    side.locator("[role=option]").first.click()
     side.locator(".detail .average").first.wait_for(state="attached")
     assert "watched" in side.inner_text()
     tab.picture("runs-tab.png")
@@ -190,6 +194,17 @@ def test_a_node_in_a_subgraph_and_a_copy(browser: Browser, server: Server, tmp_p
     assert tab.faults == []
 
 
+def stands_still(tab: Tab) -> None:
+    """Within seconds the panel says that the server is gone; its clock stops, its buttons are
+    grey.
+    """
+    tab.panel.get_by_text("could not be reached").wait_for(timeout=8_000)
+    assert all(button.is_disabled() for button in tab.panel.locator(".buttons button").all())
+    times = tab.text_of(".times")
+    tab.page.wait_for_timeout(2500)
+    assert tab.text_of(".times") == times
+
+
 def test_a_server_that_is_killed_and_started_again(
     browser: Browser, comfyui: ComfyPlace, tmp_path: Path
 ) -> None:
@@ -202,6 +217,7 @@ def test_a_server_that_is_killed_and_started_again(
         tab.until(lambda: tab.step() >= 5)
         running.process.send_signal(signal.SIGKILL)
         running.process.wait()
+        stands_still(tab)
     (base / "custom_nodes" / PACK).unlink()
     with serve(comfyui, base) as again:
         tab = Tab(browser, again)

@@ -12,7 +12,7 @@ import pytest
 from motion_adapters.nodes.runs.registry.history import HISTORY, thin_history
 from motion_adapters.nodes.runs.registry.registry import RunRegistry
 
-from .registry_server import served
+from .registry_server import Queue, served
 from .run_folders import write_run
 from .site import FRAME, PAGE_READY, Site, marks_drawn, site_of
 
@@ -74,7 +74,7 @@ def opened(browser: Browser, root: Path, query: str) -> float:
     it shows everything: as `frames`, of the processor.
     """
     registry = RunRegistry(root, lambda message: None)
-    with served(registry) as address:
+    with served(registry, Queue()) as address:
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
         page.goto(f"{address}/i18n")  # a page of the same process, whose work does not count
         worked = main_thread(page)
@@ -116,9 +116,9 @@ def test_a_hundred_thousand_steps_grow_at_60_ms_a_frame(site: Site) -> None:
 def test_three_hundred_runs_are_drawn_at_60_ms_a_frame(browser: Browser, many: Path) -> None:
     """While the chosen one goes on, and when the list is read anew."""
     registry = RunRegistry(many, lambda message: None)
-    with served(registry) as address:
+    with served(registry, Queue()) as address:
         page = Site(address, registry, browser).open("")
-        page.locator("#tab").get_by_role("option").first.click()
+        page.locator("#tab [role=option]").first.click()
         page.locator("#tab .detail .average").first.wait_for(state="attached")
         assert max(frames(page, "run-0")) < FRAME_MS
         assert max(frames(page, "run-0", before="copyList()")) < FRAME_MS

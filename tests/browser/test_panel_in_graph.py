@@ -115,6 +115,10 @@ def test_apply_nodes_lie_where_nothing_is_and_come_twice(tab: Tab) -> None:
     added: list[dict[str, Any]] = tab.page.evaluate(PLACES, last)
     assert len(added) == 6
     assert all(node["covers"] == [] for node in added)
+    groups = tab.page.evaluate(GROUPS)
+    own = [group for group in groups if group["title"] == f"Apply {LISTED}"]
+    assert [group["holds"] for group in own] == [[node["type"] for node in added[:3]]] * 2
+    assert all(group["meets"] == [] for group in own)
     assert [node["values"][0] for node in added if node["type"] == "LoadMotionAdapter"] == [
         LISTED,
         LISTED,
@@ -207,6 +211,20 @@ INTO_SUBGRAPH = """() => {
   canvas.select(node)
   const { subgraph } = canvas.graph.convertToSubgraph(new Set([node]))
   canvas.setGraph(subgraph)
+}"""
+
+# Frames, with the nodes in them and the other frames that they cover.
+GROUPS = """() => {
+  const { nodes, groups } = window.app.canvas.graph
+  const box = ({ pos, size }) => [pos[0], pos[1], pos[0] + size[0], pos[1] + size[1]]
+  const holds = (a, b) => a[0] <= b[0] && a[1] <= b[1] - 30 && b[2] <= a[2] && b[3] <= a[3]
+  const meet = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
+  const others = (group) => groups.filter((one) => one !== group)
+  return groups.map((group) => ({
+    title: group.title,
+    holds: nodes.filter((node) => holds(box(group), box(node))).map((node) => node.type),
+    meets: others(group).filter((one) => meet(box(group), box(one))).map((one) => one.title)
+  }))
 }"""
 
 # The nodes that were added after one, with what they cover of others.

@@ -34,7 +34,7 @@ def site(root: Path, browser: Browser) -> Iterator[Site]:
 
 
 def test_a_run_in_progress_grows_and_is_stopped(site: Site, root: Path) -> None:
-    origin = RunOrigin(node_id="live", prompt_id="p", title="live")
+    origin = RunOrigin(node_id="live", prompt_id="p", title="live", workflow_id="page")
     with site.registry.watch(root / "live", origin) as run:
         run(Started(step=0, total=50, resumed=False, settings={}))
         for step in range(1, 11):
@@ -59,7 +59,7 @@ def test_a_run_in_progress_grows_and_is_stopped(site: Site, root: Path) -> None:
 
 def test_save_and_sample_are_asked_for_and_pause_once(site: Site, root: Path) -> None:
     """Each click reaches the trainer after its next step; a double click on pause queues once."""
-    origin = RunOrigin(node_id="asked", prompt_id="p", title="asked")
+    origin = RunOrigin(node_id="asked", prompt_id="p", title="asked", workflow_id="page")
     prompt = {"output": {"asked": {"class_type": "T", "inputs": {}}}, "workflow": {}}
     with site.registry.watch(root / "asked", origin, prompt) as run:
         run(Started(step=0, total=50, resumed=False, settings={}))
@@ -95,7 +95,7 @@ def test_save_and_sample_are_asked_for_and_pause_once(site: Site, root: Path) ->
 
 def test_times_go_on_between_two_messages(site: Site, root: Path) -> None:
     """While the first clip is encoded nothing is told for long; and after the end nothing ticks."""
-    origin = RunOrigin(node_id="slow", prompt_id="p", title="slow")
+    origin = RunOrigin(node_id="slow", prompt_id="p", title="slow", workflow_id="page")
     with site.registry.watch(root / "slow", origin) as run:
         run.begins("encoding")
         page = site.open("run=slow")

@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -63,6 +64,38 @@ def test_a_run_that_is_asked_for_anew_each_time_keeps_what_to_queue(server: Serv
     kept = server.get(f"{RUNS}/{runs[0]['id']}/prompt")["output"]
     assert kept["3"]["inputs"]["resume"] == "new"
     assert all(set(node) <= {"class_type", "inputs", "_meta"} for node in kept.values())
+
+
+@pytest.mark.timeout(900)
+def test_what_waits_to_train_is_told(server: Server) -> None:
+    """The prompt that runs and the one behind it, until both are cancelled."""
+    running = server.queue(prompt("waits", steps=5000), "a page")
+    pending = server.queue(prompt("behind", steps=5000), "a page")
+    told = {entry["prompt_id"]: entry for entry in until(lambda: waiting_for(server, running))}
+    assert [told[name]["is_running"] for name in (running, pending)] == [True, False]
+    assert [told[name]["nodes"] for name in (running, pending)] == [["3"], ["3"]]
+    assert {entry["workflow_id"] for entry in told.values()} == {""}
+    assert {entry["client_id"] for entry in told.values()} == {"a page"}
+    server.post("/queue", {"delete": [pending]})
+    server.post("/interrupt", {"prompt_id": running})
+    until(lambda: server.get("/motion_adapters/waiting")["waiting"] == [])
+    assert isinstance(server.get("/motion_adapters/waiting")["libraries"], bool)
+
+
+def waiting_for(server: Server, running: str) -> list[dict[str, Any]]:
+    """All that waits, once this prompt runs."""
+    waiting = server.get("/motion_adapters/waiting")["waiting"]
+    runs = [entry["prompt_id"] for entry in waiting if entry["is_running"]]
+    return waiting if runs == [running] else []
+
+
+def until(what: Callable[[], Any], seconds: float = 120.0) -> Any:
+    """What it gives, once it gives something."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
 
 
 def run_called(server: Server, title: str) -> dict[str, Any] | None:

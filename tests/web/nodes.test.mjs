@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { CHAIN, freeRow, slotOf } from '../../web/lib/graph/apply_nodes.js'
+import { CHAIN, frameOf, freeRow, slotOf } from '../../web/lib/graph/apply_nodes.js'
 import { movedIndex, staysInPanel } from '../../web/lib/page/keyboard.js'
 import { announcement } from '../../web/lib/panel/announcement.js'
 import { locatorId, saidHeight, saidIn } from '../../web/lib/graph/node_texts.js'
 import { placedNodes, runOfNode } from '../../web/lib/graph/node_ids.js'
-import { hasGraph, promptToResume } from '../../web/lib/graph/prompts.js'
+import { hasGraph, promptToResume, shownPrompt } from '../../web/lib/graph/prompts.js'
 import { sampleShown } from '../../web/lib/panel/sample_choice.js'
 import { marksNear, readings } from '../../web/lib/chart/chart_values.js'
 import { reasonOf } from '../../web/lib/runs/error_text.js'
@@ -42,8 +42,10 @@ test('equal node ids of two graphs are kept apart', () => {
   assert.equal(runOfNode(runs, ['1'], 'w').id, 'b')
 })
 
-test('a run from a script goes by its node id alone', () => {
-  assert.equal(runOfNode([run('a', '1', { workflow_id: '' })], ['1'], 'w').id, 'a')
+test("a run from a script is no graph's, a graph without an id has its own", () => {
+  const runs = [run('a', '1', { workflow_id: 'script' }), run('b', '2', { workflow_id: '' })]
+  assert.equal(runOfNode(runs, ['1', '2'], 'w'), null)
+  assert.equal(runOfNode(runs, ['1', '2'], '').id, 'b')
 })
 
 test('a run that goes on comes before the last one', () => {
@@ -80,6 +82,19 @@ test('a prompt without the node of its run cannot go on', () => {
 test('a prompt from a script has no graph', () => {
   assert.equal(hasGraph({ output: {}, workflow: {} }), false)
   assert.equal(hasGraph({ output: {}, workflow: { nodes: [] } }), true)
+})
+
+test('the prompt of a run: that of its samples, else of its first clip', () => {
+  const prompt = (train, more = {}) => ({ output: { 5: { class_type: 'T', inputs: train }, ...more }, workflow: {} })
+  const clip = { 4: { class_type: 'MotionClip', inputs: { video: ['1', 0], prompt: ' a red ball ' } } }
+  assert.equal(shownPrompt(prompt({ sample_prompt: 'a car', clips: ['4', 0] }, clip), '5'), 'a car')
+  assert.equal(shownPrompt(prompt({ sample_prompt: '  ', clips: ['4', 0] }, clip), '5'), 'a red ball')
+  assert.equal(shownPrompt(prompt({ sample_prompt: '\n a bus \na car', clips: ['4', 0] }, clip), '5'), 'a bus')
+  const both = { ...clip, 3: { class_type: 'CombineMotionClips', inputs: { clips_1: ['4', 0], clips_2: ['9', 0] } } }
+  assert.equal(shownPrompt(prompt({ clips: ['3', 0] }, both), '5'), 'a red ball')
+  assert.equal(shownPrompt(prompt({ sample_prompt: ['8', 0], clips: ['4', 0] }, clip), '5'), '')
+  assert.equal(shownPrompt(prompt({ clips: ['4', 0] }, { 4: { inputs: { prompt: ['8', 0] } } }), '5'), '')
+  assert.equal(shownPrompt({ output: {}, workflow: {} }, '5'), '')
 })
 
 test('the latest sample, unless one was chosen that is still there', () => {
@@ -157,14 +172,22 @@ const box = (x, y, width, height) => ({ pos: [x, y], size: [width, height] })
 
 test('new nodes stand in a row to the right', () => {
   const sizes = [[200, 80], [30, 90]]
-  assert.deepEqual(freeRow(box(10, 20, 100, 50), sizes, [], 40), [[150, 20], [390, 20]])
+  // With room for a frame of 24 pixels around them.
+  assert.deepEqual(freeRow(box(10, 20, 100, 50), sizes, [], 40), [[174, 20], [414, 20]])
 })
 
 test('where something lies, they stand below it, and below what lies there', () => {
   const train = box(0, 0, 100, 50)
   const others = [train, box(500, 0, 100, 60), box(160, 150, 100, 100), box(0, 900, 50, 50)]
-  // Below 60 comes 60 + 40 + 30 = 130, which meets 150 … 250, so 250 + 70 = 320.
-  assert.deepEqual(freeRow(train, [[200, 80], [400, 90]], others, 40), [[140, 320], [380, 320]])
+  // Titles take 30 above a node and the frame's own 36 above them. Below 60 comes
+  // 60 + 40 + 66 = 166, which meets 150 … 250, so 250 + 106 = 356.
+  assert.deepEqual(freeRow(train, [[200, 80], [400, 90]], others, 40), [[164, 356], [404, 356]])
+})
+
+test('a frame goes around its nodes, their titles and its own', () => {
+  // 24 on each side; above, 30 for the titles and 36 for the frame's.
+  const frame = frameOf([box(100, 200, 50, 60), box(300, 180, 20, 200)])
+  assert.deepEqual(frame, { pos: [76, 114], size: [320 + 24 - 76, 380 + 24 - 114] })
 })
 
 test('what a prompt is refused for is told', () => {

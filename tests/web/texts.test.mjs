@@ -52,7 +52,7 @@ test('every text that the code asks for is there, and none is left over', () => 
   const asked = [...code.matchAll(/(?:translate|\bt)\(\s*'([\w.]+)'/g)].map((match) => match[1])
   for (const key of asked) assert.ok(Object.hasOwn(english, key), key)
   // Keys that the code puts together from a name.
-  const made = /^(state|doing|commands|terms|settings)\.|^(panel|tab)\.(apply|resume|load|delete|refresh)(Hint)?$|^panel\.(checkpoint|resumed)$/
+  const made = /^(state|doing|waiting|commands|terms|settings)\.|^(panel|tab)\.(apply|resume|load|delete|refresh|deleteMarked|unmark)(Hint)?$|^tab\.(all|active|unfinished|finished)$|^panel\.(checkpoint|resumed)$/
   const unused = Object.keys(english).filter(
     (key) => !asked.includes(key) && !made.test(key) && !code.includes(`'${key}'`)
   )

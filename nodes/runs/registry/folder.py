@@ -164,6 +164,7 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def append_mark(folder: Path, mark: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / MARKS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(mark) + "\n")
 

@@ -80,18 +80,22 @@ class RunRegistry:
                     self._live.pop(folder.name, None)
 
     def runs(self) -> list[dict[str, Any]]:
-        """Every run's summary with its size on the disk, the last used first."""
-        found = list(run_folders(self.root))
+        """Every run's summary with its size on the disk, the last used first. One that goes on is
+        among them even if its folder was deleted.
+        """
+        with self._lock:
+            live = {run.folder for run in self._live.values()}
+        found = sorted({*run_folders(self.root), *live})
         runs = [{**self._summary(path), "size": self._size(path)} for path in found]
         return sorted(runs, key=lambda run: run["latest"], reverse=True)
 
     def summary(self, run_id: str) -> dict[str, Any]:
         """One run's, without its history."""
-        return self._summary(run_folder(self.root, run_id))
+        return self._summary(self._folder(run_id))
 
     def run(self, run_id: str, since: int = 0) -> dict[str, Any]:
         """Summary, settings, samples, marks, and the loss curves after step `since`."""
-        folder = run_folder(self.root, run_id)
+        folder = self._folder(run_id)
         live = self._live.get(run_id)
         shown = self._live_detail(live, since) if live else self._past_detail(folder, since)
         return {
@@ -119,7 +123,7 @@ class RunRegistry:
         """
         if command not in COMMANDS:
             raise RunRequestError(f"{command!r} is not one of {', '.join(COMMANDS)}.", 400)
-        folder = run_folder(self.root, run_id)
+        folder = self._folder(run_id)
         live = self._live.get(run_id)
         if live is None:
             state = past_state(folder)["state"]
@@ -135,6 +139,11 @@ class RunRegistry:
             raise RunRequestError(f"Run {run_id!r} is active. Stop it first.", 409)
         folders.delete(folder)
         self.announce({"id": run_id, "state": "deleted"})
+
+    def _folder(self, run_id: str) -> Path:
+        """As `run_folder`; that of a run that goes on need not be there."""
+        live = self._live.get(run_id)
+        return live.folder if live else run_folder(self.root, run_id)
 
     def _feed(self, run: LiveRun) -> Throttle:
         told = 0

@@ -1,32 +1,55 @@
 /**
- * Puts nodes into a graph that load a trained adapter and play it on the base that it was trained
- * on.
+ * Puts nodes into a graph that load a trained adapter, play it on the base that it was trained on
+ * and save the video.
  *
- * @typedef {(id: string) => any} CreateNode ComfyUI's; null for a node that is not installed
+ * @typedef {{node: (id: string) => any, group: (title: string) => any}} Create ComfyUI's; a node
+ *   that is not installed is null
  * @typedef {[string, Record<string, string>]} Problem a text's key and values
  */
-import { BASE_TYPE, CHAIN, freeRow, slotOf } from './apply_nodes.js'
+import { BASE_TYPE, CHAIN, frameOf, freeRow, slotOf } from './apply_nodes.js'
+
+const COLOUR = '#3f5940' // as the groups of the shipped workflows that play a motion
 
 /**
- * Adds the nodes of CHAIN to the right of the node that trained, where nothing lies.
+ * Adds the nodes of CHAIN in a frame to the right of the node that trained, where nothing lies.
  *
  * @param {any} train
- * @param {string} adapter its name in the loader's list
- * @param {CreateNode} create
+ * @param {{adapter: string, prompt: string, title: string}} run adapter: its name in the loader's
+ *   list. prompt: "" for the node's own. title: of the frame
+ * @param {Create} create
  * @returns {Problem | null} why nothing is added
  */
-export function addApplyNodes(train, adapter, create) {
-  const made = CHAIN.map(({ id }) => create(id))
+export function addApplyNodes(train, { adapter, prompt, title }, create) {
+  const made = CHAIN.map(({ id }) => create.node(id))
   const missing = CHAIN.filter((_, index) => !made[index]).map(({ id }) => id)
   if (missing.length) return ['panel.noNodes', { names: missing.join(', ') }]
   if (!setAdapter(made[0], adapter)) return ['panel.notListed', { name: adapter }]
-  const places = freeRow(train, made.map((node) => node.size), train.graph.nodes)
+  if (prompt) made.forEach((node, index) => setWidget(node, CHAIN[index].prompt, prompt))
+  made.forEach((node, index) => {
+    node.setSize?.([node.size[0], Math.max(node.size[1], CHAIN[index].height ?? 0)])
+  })
+  const { graph } = train
+  const lies = [...graph.nodes, ...(graph.groups ?? [])]
+  const places = freeRow(train, made.map((node) => node.size), lies)
+  const group = Object.assign(create.group(title), { color: COLOUR })
+  graph.add(group)
   made.forEach((node, index) => {
     node.pos = places[index]
-    train.graph.add(node)
+    graph.add(node)
   })
+  Object.assign(group, frameOf(made))
   joinNodes(made, train)
   return null
+}
+
+/**
+ * @param {any} node
+ * @param {string | undefined} name of its widget; undefined for none
+ * @param {string} value
+ */
+function setWidget(node, name, value) {
+  const widget = (node.widgets ?? []).find((/** @type {any} */ each) => each.name === name)
+  if (widget) widget.value = value
 }
 
 /**

@@ -6,14 +6,22 @@
  * @typedef {{inputs?: Slot[], outputs?: Slot[]}} Slotted
  */
 
+const PROMPT = 'prompt'
 const ADAPTER = 'MOTION_ADAPTER'
 const BASE = 'MOTION_BASE'
 
-/** The nodes, by id, from left to right, and the sockets that join each to one before it. */
+/**
+ * The nodes, by id, from left to right, the sockets that join each to one before it, the widget that
+ * takes the run's prompt, and the least height of one that comes to show something.
+ */
 export const CHAIN = [
   { id: 'LoadMotionAdapter', joins: [] },
-  { id: 'SampleMotionVideo', joins: [{ type: ADAPTER, from: 'LoadMotionAdapter' }] },
-  { id: 'PreviewImage', joins: [{ type: 'IMAGE', from: 'SampleMotionVideo' }] }
+  {
+    id: 'SampleMotionVideo',
+    joins: [{ type: ADAPTER, from: 'LoadMotionAdapter' }],
+    prompt: PROMPT
+  },
+  { id: 'SaveVideo', joins: [{ type: 'VIDEO', from: 'SampleMotionVideo' }], height: 360 }
 ]
 
 export const BASE_TYPE = BASE
@@ -31,26 +39,45 @@ export const slotOf = (slots, type) => (slots ?? []).findIndex((slot) => slot.ty
 /** A node's title stands above its position. */
 const TITLE = 30
 
+/** A frame reaches so far beyond its nodes, and above their titles for its own. */
+export const MARGIN = 24
+const HEADING = 36
+
 /**
- * Where a row of nodes goes to the right of another: x and y of each. Where it would cover other
- * nodes, it goes below them.
+ * The frame around nodes, with room for their titles and its own.
+ *
+ * @param {Box[]} nodes
+ * @returns {{pos: [number, number], size: [number, number]}}
+ */
+export function frameOf(nodes) {
+  const left = Math.min(...nodes.map(({ pos }) => pos[0])) - MARGIN
+  const top = Math.min(...nodes.map(({ pos }) => pos[1])) - TITLE - HEADING
+  const right = Math.max(...nodes.map(({ pos, size }) => pos[0] + size[0])) + MARGIN
+  const bottom = Math.max(...nodes.map(({ pos, size }) => pos[1] + size[1])) + MARGIN
+  return { pos: [left, top], size: [right - left, bottom - top] }
+}
+
+/**
+ * Where a framed row of nodes goes to the right of another: x and y of each. Where its frame would
+ * cover what lies in the graph, it goes below that.
  *
  * @param {Box} train the node that they follow
  * @param {[number, number][]} sizes of the new nodes
- * @param {Box[]} others what lies in the graph
+ * @param {Box[]} others nodes and frames in the graph
  * @param {number} [gap]
  * @returns {[number, number][]}
  */
 export function freeRow(train, sizes, others, gap = 40) {
-  const left = train.pos[0] + train.size[0] + gap
-  const width = sizes.reduce((sum, [wide]) => sum + wide + gap, -gap)
-  const height = Math.max(...sizes.map(([, high]) => high))
+  const left = train.pos[0] + train.size[0] + gap + MARGIN
+  const width = sizes.reduce((sum, [wide]) => sum + wide + gap, -gap) + MARGIN
+  const height = Math.max(...sizes.map(([, high]) => high)) + MARGIN
   const across = others.filter(({ pos, size }) => pos[0] < left + width && pos[0] + size[0] > left)
   across.sort((a, b) => a.pos[1] - b.pos[1])
   let top = train.pos[1]
   for (const { pos, size } of across) {
     const [above, below] = [pos[1] - TITLE, pos[1] + size[1]]
-    if (above < top + height && below > top - TITLE) top = below + gap + TITLE
+    const over = TITLE + HEADING
+    if (above < top + height && below > top - over) top = below + gap + over
   }
   let x = left
   return sizes.map(([wide]) => {

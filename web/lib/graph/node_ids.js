@@ -29,8 +29,8 @@ export function placedNodes(root, way = '', found = new Map()) {
 
 /**
  * The run to show on a node: of its ids and its graph, one that goes on before one that is over,
- * then the one that was used last. A run from a script has no graph and goes by its node id alone. A
- * run may belong to several nodes, as a copied node reuses what the first one learned.
+ * then the one that was used last. A run from a script came without a graph and is no node's. A run
+ * may belong to several nodes, as a copied node reuses what the first one learned.
  *
  * @template {{node_id: string, workflow_id: string, nodes?: [string, string][], latest: number,
  *   state: string}} R
@@ -41,7 +41,7 @@ export function placedNodes(root, way = '', found = new Map()) {
  */
 export function runOfNode(runs, ids, workflowId) {
   const isOwn = (/** @type {[string, string]} */ [node, workflow]) =>
-    ids.includes(node) && (workflow === '' || workflow === workflowId)
+    ids.includes(node) && workflow === workflowId
   const own = runs.filter((run) => [[run.node_id, run.workflow_id], ...(run.nodes ?? [])].some(isOwn))
   own.sort((a, b) => Number(isActive(b)) - Number(isActive(a)) || b.latest - a.latest)
   return own[0] ?? null

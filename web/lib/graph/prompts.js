@@ -28,3 +28,31 @@ export function promptToResume(prompt, nodeId, runId) {
  * @param {Prompt} prompt
  */
 export const hasGraph = (prompt) => Array.isArray(prompt.workflow?.nodes)
+
+/**
+ * The prompt that the run's samples show, the first of several: the node's own, else that of the
+ * first clip; "" where a node makes it that a prompt does not tell.
+ *
+ * @param {Prompt} prompt
+ * @param {string} nodeId of the training node
+ * @returns {string}
+ */
+export function shownPrompt({ output }, nodeId) {
+  const inputs = output[nodeId]?.inputs ?? {}
+  if (Array.isArray(inputs.sample_prompt)) return ''
+  const lines = String(inputs.sample_prompt ?? '').split('\n').map((line) => line.trim())
+  return lines.find(Boolean) ?? clipPrompt(output, inputs.clips)
+}
+
+/**
+ * @param {Prompt['output']} output
+ * @param {any} link to the node that gives the clips, or one of them
+ * @returns {string}
+ */
+function clipPrompt(output, link) {
+  if (!Array.isArray(link)) return ''
+  const inputs = output[link[0]]?.inputs ?? {}
+  if (typeof inputs.prompt === 'string') return inputs.prompt.trim()
+  if ('prompt' in inputs) return ''
+  return clipPrompt(output, Object.values(inputs).find(Array.isArray))
+}

@@ -37,11 +37,11 @@ export class RunHeader {
 
   /**
    * @param {Run} run
-   * @param {number} now on the page's clock
+   * @param {{now: number, isCancelling: boolean}} shown now: on the page's clock
    */
-  update(run, now) {
+  update(run, { now, isCancelling }) {
     const t = this.translate
-    setText(this.state, t(`state.${stateKey(run)}`))
+    setText(this.state, t(isCancelling ? 'state.cancelling' : `state.${stateKey(run)}`))
     setText(this.doing, run.doing ? t(`doing.${run.doing}`) : '')
     const [step, total] = [whole(run.step, this.locale), whole(run.total, this.locale)]
     setText(this.steps, run.total ? `${step} / ${total}` : NONE)
@@ -53,7 +53,8 @@ export class RunHeader {
     ]
     setText(this.times, times.filter(Boolean).join(' · '))
     this.progress.value = run.total ? run.step / run.total : 0
-    this.message.hidden = run.message === ''
-    setText(this.message, run.message)
+    const messages = [run.isGone ? t('panel.gone') : '', run.message].filter(Boolean)
+    this.message.hidden = messages.length === 0
+    setText(this.message, messages.join('\n'))
   }
 }

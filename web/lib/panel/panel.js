@@ -7,11 +7,14 @@
  * @typedef {'stop' | 'save' | 'sample' | 'pause'} Command
  * @typedef {{
  *   ask: (run: Run, command: Command) => void, resume: (run: Run) => void,
+ *   cancel: (promptId: string) => void,
  *   apply: (run: Run) => void, overlay: (id: string) => void
  * }} Actions
  * @typedef {{run: Run | null, others: Summary[], other: Run | null, loaded: boolean, now: number,
- *   error: string | null, starting?: boolean}} Shown now: on the page's clock. error: a text.
- *   starting: its node works, on no run yet
+ *   names: Map<string, string>, error: string | null, isAway: boolean, isCancelling: boolean,
+ *   waiting?: import('../runs/waiting.js').Waiting | null}} Shown now: on the page's clock. error: a
+ *   text. isAway: the server cannot be reached. isCancelling: the run is about to end. waiting: a
+ *   prompt without a run
  */
 import { LossChart, START_VIEW } from '../chart/chart.js'
 import { button, element, setAttribute, setText } from '../page/elements.js'
@@ -31,6 +34,19 @@ const COMMANDS = [
   ['pause', '']
 ]
 
+/** @type {Shown} */
+const NOTHING = {
+  run: null,
+  others: [],
+  other: null,
+  loaded: false,
+  now: 0,
+  names: new Map(),
+  error: null,
+  isAway: false,
+  isCancelling: false
+}
+
 export class TrainingPanel {
   /**
    * @param {Translate} translate
@@ -43,7 +59,7 @@ export class TrainingPanel {
     this.locale = locale
     this.actions = actions
     /** @type {Shown} */
-    this.shown = { run: null, others: [], other: null, loaded: false, now: 0, error: null }
+    this.shown = { ...NOTHING }
     this.view = START_VIEW
     this.head = new RunHeader(translate, locale)
     this.chart = new LossChart(translate, locale)
@@ -56,6 +72,8 @@ export class TrainingPanel {
   build() {
     const t = this.translate
     this.empty = element('p', { class: 'empty' })
+    this.leave = button('leave', t('commands.cancel'), t('commands.cancelHint'), () => this.cancel())
+    this.before = element('div', { class: 'before' }, [this.empty, this.leave])
     this.error = element('p', { class: 'error', role: 'alert', hidden: true })
     this.announced = element('div', { class: 'unseen', role: 'status', 'aria-live': 'polite' })
     this.body = element('div', { class: 'body' }, [
@@ -78,7 +96,7 @@ export class TrainingPanel {
         onkeydown: keptInPanel,
         onwheel: (/** @type {WheelEvent} */ event) => this.scrolled(event)
       },
-      [this.announced, this.error, this.empty, this.body]
+      [this.announced, this.error, this.before, this.body]
     )
   }
 
@@ -128,7 +146,9 @@ export class TrainingPanel {
       this.commands.set(command, button(`${command} ${kind}`.trim(), ...texts, ask))
     }
     const group = { class: 'buttons', role: 'group', 'aria-label': t('panel.group') }
-    this.working = element('div', group, [...this.commands.values()])
+    const hint = t('commands.cancelHint')
+    this.stopped = button('cancel', t('commands.cancel'), hint, () => this.cancel())
+    this.working = element('div', group, [...this.commands.values(), this.stopped])
     return this.working
   }
 
@@ -152,6 +172,13 @@ export class TrainingPanel {
     this.chart.update(this.shown.run, this.shown.other, this.view)
   }
 
+  /** What is to come, else what goes on. */
+  cancel() {
+    const { run, waiting } = this.shown
+    const prompt = waiting ? waiting.promptId : run?.prompt_id
+    if (prompt) this.actions.cancel(prompt)
+  }
+
   /** The panel scrolls where it is too long for the node; else the wheel is the graph's. */
   scrolled(/** @type {WheelEvent} */ event) {
     const { scrollHeight, clientHeight } = this.element
@@ -165,36 +192,40 @@ export class TrainingPanel {
     this.shown = shown
     const { run } = shown
     this.body.hidden = run === null
-    this.empty.hidden = (run !== null && !shown.starting) || (shown.error !== null && !shown.loaded)
-    setText(this.empty, this.emptyText(shown))
+    this.updateBefore(shown)
     this.error.hidden = shown.error === null
     setText(this.error, shown.error ?? '')
     this.player.update(run)
     if (run === null) return
     this.element.dataset.state = run.state
-    this.head.update(run, shown.now)
+    this.head.update(run, shown)
     this.updateOverlay(shown)
     this.chart.update(run, shown.other, this.view)
     this.updateStats(run)
-    this.updateButtons(run)
+    this.updateButtons(shown, run)
     this.settings.update(run.settings)
   }
 
-  /** @param {Shown} shown */
-  emptyText({ starting, loaded }) {
-    if (starting) return this.translate('panel.starting')
-    return this.translate(loaded ? 'panel.empty' : 'panel.loading')
+  /** What is said before there is a run, or above the one before. @param {Shown} shown */
+  updateBefore({ run, waiting, loaded, error, isAway }) {
+    const t = this.translate
+    const isSaid = Boolean(waiting) && !isAway
+    this.before.hidden = !isSaid && (run !== null || (error !== null && !loaded))
+    const nothing = t(loaded ? 'panel.empty' : 'panel.loading')
+    setText(this.empty, waiting && isSaid ? t(`waiting.${waiting.phase}`) : nothing)
+    this.leave.hidden = !isSaid
+    this.leave.disabled = !waiting?.promptId || waiting.phase === 'cancelling'
   }
 
   /** @param {Shown} shown */
-  updateOverlay({ others, other }) {
-    const wanted = others.map((run) => run.id).join('\n')
+  updateOverlay({ others, other, names }) {
+    const wanted = others.map((run) => `${run.id} ${names.get(run.id)}`).join('\n')
     this.overlay.hidden = others.length === 0
     if (this.overlay.dataset.runs !== wanted) {
       this.overlay.dataset.runs = wanted
       const none = element('option', { value: '', text: this.translate('panel.compareNone') })
       const options = others.map((run) =>
-        element('option', { value: run.id, text: run.title || run.id })
+        element('option', { value: run.id, text: names.get(run.id) ?? run.id })
       )
       this.overlay.replaceChildren(none, ...options)
     }
@@ -215,22 +246,30 @@ export class TrainingPanel {
     })
   }
 
-  /** @param {Run} run */
-  updateButtons(run) {
+  /**
+   * @param {Shown} shown
+   * @param {Run} run
+   */
+  updateButtons({ isAway, isCancelling }, run) {
     const active = isActive(run)
-    this.working.hidden = !ASKABLE.includes(run.state)
+    const isEnding = isCancelling || run.asked.includes('stop') || run.asked.includes('pause')
+    this.working.hidden = !active
     for (const [command, button] of this.commands) {
       const asked = run.asked.includes(command)
-      button.disabled = asked || run.asked.includes('stop') || run.asked.includes('pause')
+      button.hidden = !ASKABLE.includes(run.state)
+      button.disabled = asked || isEnding || isAway
       button.classList.toggle('asked', asked)
       setAttribute(button, 'aria-busy', String(asked))
     }
+    this.stopped.disabled = isCancelling || isAway || !run.prompt_id
+    setAttribute(this.stopped, 'aria-busy', String(isCancelling))
     const names = run.saved_as.join(', ')
     setText(this.saved, names ? this.translate('panel.savedAs', { names }) : '')
     this.saved.hidden = names === ''
     this.apply.hidden = names === '' || active
     this.resume.hidden = !run.can_resume || active
-    this.resume.disabled = run.asked.includes('resume')
+    this.apply.disabled = isAway
+    this.resume.disabled = run.asked.includes('resume') || isAway
     const hint = stateKey(run) === 'stopped' ? 'panel.resumeKeptHint' : 'panel.resumeHint'
     setAttribute(this.resume, 'title', this.translate(hint))
     this.end.hidden = this.saved.hidden && this.resume.hidden

@@ -2,13 +2,14 @@
  * What a person can do with a run. What cannot be done is said, with its reason.
  *
  * @typedef {import('../runs/run_state.js').Run} Run
+ * @typedef {import('../runs/run_state.js').Summary} Summary
  * @typedef {import('./panel.js').Command} Command
  * @typedef {{
  *   graph: () => (import('../graph/node_ids.js').Graph & {id?: string}) | null | undefined,
  *   placeOf: (node: any) => HTMLElement | undefined,
  *   queue: (prompt: import('../graph/prompts.js').Prompt) => Promise<void>,
  *   load: (prompt: import('../graph/prompts.js').Prompt, name: string) => Promise<void>,
- *   createNode: import('../graph/apply_graph.js').CreateNode,
+ *   create: import('../graph/apply_graph.js').Create,
  *   nodesChanged: () => void,
  *   refreshLists: () => Promise<void>,
  *   confirm: (title: string, message: string) => Promise<boolean>,
@@ -17,19 +18,21 @@
  *   queue: at the back. refreshLists: what nodes offer to choose from.
  */
 import { addApplyNodes } from '../graph/apply_graph.js'
-import { promptToResume } from '../graph/prompts.js'
+import { promptToResume, shownPrompt } from '../graph/prompts.js'
 import { reasonOf } from '../runs/error_text.js'
 
 export class RunActions {
   /**
    * @param {import('../runs/client.js').RunClient} client
    * @param {import('../runs/store.js').RunStore} store
+   * @param {import('../runs/waiting.js').WaitingPrompts} waiting
    * @param {Page} page
    * @param {import('../text/texts.js').Translate} translate
    */
-  constructor(client, store, page, translate) {
+  constructor(client, store, waiting, page, translate) {
     this.client = client
     this.store = store
+    this.waiting = waiting
     this.page = page
     this.translate = translate
   }
@@ -67,6 +70,24 @@ export class RunActions {
     })
   }
 
+  /**
+   * Cancels just this prompt, whoever queued it.
+   *
+   * @param {string} promptId
+   */
+  cancel(promptId) {
+    this.waiting.cancel(promptId)
+    return this.said(async () => {
+      try {
+        await this.client.cancel(promptId)
+      } catch (error) {
+        this.waiting.uncancel(promptId)
+        throw error
+      }
+      await this.waiting.refresh()
+    })
+  }
+
   /** @param {Run} run */
   resume(run) {
     return this.once(run, 'resume', () => this.goOn(run))
@@ -91,14 +112,31 @@ export class RunActions {
     })
   }
 
-  /** @param {Run} run */
-  delete(run) {
+  /**
+   * Asks once for all of them. One that is no longer on the disk is only forgotten.
+   *
+   * @param {Summary[]} runs
+   * @param {string[]} names
+   */
+  delete(runs, names) {
     return this.said(async () => {
-      const asked = this.translate('tab.deleteAsked', { run: run.title || run.id })
-      if (!(await this.page.confirm(this.translate('tab.delete'), asked))) return
-      await this.client.delete(run.id)
-      await this.store.refresh()
+      if (!(await this.page.confirm(this.translate('tab.delete'), this.deleteAsked(names)))) return
+      try {
+        for (const run of runs) {
+          if (!run.isGone) await this.client.delete(run.id)
+          this.store.forget(run.id)
+        }
+      } finally {
+        await this.store.refresh()
+      }
     })
+  }
+
+  /** @param {string[]} names */
+  deleteAsked(names) {
+    if (names.length === 1) return this.translate('tab.deleteAsked', { run: names[0] })
+    const values = { count: names.length, runs: names.join(', ') }
+    return this.translate('tab.deleteMarkedAsked', values)
   }
 
   /**
@@ -110,7 +148,9 @@ export class RunActions {
       if (!train?.graph) throw new Error(this.translate('panel.noNode'))
       await this.page.refreshLists()
       const adapter = run.saved_as[run.saved_as.length - 1]
-      const problem = addApplyNodes(train, adapter, this.page.createNode)
+      const prompt = run.has_prompt ? shownPrompt(await this.client.prompt(run.id), run.node_id) : ''
+      const title = this.translate('panel.applyGroup', { name: adapter })
+      const problem = addApplyNodes(train, { adapter, prompt, title }, this.page.create)
       if (problem) throw new Error(this.translate(...problem))
       this.page.nodesChanged()
     })

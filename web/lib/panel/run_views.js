@@ -12,7 +12,9 @@
  * @typedef {{tab: RunsTab, chosen: string, other: string}} Sidebar
  */
 import { placedNodes, runOfNode } from '../graph/node_ids.js'
+import { runNames } from '../runs/run_list.js'
 import { isActive } from '../runs/run_state.js'
+import { moment } from '../text/format.js'
 import { TrainingPanel } from './panel.js'
 import { RunsTab } from './runs_tab.js'
 
@@ -21,13 +23,15 @@ const TICK_MS = 1000
 export class RunViews {
   /**
    * @param {import('../runs/store.js').RunStore} store
+   * @param {import('../runs/waiting.js').WaitingPrompts} waiting
    * @param {import('./run_actions.js').RunActions} actions
    * @param {import('./run_actions.js').Page} page
    * @param {import('../text/texts.js').Translate} translate
    * @param {string} locale
    */
-  constructor(store, actions, page, translate, locale) {
+  constructor(store, waiting, actions, page, translate, locale) {
     this.store = store
+    this.waiting = waiting
     this.actions = actions
     this.page = page
     this.translate = translate
@@ -38,13 +42,14 @@ export class RunViews {
     this.sidebar = null
     /** What was open in the sidebar when it was closed. */
     this.remembered = { chosen: '', other: '' }
-    /** The node that the server works on, until it tells of a run of it. */
-    this.executing = ''
     /** Adapters that are known, null before the first list of runs. @type {Set<string> | null} */
     this.adapters = null
+    /** The names of the runs, and what they are of. */
+    this.named = { key: '', names: /** @type {Map<string, string>} */ (new Map()) }
     this.drawing = false
     this.ticking = false
     store.subscribe(() => this.changed())
+    waiting.subscribe(() => this.redraw())
   }
 
   changed() {
@@ -61,18 +66,6 @@ export class RunViews {
     if (known && names.some((name) => !known.has(name))) this.actions.refreshLists()
   }
 
-  /** @param {any} message the server's, of a run */
-  receive(message) {
-    if (message.node_id === this.executing) this.executing = ''
-    this.store.receive(message)
-  }
-
-  /** @param {string} id of a node, '' for none */
-  works(id) {
-    this.executing = id
-    this.redraw()
-  }
-
   /** Draws once a frame, however much has changed. */
   redraw() {
     if (this.drawing) return
@@ -85,6 +78,7 @@ export class RunViews {
 
   draw() {
     const runs = this.store.list()
+    const names = this.namesOf(runs)
     const root = this.page.graph()
     const placed = placedNodes(root)
     this.dropGone(placed)
@@ -92,15 +86,29 @@ export class RunViews {
       const place = this.page.placeOf(node)
       if (!place) continue
       const { panel, other } = this.panels.get(node) ?? this.added(node, place)
-      const own = runOfNode(runs, ids, String(root?.id ?? ''))
-      const starting = ids.includes(this.executing)
-      panel.update({ ...this.shownRun(own?.id ?? '', other, runs), starting })
+      const workflow = String(root?.id ?? '')
+      const own = runOfNode(runs, ids, workflow)
+      const shown = this.shownRun(own?.id ?? '', other, runs, names)
+      const others = runs.filter((run) => run !== own)
+      panel.update({ ...shown, waiting: this.waiting.ofNode(ids, workflow, shown.run, others) })
     }
     if (this.sidebar) {
       const { tab, chosen, other } = this.sidebar
-      tab.update(runs, this.shownRun(chosen, other, runs))
+      const shown = this.shownRun(chosen, other, runs, names)
+      const others = runs.filter((run) => run.id !== chosen)
+      const waiting = shown.run && this.waiting.ofRun(shown.run, others)
+      tab.update(runs, names, { ...shown, waiting }, chosen)
     }
     this.afterDrawing()
+  }
+
+  /** They rarely change, and a list has hundreds. @param {Summary[]} runs */
+  namesOf(runs) {
+    const key = runs.map((run) => `${run.id} ${run.title}`).join('\n')
+    if (key !== this.named.key) {
+      this.named = { key, names: runNames(runs, (seconds) => moment(seconds, this.locale)) }
+    }
+    return this.named.names
   }
 
   /** @param {Map<any, string[]>} placed */
@@ -143,16 +151,19 @@ export class RunViews {
    * @param {string} id
    * @param {string} other
    * @param {Summary[]} runs
+   * @param {Map<string, string>} names
    * @returns {import('./panel.js').Shown}
    */
-  shownRun(id, other, runs) {
+  shownRun(id, other, runs, names) {
     const { store } = this
     const run = id ? store.history(id) : null
     if (id && !run && store.summaries.has(id)) store.open(id)
     const others = runs.filter((entry) => entry.id !== id && entry.step > 0)
     const loaded = store.loaded && (run !== null || !store.summaries.has(id))
     const shown = { run, others, other: other ? store.history(other) : null, loaded }
-    return { ...shown, now: store.now(), error: this.errorText(id) }
+    const isCancelling = this.waiting.isCancelling(run)
+    const isAway = store.error !== null
+    return { ...shown, names, isCancelling, isAway, now: store.clock(), error: this.errorText(id) }
   }
 
   /** @param {string} id */
@@ -182,6 +193,7 @@ export class RunViews {
   panelActions(overlay, nodeOf) {
     return {
       ask: (run, command) => this.actions.ask(run, command),
+      cancel: (promptId) => this.actions.cancel(promptId),
       resume: (run) => this.actions.resume(run),
       apply: (run) => this.actions.apply(run, nodeOf(run)),
       overlay
@@ -221,11 +233,11 @@ export class RunViews {
     return {
       choose: (id) => {
         if (this.sidebar) this.sidebar.chosen = id
-        this.store.update(id)
+        if (id) this.store.update(id)
         this.redraw()
       },
       load: (run) => this.actions.load(run),
-      delete: (run) => this.actions.delete(run),
+      delete: (runs, names) => this.actions.delete(runs, names),
       refresh: () => this.store.refresh()
     }
   }

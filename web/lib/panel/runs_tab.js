@@ -4,16 +4,18 @@
  *
  * @typedef {import('../runs/run_state.js').Run} Run
  * @typedef {import('../runs/run_state.js').Summary} Summary
+ * @typedef {import('../runs/run_list.js').Show} Show
  * @typedef {import('../text/texts.js').Translate} Translate
  * @typedef {import('./panel.js').Shown} Shown
  * @typedef {{choose: (id: string) => void, load: (run: Run) => void,
- *   delete: (run: Run) => void, refresh: () => void}} TabActions
+ *   delete: (runs: Summary[], names: string[]) => void, refresh: () => void}} TabActions
  */
-import { button, element, setAttribute, setText } from '../page/elements.js'
-import { keptInPanel, movedIndex } from '../page/keyboard.js'
-import { isActive, stateKey } from '../runs/run_state.js'
-import { bytes, moment, whole } from '../text/format.js'
+import { button, element, setText } from '../page/elements.js'
+import { keptInPanel } from '../page/keyboard.js'
+import { isListed, SHOWS } from '../runs/run_list.js'
+import { isActive } from '../runs/run_state.js'
 import { TrainingPanel } from './panel.js'
+import { RunsList } from './runs_list.js'
 
 export class RunsTab {
   /**
@@ -25,142 +27,124 @@ export class RunsTab {
    */
   constructor(translate, locale, actions, tabActions, url) {
     this.translate = translate
-    this.locale = locale
     this.tabActions = tabActions
     this.panel = new TrainingPanel(translate, locale, actions, url)
     /** @type {Run | null} */
     this.run = null
-    /** By run, with what they show. @type {Map<string, {row: HTMLElement, told: string}>} */
-    this.rows = new Map()
-    this.build()
+    /** What was drawn last. @type {{runs: Summary[], names: Map<string, string>, shown: Shown, chosen: string} | null} */
+    this.drawn = null
+    this.build(locale)
   }
 
-  build() {
+  /** @param {string} locale */
+  build(locale) {
     const t = this.translate
-    this.list = element('ul', {
-      class: 'runs',
-      role: 'listbox',
-      'aria-label': t('tab.title'),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => this.pressed(event)
-    })
     this.load = this.button('load', () => this.run && this.tabActions.load(this.run))
-    this.remove = this.button('delete', () => this.run && this.tabActions.delete(this.run))
+    this.remove = this.button('delete', () => this.run && this.delete([this.run]))
     this.about = element('div', { class: 'about' }, [
       element('div', { class: 'buttons' }, [this.load, this.remove])
     ])
     this.detail = element('div', { class: 'detail' }, [this.panel.element, this.about])
-    this.empty = element('p', { class: 'empty', text: t('tab.empty') })
+    const actions = { choose: this.tabActions.choose, marked: () => this.again() }
+    this.list = new RunsList(t, locale, this.detail, actions)
+    this.empty = element('p', { class: 'empty' })
     const refresh = this.button('refresh', () => this.tabActions.refresh())
     this.element = element('div', { class: 'motion-adapters-runs', onkeydown: keptInPanel }, [
       element('header', {}, [element('h2', { text: t('tab.title') }), refresh]),
+      this.tools(),
+      this.markedTools(),
       this.empty,
-      this.list,
-      this.detail
+      this.list.element
     ])
   }
 
+  /** What is listed. */
+  tools() {
+    const t = this.translate
+    const label = t('tab.search')
+    const again = () => this.again()
+    this.search = element('input', { type: 'search', placeholder: label, 'aria-label': label, oninput: again })
+    const options = SHOWS.map((show) => element('option', { value: show, text: t(`tab.${show}`) }))
+    this.show = element('select', { 'aria-label': t('tab.show'), onchange: again }, options)
+    this.finding = element('div', { class: 'finding' }, [this.search, this.show])
+    return this.finding
+  }
+
+  /** What is done with several at once. */
+  markedTools() {
+    this.count = element('span', { role: 'status' })
+    this.removeMarked = this.button('deleteMarked', () => this.delete(this.marked()))
+    const unmark = this.button('unmark', () => this.list.unmark())
+    const parts = [this.count, this.removeMarked, unmark]
+    this.marking = element('div', { class: 'buttons marking', hidden: true }, parts)
+    return this.marking
+  }
+
   /**
-   * @param {'load' | 'delete' | 'refresh'} name
+   * @param {'load' | 'delete' | 'refresh' | 'deleteMarked' | 'unmark'} name
    * @param {() => void} onclick
    */
   button(name, onclick) {
     return button(name, this.translate(`tab.${name}`), this.translate(`tab.${name}Hint`), onclick)
   }
 
-  /**
-   * @param {Summary[]} runs
-   * @param {Shown} shown the chosen run
-   */
-  update(runs, shown) {
-    this.run = shown.run
-    this.empty.hidden = runs.length > 0 || !shown.loaded
-    this.updateRows(runs)
-    this.detail.hidden = shown.run === null && shown.error === null
-    this.about.hidden = shown.run === null
-    this.panel.update(shown)
-    if (shown.run) this.updateDetail(shown.run)
+  /** The marked runs that can be deleted. */
+  marked() {
+    const runs = this.drawn?.runs ?? []
+    return runs.filter((run) => this.list.marks.has(run.id) && !isActive(run))
   }
 
   /** @param {Summary[]} runs */
-  updateRows(runs) {
-    const ids = new Set(runs.map((run) => run.id))
-    for (const [id, { row }] of this.rows) {
-      if (ids.has(id)) continue
-      row.remove()
-      this.rows.delete(id)
-    }
-    const reached = this.run && ids.has(this.run.id) ? this.run.id : runs[0]?.id
-    runs.forEach((run, index) => {
-      const shown = this.rows.get(run.id) ?? this.newRow(run.id)
-      const { row } = shown
-      if (this.list.children[index] !== row) {
-        this.list.insertBefore(row, this.list.children[index] ?? null)
-      }
-      setAttribute(row, 'aria-selected', String(run.id === this.run?.id))
-      setAttribute(row, 'tabindex', run.id === reached ? 0 : -1)
-      const told = rowKey(run)
-      if (shown.told !== told) this.fillRow(row, run)
-      shown.told = told
-    })
+  delete(runs) {
+    const names = this.drawn?.names
+    this.tabActions.delete(runs, runs.map((run) => names?.get(run.id) ?? run.id))
   }
 
   /**
-   * @param {HTMLElement} row
-   * @param {Summary} run
+   * @param {Summary[]} runs
+   * @param {Map<string, string>} names of the runs
+   * @param {Shown} shown the chosen run
+   * @param {string} chosen its id, '' for none
    */
-  fillRow(row, run) {
-    row.dataset.state = run.state
-    const steps = `${whole(run.step, this.locale)} / ${whole(run.total, this.locale)}`
-    setText(row.children[0], run.title || run.id)
-    setText(row.children[1], this.translate(`state.${stateKey(run)}`))
-    const facts = [steps, moment(run.latest, this.locale), run.size ? bytes(run.size) : '']
-    setText(row.children[2], facts.filter(Boolean).join(' · '))
+  update(runs, names, shown, chosen) {
+    this.drawn = { runs, names, shown, chosen }
+    this.run = shown.run
+    const { value: text } = this.search
+    const listed = runs.filter((run) => isListed(run, text, /** @type {Show} */ (this.show.value)))
+    this.list.update(listed, names, chosen)
+    this.finding.hidden = runs.length === 0
+    this.empty.hidden = listed.length > 0 || !shown.loaded
+    setText(this.empty, this.translate(runs.length ? 'tab.none' : 'tab.empty'))
+    this.updateMarking(shown)
+    this.panel.update(shown)
+    this.about.hidden = shown.run === null
+    if (shown.run) this.updateAbout(shown.run, shown)
   }
 
-  /** @param {string} id */
-  newRow(id) {
-    const parts = ['title', 'state', 'facts'].map((name) => element('span', { class: name }))
-    const onclick = () => this.tabActions.choose(id)
-    const row = element('li', { role: 'option', 'data-run': id, onclick }, parts)
-    const shown = { row, told: '' }
-    this.rows.set(id, shown)
-    return shown
+  again() {
+    if (this.drawn) this.update(this.drawn.runs, this.drawn.names, this.drawn.shown, this.drawn.chosen)
   }
 
-  /** @param {KeyboardEvent} event */
-  pressed(event) {
-    const rows = [...this.list.children]
-    const at = rows.indexOf(/** @type {Element} */ (document.activeElement))
-    if (at >= 0 && (event.key === 'Enter' || event.key === ' ')) {
-      event.preventDefault()
-      this.tabActions.choose(rows[at].dataset.run)
-      return
-    }
-    const vertical = { ArrowDown: 'ArrowRight', ArrowUp: 'ArrowLeft' }[event.key] ?? event.key
-    const index = movedIndex(vertical, at, rows.length)
-    if (index === null) return
-    event.preventDefault()
-    rows[index].focus()
+  /** @param {Shown} shown */
+  updateMarking({ isAway }) {
+    const { size } = this.list.marks
+    this.marking.hidden = size === 0
+    setText(this.count, this.translate('tab.marked', { count: size }))
+    this.removeMarked.disabled = isAway || this.marked().length === 0
   }
 
-  /** @param {Run} run */
-  updateDetail(run) {
-    this.load.hidden = !run.has_prompt
-    this.remove.disabled = isActive(run)
+  /**
+   * @param {Run} run
+   * @param {Shown} shown
+   */
+  updateAbout(run, { isAway }) {
+    this.load.hidden = !run.has_prompt || run.isGone === true
+    this.load.disabled = isAway
+    this.remove.disabled = isActive(run) || isAway
   }
 
   destroy() {
     this.panel.destroy()
     this.element.remove()
   }
-}
-
-/**
- * All that a row tells: to write it costs more than to compare this, and a list that is read anew
- * has hundreds of rows.
- *
- * @param {Summary} run
- */
-function rowKey(run) {
-  return [run.title, stateKey(run), run.step, run.total, run.latest, run.size].join()
 }

@@ -5,6 +5,9 @@
  */
 
 const RUNS = '/motion_adapters/runs'
+const WAITING = '/motion_adapters/waiting'
+/** A server that takes longer does not answer. */
+const LONGEST_MS = 30_000
 
 export class RunClient {
   /**
@@ -18,6 +21,22 @@ export class RunClient {
 
   runs() {
     return this.json(RUNS)
+  }
+
+  /** Prompts in the queue that are to train something. */
+  waiting() {
+    return this.json(WAITING)
+  }
+
+  /**
+   * Takes a prompt out of the queue, or interrupts it if it runs; both are ComfyUI's routes, which
+   * do nothing to any other prompt.
+   *
+   * @param {string} promptId
+   */
+  async cancel(promptId) {
+    await this.post('/queue', { delete: [promptId] })
+    await this.post('/interrupt', { prompt_id: promptId })
   }
 
   /**
@@ -58,6 +77,17 @@ export class RunClient {
   }
 
   /**
+   * @param {string} route that answers nothing
+   * @param {object} body
+   */
+  async post(route, body) {
+    const headers = { 'Content-Type': 'application/json' }
+    const options = { method: 'POST', headers, body: JSON.stringify(body) }
+    const response = await this.fetchApi(route, options)
+    if (!response.ok) throw new Error(`${route}: ${response.status} ${response.statusText}`)
+  }
+
+  /**
    * The answer, or an Error with the server's reason.
    *
    * @param {string} route
@@ -65,7 +95,8 @@ export class RunClient {
    * @returns {Promise<any>}
    */
   async json(route, options) {
-    const response = await this.fetchApi(route, options)
+    const signal = AbortSignal.timeout(LONGEST_MS)
+    const response = await this.fetchApi(route, { signal, ...options })
     const body = await response.json().catch(() => null)
     if (!response.ok || body === null) {
       throw new Error(body?.error ?? `${route}: ${response.status} ${response.statusText}`)

@@ -5,14 +5,14 @@
  * @typedef {import('./points.js').Point} Point
  * @typedef {{step: number, file: string}} Sample
  * @typedef {{
- *   id: string, state: string, doing?: string, step: number, total: number, part: number,
+ *   id: string, state: string, isGone?: boolean, prompt_id?: string, doing?: string, step: number, total: number, part: number,
  *   node_id: string, workflow_id: string, nodes?: [string, string][], title: string, began: number,
  *   latest: number, trained_from?: {step: number, elapsed: number} | null,
  *   elapsed: number | null, asked: string[],
  *   saved_as: string[], message: string, size?: number, memory_total: number, memory?: number,
  *   memory_peak?: number, losses?: Record<string, number>, learning_rate?: number | null,
  *   grad_norm?: number | null, skipped?: number, seconds_per_step?: number | null
- * }} Summary
+ * }} Summary isGone: its folder was deleted, and the page alone still has it
  * @typedef {Summary & {
  *   curves: Record<string, Point[]>, samples: Sample[], checkpoints: number[], resumes: number[],
  *   settings: object, reference: string | null, has_prompt: boolean, can_resume: boolean,

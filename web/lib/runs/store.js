@@ -40,6 +40,8 @@ export class RunStore {
     this.loaded = false
     /** Why the list cannot be read. @type {string | null} */
     this.error = null
+    /** When it could not be read any more, on the page's clock. @type {number | null} */
+    this.brokeAt = null
     /** @type {Set<() => void>} */
     this.listeners = new Set()
     /** @type {Map<string, Promise<void>>} */
@@ -100,18 +102,52 @@ export class RunStore {
   async readList() {
     try {
       const { runs } = await this.client.runs()
-      this.summaries = new Map(runs.map((run) => [run.id, run]))
-      for (const id of this.histories.keys()) if (!this.summaries.has(id)) this.histories.delete(id)
+      this.takeList(new Map(runs.map((run) => [run.id, run])))
       this.lacking.clear()
       this.loaded = true
-      this.error = null
+      this.error = this.brokeAt = null
     } catch (error) {
       this.error = reasonOf(error)
+      this.brokeAt ??= this.now()
     }
     this.tell()
     if (this.error !== null) return
     const stale = [...this.histories.keys()].filter((id) => this.isStale(id))
     await Promise.all(stale.map((id) => this.update(id)))
+  }
+
+  /**
+   * What the list lacks and the page still has was deleted by hand: nobody told of it. Its history
+   * stays for as long as the page does.
+   *
+   * @param {Map<string, Summary>} summaries
+   */
+  takeList(summaries) {
+    const before = this.summaries
+    this.summaries = summaries
+    for (const [id, run] of this.histories) {
+      if (summaries.has(id)) continue
+      const state = isActive(run) ? 'interrupted' : run.state
+      const gone = { state, isGone: true, can_resume: false }
+      this.histories.set(id, { ...run, ...gone })
+      summaries.set(id, { ...before.get(id), ...figuresOf(run), ...gone })
+    }
+  }
+
+  /** The time for what counts on: it stands still while the server cannot be reached. */
+  clock() {
+    return this.brokeAt ?? this.now()
+  }
+
+  /**
+   * Forgets a run that is no longer on the disk.
+   *
+   * @param {string} id
+   */
+  forget(id) {
+    this.summaries.delete(id)
+    this.histories.delete(id)
+    this.tell()
   }
 
   /**
@@ -121,8 +157,8 @@ export class RunStore {
    */
   isStale(id) {
     const [known, told] = [this.histories.get(id), this.summaries.get(id)]
-    if (!known || !told) return false
-    if (isActive(told) || known.saved_as.length !== told.saved_as.length) return true
+    if (!known || !told || told.isGone) return false
+    if (known.isGone || isActive(told) || known.saved_as.length !== told.saved_as.length) return true
     return ['state', 'part', 'step', 'latest'].some((name) => known[name] !== told[name])
   }
 
@@ -189,10 +225,8 @@ export class RunStore {
   receive(message) {
     const { id } = message
     if (message.state === 'deleted') {
-      this.summaries.delete(id)
-      this.histories.delete(id)
       this.outdated = true
-      this.tell()
+      this.forget(id)
       return
     }
     const history = this.history(id)

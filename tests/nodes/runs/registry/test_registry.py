@@ -285,6 +285,23 @@ def test_a_part_tells_where_its_training_began(harness: Harness) -> None:
     assert earlier <= began["elapsed"] <= shown[0]["elapsed"]
 
 
+def test_a_run_whose_folder_is_deleted_under_it_loses_nothing(harness: Harness) -> None:
+    """Neither the pages, which go on to see its curve, nor the training, which goes on to its end
+    and writes what comes after.
+    """
+
+    def delete(run: LiveRun) -> None:
+        shutil.rmtree(run.folder)
+        assert [entry["id"] for entry in harness.registry.runs()] == ["run"]
+        shown = harness.registry.run("run")
+        assert (shown["state"], shown["step"]) == ("running", 2)
+        assert steps_of(shown) == [1, 2]
+
+    result = harness.train(at=3, do=delete)
+    assert result.steps == 6
+    assert harness.registry.run("run")["state"] == "finished"
+
+
 def test_cancel_of_the_server(harness: Harness) -> None:
     def interrupt(run: LiveRun) -> None:
         raise Interrupted
