@@ -1,6 +1,6 @@
 /**
- * Joins the training panel and the Runs tab to ComfyUI. Beside this file only node_texts.js,
- * suited.js and templates.js import from it: small features, an entry each.
+ * Joins the training panel and the Runs tab to ComfyUI. Only it and the other files of this folder
+ * import from that: small features, an entry each.
  */
 import { app } from '../../scripts/app.js'
 import { api } from '../../scripts/api.js'

@@ -47,7 +47,8 @@ def named_files(workflows: list[Path]) -> Iterator[str]:
     for file in workflows:
         for node in json.loads(file.read_text(encoding="utf-8"))["nodes"]:
             for model in node.get("properties", {}).get("models", []):
-                yield f"models/{model['directory']}/{model['name']}"
+                name = model["name"].removeprefix(f"{model['directory']}/")
+                yield f"models/{model['directory']}/{name}"
             if node["type"] in FILES:
                 place, folder = FILES[node["type"]]
                 yield f"{folder}/{node['widgets_values'][place]}"

@@ -35,7 +35,7 @@ ENDS = {
     "apply-with-animatediff-evolved": _NO_CHECKPOINT,
     "train-on-your-checkpoint": _NO_CHECKPOINT,
     "train-with-videohelpersuite": _NO_CHECKPOINT,
-    "zeroscope-train-and-sample": r"LoadZeroScope: There is no file .*\.pth",
+    "zeroscope-train-and-sample": r"LoadZeroScope: text2video_pytorch_model\.pth is damaged",
 }
 SECONDS = 180.0
 FRAMES = 16

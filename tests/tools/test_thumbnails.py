@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from PIL import Image
 
 from tests.tools.test_workflows import DEFINITIONS
+from tools.workflows import moving
 from tools.workflows.graph import Graph
 from tools.workflows.thumbnails import CARDS, FRAMES, SIDE, bands_of, draw
 
@@ -40,3 +44,20 @@ def test_bands_have_their_groups_colours_and_frames_stand_below() -> None:
     assert left.index(RED) < left.index(BLUE) < SIDE - 100
     assert picture.getpixel((SIDE // 2 + 20, SIDE - 40)) == (0, 255, 0)
     assert draw(workflow(), {}, []).getpixel((SIDE // 2 + 20, SIDE - 40)) != (0, 255, 0)
+
+
+def test_a_thumbnail_that_moves_has_the_clip_on_the_left_and_the_video_on_the_right(
+    tmp_path: Path,
+) -> None:
+    """Sixteen pairs of frames, of which the first and the last are looked at again in the file."""
+    clip = [Image.new("RGB", (64, 64), (n, 0, 0)) for n in range(0, 160, 10)]
+    video = [Image.new("RGB", (32, 32), (0, 0, n)) for n in range(0, 160, 10)]
+    file = tmp_path / "moving.webp"
+    moving.save(moving.draw(clip, video), file)
+    with Image.open(file) as saved:
+        assert (saved.size, saved.n_frames, saved.info["loop"]) == ((512, 512), 16, 0)
+        saved.seek(15)
+        picture = saved.convert("RGB")
+    left, right = picture.getpixel((128, 256)), picture.getpixel((384, 256))
+    assert left == pytest.approx((150, 0, 0), abs=12)
+    assert right == pytest.approx((0, 0, 150), abs=12)

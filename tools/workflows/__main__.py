@@ -1,5 +1,5 @@
 """`python -m tools.workflows --object-info FILE`: writes every file of `workflows/` and
-`subgraphs/` anew.
+`subgraphs/` anew, and the indexes of `web/templates/`.
 
 FILE is what GET /object_info answers in the oldest ComfyUI that is supported, with this pack,
 AnimateDiff-Evolved and VideoHelperSuite, and with the files that the workflows name in its model
@@ -27,9 +27,11 @@ from .own_models import (
     zeroscope,
 )
 from .sample_base import METHODS, community_checkpoint, train_and_sample
+from .templates import CHINESE, ENGLISH, index
 
 FOLDER = Path(__file__).parents[2] / "workflows"
 SUBGRAPHS = FOLDER.with_name("subgraphs")
+INDEXES = Path(__file__).parents[2] / "web" / "templates"
 
 WORKFLOWS: dict[str, Callable[[Mapping[str, Any]], Graph]] = {
     **{f"sample-base-{method}": partial(train_and_sample, method=method) for method in METHODS},
@@ -57,6 +59,15 @@ def main() -> None:
         }
         text = json.dumps(graph, indent=1, ensure_ascii=False)
         (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    write_indexes()
+
+
+def write_indexes() -> None:
+    """index.json, which is English, and index.LANGUAGE.json."""
+    INDEXES.mkdir(exist_ok=True)
+    for language, name in ((ENGLISH, "index.json"), (CHINESE, f"index.{CHINESE}.json")):
+        text = json.dumps(index(WORKFLOWS, FOLDER, language), indent=1, ensure_ascii=False)
+        (INDEXES / name).write_text(text + "\n", encoding="utf-8")
 
 
 def write_blueprints(definitions: Mapping[str, Any]) -> None:

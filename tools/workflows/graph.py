@@ -7,6 +7,7 @@ order in which the page makes them, links by number, positions in columns, group
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,10 +20,13 @@ MENU = "objective"
 SUITED = "motion_adapters_suited"  # where web/lib/suited keeps what it has filled
 SAVED_BY_NAME = "VHS_"  # VideoHelperSuite's own way
 
+CODE = re.compile(r"`([^`\n]+)`")  # in a line of Markdown
 WIDTH, COLUMN_GAP, ROW_GAP = 330, 70, 60
 WIDER = {"TrainMotionAdapter": 460}  # for its panel
 TITLE, SLOT, WIDGET, TEXT = 34, 20, 26, 96  # heights in pixels
 GROUP_TITLE, GROUP_MARGIN = 44, 24
+# "first": see web/lib/graph/first_view.js.
+VIEW: Mapping[str, Any] = {"scale": 0.8, "offset": [90, 140], "first": True}
 
 
 @dataclass(frozen=True)
@@ -113,9 +117,12 @@ class Graph:
         return node
 
     def note(self, column: int, text: str, title: str, height: int = 320) -> Node:
-        """Adds a note in Markdown, which only the page shows."""
+        """Adds a note in Markdown, which only the page shows. Code in a line becomes bold: the
+        page's Vue nodes draw code dark on dark.
+        """
         node = Node(len(self.nodes) + 1, "MarkdownNote", title, column)
-        node.values, node.height, node.colours = [text], height, ("#432", "#653")
+        readable = CODE.sub(r"**\1**", text)
+        node.values, node.height, node.colours = [readable], height, ("#432", "#653")
         self.nodes.append(node)
         return node
 
@@ -188,7 +195,7 @@ class Graph:
                 self._saved_group(number, *group) for number, group in enumerate(self.groups, 1)
             ],
             "config": {},
-            "extra": {"ds": {"scale": 0.8, "offset": [60, 120]}},
+            "extra": {"ds": VIEW},
             "version": 0.4,
         }
 

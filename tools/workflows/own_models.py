@@ -28,7 +28,25 @@ MOTION_MODULE = {
     "directory": "animatediff_models",
 }
 METHOD = "motion-director"
-ZEROSCOPE = "diffusers/zeroscope_v2_576w"
+# A name is the widget's value, by which the page finds the entry.
+ZEROSCOPE = {
+    "name": "text2video/text2video_pytorch_model.pth",
+    "url": f"{HUGGING_FACE}/cerspense/zeroscope_v2_576w/resolve/main/zs2_576w/"
+    "text2video_pytorch_model.pth",
+    "directory": "text2video",
+}
+ZEROSCOPE_TEXT = {
+    "name": "open_clip_pytorch_model.bin",
+    "url": f"{HUGGING_FACE}/cerspense/zeroscope_v2_576w/resolve/main/zs2_576w/"
+    "open_clip_pytorch_model.bin",
+    "directory": "text_encoders",
+}
+ZEROSCOPE_VAE = {
+    "name": "vae-ft-mse-840000-ema-pruned.safetensors",
+    "url": f"{HUGGING_FACE}/stabilityai/sd-vae-ft-mse-original/resolve/main/"
+    "vae-ft-mse-840000-ema-pruned.safetensors",
+    "directory": "vae",
+}
 VIDEO = "my-clip.mp4"
 LEARNED = "my-motion.safetensors"
 CLIP_PROMPT = "a red car turns left on a road"
@@ -53,7 +71,7 @@ lower `fps`: at 4, they are four seconds.
 4. The video on the right applies the motion to the prompt of *Sample Motion Video*.
 
 The saved file is a motion LoRA: AnimateDiff-Evolved and diffusers can load it too. It works with \
-**any** Stable Diffusion 1.5 checkpoint: see *apply-in-a-community-checkpoint*.
+**any** Stable Diffusion 1.5 checkpoint: see *Apply a motion to your checkpoint*.
 
 {MODELS}
 """
@@ -73,11 +91,15 @@ lower `end_percent` to 0.7. For more than 32 frames, add *Context Windows (Manua
 
 {MODELS}
 """
-ZEROSCOPE_NOTE = """\
+ZEROSCOPE_NOTE = f"""\
 ## Train a motion on ZeroScope
 
-1. Put the folder `zeroscope_v2_576w` (diffusers format: `git clone \
-https://huggingface.co/cerspense/zeroscope_v2_576w`) into `models/diffusers`.
+1. *Load ZeroScope* needs three files: the model in `models/text2video` \
+([download]({ZEROSCOPE["url"]})), its text encoder in `models/text_encoders` \
+([download]({ZEROSCOPE_TEXT["url"]})) and a Stable Diffusion 1.5 VAE in `models/vae` \
+([download]({ZEROSCOPE_VAE["url"]})). The folder in diffusers format \
+(https://huggingface.co/cerspense/zeroscope_v2_576w) in `models/diffusers` has all three: choose \
+it as the model, and "its own" for the others.
 2. *Load Video*: your clip. 3. *Motion Clip*: describe the clip. 4. Press Run.
 
 The upper video comes from *Sample Motion Video*, which samples the way the paper does; the lower \
@@ -96,15 +118,15 @@ LoRA* can load AnimateDiff LoRAs as well; this node also supports full weights (
 embeddings (Motion Inversion).
 
 Install `ComfyUI-AnimateDiff-Evolved` from the manager. For a graph without it, see \
-*apply-in-a-community-checkpoint*.
+*Apply a motion to your checkpoint*.
 
 {MODELS}
 """
 HELPER_NOTE = f"""\
 ## Needs VideoHelperSuite
 
-Like *train-on-your-checkpoint*, with *Load Video* and *Video Combine* from **VideoHelperSuite**: \
-it cuts, resizes and skips frames while loading, and saves GIF, WebP and more.
+Like *Learn a motion from your video*, with *Load Video* and *Video Combine* from \
+**VideoHelperSuite**: it cuts, resizes and skips frames while loading, and saves GIF, WebP and more.
 
 `force_rate` 8 gives the clip the frame rate that the base models were trained at; 16 frames are \
 then 2 seconds. Set `image_fps` in *Motion Clip* to the same rate.
@@ -167,7 +189,14 @@ def zeroscope(definitions: Mapping[str, Any]) -> Graph:
     """Trained, then sampled both ways."""
     graph = Graph(definitions)
     graph.note(0, ZEROSCOPE_NOTE, "What to do", height=560)
-    base = graph.node("LoadZeroScope", 1, model=ZEROSCOPE)
+    base = graph.node(
+        "LoadZeroScope",
+        1,
+        models=[ZEROSCOPE, ZEROSCOPE_VAE, ZEROSCOPE_TEXT],
+        model=ZEROSCOPE["name"],
+        vae=ZEROSCOPE_VAE["name"],
+        text_encoder=ZEROSCOPE_TEXT["name"],
+    )
     video = graph.node("LoadVideo", 1, shows=300, file=VIDEO)
     clip, train = learn(graph, video.out("VIDEO"), base.out("base"), "zeroscope")
     sample = graph.node(

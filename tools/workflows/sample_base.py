@@ -130,7 +130,7 @@ COMMUNITY = """\
 The adapter is trained on one checkpoint and applied to **another one**, with the regular \
 **KSampler**. Here both are bundled with the pack; `personalised` stands in for a community \
 checkpoint with its own style. It works the same with your models: see \
-*apply-in-a-community-checkpoint*.
+*Apply a motion to your checkpoint*.
 
 - *Apply Motion to AnimateDiff* adds the motion module and the adapter to the checkpoint's MODEL. \
 The input MODEL is not changed.

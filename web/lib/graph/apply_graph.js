@@ -9,6 +9,8 @@
 import { BASE_TYPE, CHAIN, frameOf, freeRow, slotOf } from './apply_nodes.js'
 
 const COLOUR = '#3f5940' // as the groups of the shipped workflows that play a motion
+const FITS = 8
+const FIT_MS = 250
 
 /**
  * Adds the nodes of CHAIN in a frame to the right of the node that trained, where nothing lies.
@@ -37,9 +39,21 @@ export function addApplyNodes(train, { adapter, prompt, title }, create) {
     node.pos = places[index]
     graph.add(node)
   })
-  Object.assign(group, frameOf(made))
+  keepFramed(group, made)
   joinNodes(made, train)
   return null
+}
+
+/**
+ * Vue nodes have their height only once they are drawn, which takes a busy page a while.
+ *
+ * @param {any} group
+ * @param {any[]} nodes
+ * @param {number} [times]
+ */
+function keepFramed(group, nodes, times = FITS) {
+  Object.assign(group, frameOf(nodes))
+  if (times > 0) setTimeout(() => keepFramed(group, nodes, times - 1), FIT_MS)
 }
 
 /**
