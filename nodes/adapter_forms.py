@@ -13,9 +13,10 @@ from ..motion_core.adapter_files.formats import FORMATS, Format
 from .adapters import CATEGORY, file_output, last_of, motions_output
 from .finding import found_by
 from .host.bridge import core_run
-from .host.file_choices import new_file
+from .host.file_choices import checked_name, new_file
 from .host.folders import MOTION_LORAS, adapter_folders, save_folder
 from .sockets import MotionAdapterSocket, MotionStack
+from .widgets import fault_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,6 +130,12 @@ class ConvertMotionAdapter(io.ComfyNode):
                 ),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, to: Any = None) -> bool | str:
+        """Before anything is computed. to: with the inputs of its choice."""
+        name = to.get("name") if isinstance(to, dict) else None
+        return fault_of(lambda: name is None or checked_name(name))
 
     @classmethod
     def execute(cls, motions: MotionStack, to: dict[str, Any], rank: int) -> io.NodeOutput:

@@ -18,7 +18,7 @@ from ..motion_core.adapter_files.noise_file import noise_path
 from ..motion_core.errors import AdapterError, FormatError
 from .finding import found_by
 from .host.bridge import core_run
-from .host.file_choices import checkpoint_folders, folder_of, new_file
+from .host.file_choices import checked_name, checkpoint_folders, folder_of, new_file
 from .host.folders import (
     ADAPTERS,
     MOTION_LORAS,
@@ -28,6 +28,7 @@ from .host.folders import (
     save_folder,
 )
 from .sockets import MotionAdapterSocket, MotionStack
+from .widgets import fault_of
 
 CATEGORY = "motion/adapters"
 AS_SAVED = "as saved"
@@ -178,6 +179,11 @@ class SaveMotionAdapter(io.ComfyNode):
                 file_output("The file name in the loaders' lists."),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, name: str | None = None) -> bool | str:
+        """Before anything is computed."""
+        return fault_of(lambda: name is None or checked_name(name))
 
     @classmethod
     def execute(

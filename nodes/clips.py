@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from functools import partial
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..motion_core.errors import ClipError
-from ..motion_core.settings import fields_of
+from ..motion_core.settings import fields_by_name, fields_of
 from ..motion_core.video.clips import cut_clips, load_clips, load_image_clips
 from ..motion_core.video.framing import fit_frame
 from ..motion_core.video.kinds import kind_of, media_in
@@ -24,7 +25,7 @@ from .host.bridge import (
     frame_source,
     image_from_pixels,
     say_on_node,
-    steps_shown,
+    NodeBar,
 )
 from .host.folders import media_path
 from .sockets import MotionClipsSocket
@@ -32,7 +33,7 @@ from .suited.connected import PICTURES
 from .suited.here import here
 from .suited.of_sampling import of_clip
 from .suited.prompt_graph import PromptGraph
-from .widgets import ADVANCED, widget
+from .widgets import ADVANCED, check_text, fault_of, refused, widget
 
 if TYPE_CHECKING:
     from ..motion_core.types import Clip
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 CATEGORY = "motion/clips"
 FRAMES = "frames of one clip"
+DESCRIBE = "Describe the clip, for example 'a car turns left'."
+_FIELDS = fields_by_name(ClipSettings)
 EXPERT = ("stride", "fit", "windows")
 
 
@@ -118,6 +121,14 @@ class MotionClip(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(
+        cls, prompt: str | None = None, width: int | None = None, height: int | None = None
+    ) -> bool | str:
+        """Before anything is computed."""
+        size = refused(_FIELDS, {"width": width, "height": height})
+        return fault_of(partial(check_text, "prompt", prompt, DESCRIBE)) if size is True else size
+
+    @classmethod
     def fingerprint_inputs(cls, **choices: Any) -> float:
         """Another each time where something is left out: what suits then follows from the graph,
         which ComfyUI does not tell here.
@@ -176,6 +187,14 @@ class MotionClipsFromFolder(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(
+        cls, folder: str | None = None, width: int | None = None, height: int | None = None
+    ) -> bool | str:
+        """Before anything is computed."""
+        size = refused(_FIELDS, {"width": width, "height": height})
+        return fault_of(lambda: folder is None or found(folder)) if size is True else size
+
+    @classmethod
     def fingerprint_inputs(cls, folder: str | None, **choices: Any) -> str | float:
         """Changes with the names, sizes and times of the folder's files; each time where the folder
         comes from another node, which ComfyUI does not tell here, or as for Motion Clip.
@@ -193,12 +212,7 @@ class MotionClipsFromFolder(io.ComfyNode):
         cls, folder: str, prompt: str, images: str = FRAMES, **choices: Any
     ) -> io.NodeOutput:
         with core_run():
-            if not folder.strip():
-                raise ClipError(
-                    "No folder was given. Enter the name of a folder in ComfyUI's input folder, "
-                    "or a full path."
-                )
-            path = media_path(folder)
+            path = found(folder)
             cut = _cut(cls, choices, _images(path))
             given_prompt = prompt.strip() or None
             if images == PICTURES:
@@ -265,7 +279,7 @@ def _images(path: Path) -> int:
 
 def _shown() -> OnProgress:
     """How far the reading is, on the node's bar; Cancel stops it."""
-    on_step = steps_shown(None)
+    on_step = NodeBar(None)
     return lambda done: on_step(round(100 * done), 100)
 
 
@@ -273,6 +287,17 @@ def _noted(text: str) -> None:
     """Onto the node, before the reading goes on, and into the log."""
     logger.warning("%s", text)
     say_on_node(text)
+
+
+def found(folder: str) -> Path:
+    """The folder or file. Raises ClipError where none is given, or there is none."""
+    enter = "Enter the name of a folder in ComfyUI's input folder, or a full path."
+    if not folder.strip():
+        raise ClipError(f"No folder was given. {enter}")
+    path = media_path(folder)
+    if not path.exists():
+        raise ClipError(f"There is no {path}. {enter}")
+    return path
 
 
 def _padded(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:

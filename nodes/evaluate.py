@@ -12,7 +12,7 @@ from comfy_api.latest import io, ui
 from ..motion_core.errors import ClipError
 from .evaluation_models import NONE, make_room, model_files, model_folders, model_path
 from .finding import found_by
-from .host.bridge import OnStep, core_run, pixels_from_image, release_memory, steps_shown
+from .host.bridge import NodeBar, OnStep, core_run, pixels_from_image, release_memory
 from .host.folders import EVALUATION
 from .sockets import MotionClips, MotionClipsSocket
 
@@ -71,7 +71,7 @@ class EvaluateMotion(io.ComfyNode):
                 videos["base alone"] = base_frames
             files = _files(**models)
             make_room([files.clip_weights, files.videomae, files.pick_score])
-            on_step = steps_shown(cls.hidden.unique_id)
+            on_step = NodeBar(cls.hidden.unique_id)
             try:
                 report = _report(clip, videos, prompt, entity_prompt, files, on_step)
             finally:

@@ -12,7 +12,7 @@ from comfy_api.latest import io, ui
 from ..motion_core.errors import ClipError, SettingsError
 from .evaluation_models import NONE, make_room, model_folders, model_path
 from .finding import found_by
-from .host.bridge import OnStep, core_run, release_memory, steps_shown
+from .host.bridge import NodeBar, OnStep, core_run, release_memory
 from .host.folders import LANGUAGE
 from .recaptions import given_recaptions, looks_of
 from .sockets import MotionClips, MotionClipsSocket
@@ -69,7 +69,7 @@ class RecaptionFrames(io.ComfyNode):
             if by["by"] == TEXT:
                 lines = given_recaptions(by["text"], looks_of(clips))
             else:
-                on_step = steps_shown(cls.hidden.unique_id)
+                on_step = NodeBar(cls.hidden.unique_id)
                 lines = _recaptioned(looks_of(clips), by["model"], by["seed"], on_step)
             text = "\n".join(lines)
             return io.NodeOutput(text, ui=ui.PreviewText(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import folder_paths
@@ -12,16 +13,15 @@ from comfy_api.latest import InputImpl, Types, io
 
 from ..motion_core.bases import BASES
 from ..motion_core.diffusion.settings import SampleSettings
-from ..motion_core.errors import SettingsError
 from ..motion_core.settings import BASES_OWN, fields_by_name, from_mapping, require
 from .finding import found_by
 from .host.bridge import (
+    NodeBar,
     computing_dtype,
     core_run,
     image_from_pixels,
     on_accelerator,
     pixels_from_image,
-    steps_shown,
 )
 from .host.model_choices import model_file
 from .sockets import (
@@ -32,7 +32,7 @@ from .sockets import (
     adapters_to_apply,
 )
 from .version_0_1_0 import SAMPLED_LEFT_ALONE, sampled_then
-from .widgets import ADVANCED, refused, widget
+from .widgets import ADVANCED, check_text, fault_of, refused, widget
 
 if TYPE_CHECKING:
     from ..motion_core.adapter_files.own import AdapterInfo
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 CATEGORY = "motion/sample"
 MAX_SEED = 2**63 - 1
 _FIELDS = fields_by_name(SampleSettings)
+DESCRIBE = "Describe what the video should show."
 
 
 class MotionNoise(io.ComfyNode):
@@ -120,6 +121,7 @@ class SampleMotionVideo(io.ComfyNode):
     @classmethod
     def validate_inputs(
         cls,
+        prompt: str | None = None,
         steps: int | None = None,
         guidance_scale: float | None = None,
         frames: int | None = None,
@@ -127,11 +129,15 @@ class SampleMotionVideo(io.ComfyNode):
         height: int | None = None,
         adapter_end: float | None = None,
     ) -> bool | str:
-        """In ComfyUI's place, which would refuse the zeros of version 0.1.0."""
+        """In ComfyUI's place, which would refuse the zeros of version 0.1.0; and before anything is
+        computed.
+        """
         given = (steps, guidance_scale, frames, width, height, adapter_end)
         named = zip(SAMPLED_LEFT_ALONE, given, strict=True)
-        told = {name: value or None for name, value in named}
-        return refused(_FIELDS, told)
+        numbers = refused(_FIELDS, {name: value or None for name, value in named})
+        if numbers is not True:
+            return numbers
+        return fault_of(partial(check_text, "prompt", prompt, DESCRIBE))
 
     @classmethod
     def execute(
@@ -146,10 +152,10 @@ class SampleMotionVideo(io.ComfyNode):
         with core_run():
             from ..motion_core.adapter_files.sample_defaults import sample_fps
             from ..motion_core.diffusion.generate import generate
+            from .host.previews import previews_on
             from .prior_noise import inverted_of
 
-            if not prompt.strip():
-                raise SettingsError("prompt is empty. Describe what the video should show.")
+            check_text("prompt", prompt, DESCRIBE)  # it may come from another node
             settings = _settings(base, motions, **sampling)
             _check_fit(base, motions)
             inverted = inverted_of(motions, settings.noise_prior)
@@ -157,8 +163,16 @@ class SampleMotionVideo(io.ComfyNode):
             dtype = computing_dtype(sum(weight.numel() for weight in unet.parameters()))
             with on_accelerator(base.backbone, dtype, _needed(base, settings, dtype)):
                 adapters = _with_look(base, adapters_to_apply(motions), look, look_encoder)
-                on_step = steps_shown(cls.hidden.unique_id)
-                frames = generate(base.backbone, prompt, adapters, settings, inverted, on_step)
+                bar = NodeBar(cls.hidden.unique_id)
+                frames = generate(
+                    base.backbone,
+                    prompt,
+                    adapters,
+                    settings,
+                    inverted,
+                    on_step=bar,
+                    on_foreseen=previews_on(bar, base.backbone),
+                )
             images = image_from_pixels(frames)
             fps = sample_fps(base.defaults, _playing(motions))
             return io.NodeOutput(images, _video(images, fps))

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management as management
-from comfy_api.latest import io
+import folder_paths
+from comfy_api.latest import io, ui
 from comfy_execution.utils import get_executing_context
 
 from ..motion_core.diffusion.settings import SampleSettings
 from ..motion_core.errors import ClipError
 from ..motion_core.methods import METHODS
 from ..motion_core.methods.appearance import material_of
-from ..motion_core.settings import fields_by_name, fields_of
+from ..motion_core.settings import fields_by_name, fields_of, require
 from ..motion_core.training.settings import TrainSettings
 from ..motion_core.training.suited import suited
 from ..motion_core.training.trackers import TrackerSettings
 from .finding import found_by
-from .host.bridge import core_run, image_from_pixels, steps_shown
+from .host.bridge import NodeBar, core_run, image_from_pixels
 from .host.file_choices import checked_name
 from .methods import USUAL, MethodSettingsSocket, mark, method_input, method_of
 from .runs.choice import Resume
@@ -29,15 +31,17 @@ from .runs.watch import resumed_run, watched_run
 from .sockets import MotionAdapterSocket, MotionBase, MotionBaseSocket, MotionClipsSocket
 from .version_0_1_0 import given_then, is_of_then, values_then, without_left_alone
 from .widget_values import given
-from .widgets import ADVANCED, refused, widget
+from .widgets import ADVANCED, fault_of, refused, widget
 
 if TYPE_CHECKING:
     from ..motion_core.types import Clip
     from .runs.request import TrainingRequest
+    from .runs.training import TrainedMotion
 
 _FIELDS = fields_by_name(TrainSettings)
 PRECISIONS = ("auto", *_FIELDS["precision"].choices)
 _SAMPLE_FIELDS = fields_by_name(SampleSettings)
+MAX_INVERSION = 1000
 # Inputs that say how the samples of a training are made, by the setting that each one is.
 SAMPLING = (
     ("sample_steps", "steps", "Of the samples of this training:"),
@@ -103,17 +107,29 @@ class TrainMotionAdapter(io.ComfyNode):
 
     @classmethod
     def validate_inputs(
-        cls, steps: int | None = None, learning_rate: float | None = None, objective: Any = None
+        cls,
+        steps: int | None = None,
+        learning_rate: float | None = None,
+        name: str | None = None,
+        inversion_steps: int | None = None,
+        objective: Any = None,
     ) -> bool | str:
         """In ComfyUI's place, which would refuse the zeros of version 0.1.0. objective: a menu with
         inputs of its own is given whether it is asked for or not.
         """
-        return refused(_FIELDS, {"steps": steps or None, "learning_rate": learning_rate or None})
+        numbers = refused(_FIELDS, {"steps": steps or None, "learning_rate": learning_rate or None})
+        if numbers is not True:
+            return numbers
+        return fault_of(
+            lambda: name is None or checked_name(name),
+            lambda: inversion_steps is None or check_inversion(inversion_steps),
+        )
 
     @classmethod
     def execute(cls, name: str = "motion", **choices: Any) -> io.NodeOutput:
         with core_run():
             # Imported here: it needs diffusers.
+            from .runs.run_bar import RunBar
             from .runs.training import train_motion
 
             name = checked_name(name)
@@ -129,13 +145,33 @@ class TrainMotionAdapter(io.ComfyNode):
             run_id = resumed_run(cls.hidden.prompt, cls.hidden.unique_id)
             of_then = is_of_then({**choices, "name": name})
             request = _request(name=name, resume_run=run_id, of_then=of_then, **choices)
-            trained = train_motion(request, watch, steps_shown(cls.hidden.unique_id))
+            bar = RunBar(request.scale(), NodeBar(cls.hidden.unique_id))
+            trained = train_motion(request, watch, bar)
             return io.NodeOutput(
                 (trained.motion,),
                 trained.file_name,
                 image_from_pixels(trained.samples),
                 {"loss": list(trained.losses)},
+                ui=_told(trained),
             )
+
+
+def _told(trained: TrainedMotion) -> dict[str, Any]:
+    """For the prompt's entry in /history: what was written, and where it can be fetched. Not as
+    "images", which ComfyUI would show once more below the panel.
+    """
+    adapter = {
+        "name": trained.file_name,
+        "path": str(trained.file),
+        "steps": trained.motion.info.steps,
+        "run": trained.run,
+    }
+    output = Path(folder_paths.get_output_directory())
+    samples = [
+        ui.SavedResult(file.name, file.parent.relative_to(output).as_posix(), io.FolderType.output)
+        for file in trained.videos
+    ]
+    return {"adapters": [adapter], "samples": samples}
 
 
 def _request(
@@ -171,7 +207,7 @@ def _request(
         name=name,
         resume=resume,
         resume_run=resume_run,
-        sample_prompt=sample_prompt.strip() or None,
+        sample_prompts=_prompts(sample_prompt, several=not of_then),
         sampling={**usual.sample, **{n: v for n, v in sampling.items() if v is not None}},
         sampled_its_way=usual.sampled_its_way,
         inversion_steps=usual.inversion_steps if inversion_steps is None else inversion_steps,
@@ -198,7 +234,13 @@ def _left_out(base: MotionBase, asked: Given, clips: Sequence[Clip], of_then: bo
     if of_then:
         return values_then(asked.method, base.defaults)
     material = material_of(clips, _frames(clips))
-    return suited(METHODS[asked.method], base.defaults, material, asked.chosen)
+    return suited(METHODS[asked.method], base.defaults, material, asked.chosen, asked.trained)
+
+
+def _prompts(text: str, *, several: bool) -> list[str]:
+    """One in each line; in version 0.1.0 all lines were one prompt."""
+    lines = text.splitlines() if several else [text]
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _frames(clips: Sequence[Clip]) -> int | None:
@@ -216,6 +258,12 @@ def _asked(
     if checkpointing is not None:
         asked["checkpointing"] = checkpointing
     return asked
+
+
+def check_inversion(steps: int) -> None:
+    """Raises SettingsError for a number of steps that no inversion has."""
+    fits = steps == 0 or 2 <= steps <= MAX_INVERSION
+    require(fits, "inversion_steps", steps, f"2 to {MAX_INVERSION}, or 0 for no noise file")
 
 
 def usual_precision() -> str:
@@ -269,8 +317,9 @@ def _sample_inputs() -> list[io.Input]:
             default="",
             optional=True,
             multiline=True,
-            tooltip="What the samples should show: the same motion with another subject. If "
-            "empty, the first clip's prompt is used.",
+            tooltip="What the samples should show: the same motion with another subject. Each "
+            "line is a prompt of its own, and a sample has a video of each. If empty, the first "
+            "clip's prompt is used.",
         ),
         _setting("sample_every"),
         _setting("save_every", extra_dict=ADVANCED),
@@ -280,7 +329,7 @@ def _sample_inputs() -> list[io.Input]:
             optional=True,
             extra_dict=ADVANCED,
             min=0,
-            max=1000,
+            max=MAX_INVERSION,
             tooltip="Steps for inverting the clip's noise after training, for the noise prior in "
             "Motion Noise and Sample Motion Video; 0 turns it off, otherwise at least 2.",
         ),

@@ -104,7 +104,7 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
     check_owners(given["objective"], method_name)
     refuse_unknown(settings.__name__, given["objective"], fields_by_name(settings))
     method, material = METHODS[method_name], material_of_run(given)
-    usual = suited(method, base, material, given["objective"])
+    usual = suited(method, base, material, given["objective"], given["train"])
     has_noise = given.get("inversion_steps") != 0
     merged = _merged([_defaults(usual, has_noise), given])
     tables = {table: merged.pop(table) for table in TABLES}

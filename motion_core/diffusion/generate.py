@@ -19,7 +19,7 @@ from ..errors import MotionError
 from ..types import LatentClip
 from .encoding import decode_latents, encode_prompts
 from .noise import blend_noise_prior, draw_noise
-from .sampling import OnStep, invert_latents, sample_latents
+from .sampling import OnForeseen, OnStep, invert_latents, sample_latents
 from .settings import SampleSettings
 
 
@@ -52,6 +52,7 @@ def generate(
     settings: SampleSettings,
     inverted: Tensor | None = None,
     on_step: OnStep | None = None,
+    on_foreseen: OnForeseen | None = None,
 ) -> Tensor:
     """Frames (F, 3, H, W) in [-1, 1] for one prompt, on the CPU.
 
@@ -76,7 +77,9 @@ def generate(
         # Inside, because an adapter may change how a prompt is encoded.
         prompt_embeds = encode_prompts(backbone, [prompt])
         on_step = taking_off(applied, settings.adapter_end, on_step)
-        latents = sample_latents(backbone, noise, prompt_embeds, negative_embeds, settings, on_step)
+        latents = sample_latents(
+            backbone, noise, prompt_embeds, negative_embeds, settings, on_step, on_foreseen
+        )
     return decode_latents(backbone, latents)
 
 

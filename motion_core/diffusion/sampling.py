@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 OnStep = Callable[[int, int], None]
 """Called with (steps done, steps in all) after each step; what it raises stops the run."""
+OnForeseen = Callable[[Tensor], None]
+"""Called in each step with the clip (B, C, F, h, w) that it foresees, before `OnStep`."""
 
 
 @torch.inference_mode(False)
@@ -33,6 +35,7 @@ def sample_latents(
     negative_embeds: Tensor,
     settings: SampleSettings,
     on_step: OnStep | None = None,
+    on_foreseen: OnForeseen | None = None,
 ) -> Tensor:
     """Latents (B, C, F, h, w) from `noise` of that shape and unit variance.
 
@@ -46,6 +49,8 @@ def sample_latents(
     with _evaluating(backbone.network):
         for step, timestep in enumerate(sampler.timesteps, start=1):
             model_pred = guided(latents, timestep)
+            if on_foreseen is not None:
+                on_foreseen(sampler.foreseen(model_pred, timestep, latents))
             latents = sampler.step(model_pred, timestep, latents)
             if on_step is not None:
                 on_step(step, settings.steps)

@@ -145,6 +145,8 @@ class TrainSettings(Settings):
         main=True,
         low=0,
         widget_high=100000,
+        reason="Four samples in a run, fewer where they would take more than half as long as the "
+        "training.",
         help="Steps between sample videos during training; 0 generates none before the end. Each "
         "takes as long as generating a video.",
     )

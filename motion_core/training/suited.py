@@ -7,6 +7,7 @@ trains lays what was asked for on top; nothing below changes a value that was gi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,10 @@ from ..methods.defaults import Case, Material, Usual
 from ..settings import BASES_OWN, fields_of, from_mapping
 from .settings import TrainSettings
 
+SAMPLES = 4  # of a run, the last at its end
+# Forward passes of the network: a training step has one and a backward pass as long as two, a step
+# of a sample has two. A sample takes at most half as long as the steps before it.
+A_STEP, A_SAMPLING_STEP = 3, 2
 INVERSION_STEPS = 50  # MotionDirector_train.py's and Motion Inversion's train.py, inverse_video
 
 
@@ -41,11 +46,13 @@ def suited(
     base: BaseDefaults,
     material: Material,
     chosen: Mapping[str, object] | None = None,
+    train: Mapping[str, Any] | None = None,
 ) -> Suited:
     """What suits this method on this base with this material.
 
     chosen: settings of the method that are given, on which others may depend: a LoRA's learning
     rate is another than that of whole weights. They are among `Suited.settings` again.
+    train: settings of the training that are given; samples are spread over its steps.
 
     Of the training, what a method says of every base gives way to what the base says of every
     method, and this to what the method says of this base. Raises SettingsError for a setting that
@@ -66,7 +73,7 @@ def suited(
     settings = _settings(method, [layer.settings for layer in layers], chosen or {}, case)
     now = replace(case, settings=settings)
     rates = method(from_mapping(method.Settings, settings)).rates(material)
-    train = {
+    usual_train = {
         **_plain(TrainSettings()),
         **rates.numbers(),
         **_values([every.train], now),
@@ -75,11 +82,14 @@ def suited(
     }
     sample = _values([layer.sample for layer in layers], now)
     inversion_steps = sample.pop("inversion_steps", INVERSION_STEPS)
+    usual_sample = _usual_sample(base) | sample
+    asked = from_mapping(TrainSettings, {**usual_train, **(train or {})})
+    usual_train["sample_every"] = _sample_every(asked, usual_sample["steps"])
     return Suited(
         settings=settings,
-        train=train,
+        train=usual_train,
         clip=clip,
-        sample=_usual_sample(base) | sample,
+        sample=usual_sample,
         sampled_its_way=sample,
         inversion_steps=inversion_steps,
     )
@@ -92,6 +102,13 @@ def _usual_sample(base: BaseDefaults) -> dict[str, Any]:
         "adapter_end": base.adapter_end,
         "noise_prior": 0.0,
     }
+
+
+def _sample_every(train: TrainSettings, sampling_steps: int) -> int:
+    """Steps between the samples of a run, which are `SAMPLES`, or fewer in a short one."""
+    passes = A_STEP * train.noise_draws * train.accumulation
+    least = math.ceil(2 * A_SAMPLING_STEP * sampling_steps / passes)
+    return max(least, math.ceil(train.steps / SAMPLES))
 
 
 def _settings(

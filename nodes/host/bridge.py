@@ -24,6 +24,7 @@ from comfy_execution.utils import get_executing_context
 from server import PromptServer
 from torch import Tensor, nn
 
+from ...motion_core.backbones.interruptible import interruptible
 from ...motion_core.errors import MotionError
 from ...motion_core.events import CancelRun
 from ...motion_core.video.frame_source import FrameSource
@@ -33,6 +34,7 @@ from .environment import working_libraries
 
 if TYPE_CHECKING:
     from comfy_api.latest import Input
+    from PIL.Image import Image
 
     from ...motion_core.backbones.base import Backbone
 
@@ -62,20 +64,23 @@ def stop_if_cancelled() -> None:
         raise CancelRun("Cancelled in ComfyUI.")
 
 
-def steps_shown(node_id: str | None) -> OnStep:
-    """A callback (steps done, of how many) that moves the node's progress bar; raises CancelRun
-    after Cancel.
-    """
-    bar = ProgressBar(1, node_id=node_id)
+class NodeBar:
+    """A node's progress bar: called with steps done, of how many; raises CancelRun after Cancel.
 
-    def on_step(done: int, total: int) -> None:
+    next_picture: what the next call shows on the node, as ("JPEG", picture, longest side).
+    """
+
+    def __init__(self, node_id: str | None) -> None:
+        self.next_picture: tuple[str, Image, int] | None = None
+        self._bar = ProgressBar(1, node_id=node_id)
+
+    def __call__(self, done: int, total: int) -> None:
         stop_if_cancelled()
+        picture, self.next_picture = self.next_picture, None
         try:
-            bar.update_absolute(done, total)
+            self._bar.update_absolute(done, total, picture)
         except management.InterruptProcessingException:  # the bar looks at the flag too
             raise CancelRun("Cancelled in ComfyUI.") from None
-
-    return on_step
 
 
 def say_on_node(text: str) -> None:
@@ -183,11 +188,13 @@ def on_accelerator(
     """The backbone's UNet is on ComfyUI's device meanwhile, other models make room for it.
 
     dtype: of the floating weights, None for theirs. needed: bytes for what is computed. The VAE and
-    the text encoder come when the core asks for them. Afterwards the UNet's own tensors, which have
-    stayed where they were, are back in place, bit for bit, and the memory is free again.
+    the text encoder come when the core asks for them. Cancel is heard inside of all three, as
+    CancelRun. Afterwards the UNet's own tensors, which have stayed where they were, are back in
+    place, bit for bit, and the memory is free again.
     """
     device = management.get_torch_device()
-    for part in (backbone.network, backbone.video_encoder.model, backbone.text.model):
+    parts = (backbone.network, backbone.video_encoder.model, backbone.text.model)
+    for part in parts:
         fit_for_training(part)
     tensors = [*backbone.network.parameters(), *backbone.network.buffers()]
     if device.type != "cpu":
@@ -197,7 +204,8 @@ def on_accelerator(
         for tensor in tensors:
             own = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
             tensor.data = tensor.data.to(device, own)
-        yield device
+        with interruptible(parts, stop_if_cancelled):
+            yield device
     finally:
         for tensor, original in originals:
             tensor.data = original

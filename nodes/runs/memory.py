@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ...motion_core.backbones.base import Backbone, latent_shape, pixel_shape
+from ...motion_core.bases import BaseDefaults
 from ...motion_core.errors import MotionError
 from ...motion_core.methods.base import Method
 from ...motion_core.training.settings import TrainSettings
@@ -23,6 +24,7 @@ from ...motion_core.types import Clip, LatentClip
 GIB = 2**30
 # float32: the parameter, its gradient and AdamW's two moments; all but the gradient are saved.
 TRAINED_BYTES, SAVED_BYTES = 16, 12
+FAR_BEYOND = 4  # times the base's area: twice its width and height
 KEPT_STATES = 3  # the last two, and the one being written
 
 
@@ -104,6 +106,24 @@ def warning_of(need: MemoryNeed, free: int) -> str | None:
         f"Training on {need.what} needs an estimated {_gb(need.beside_weights)} of memory in "
         f"addition to the weights; {_gb(free)} are free. Training will be attempted. If it runs "
         f"out of memory: {need.advice}"
+    )
+
+
+def size_warning_of(clips: Sequence[Clip], base: BaseDefaults) -> str | None:
+    """What to tell of a clip that is far larger than what the base is made for; None without one.
+
+    The time of a step grows with the area, that of attention with its square.
+    """
+    largest = max(clips, key=lambda clip: clip.frames.shape[2] * clip.frames.shape[3])
+    height, width = largest.frames.shape[2:]
+    times = height * width / (base.height * base.width)
+    if times <= FAR_BEYOND:
+        return None
+    return (
+        f"{largest.source} has {width}x{height} pixels, {times:.0f} times as many as the "
+        f"{base.width}x{base.height} that {base.name} is made for. Each step takes at least "
+        f"{times:.0f} times as long and as much memory. Set width and height in Motion Clip to "
+        f"{base.width} and {base.height}."
     )
 
 

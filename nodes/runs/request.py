@@ -14,10 +14,11 @@ from ...motion_core.methods.base import Method
 from ...motion_core.settings import to_mapping
 from ...motion_core.training.settings import TrainSettings
 from ...motion_core.types import Clip
-from ..host.bridge import OnStep
 from ..sockets import MotionBase
 from .choice import Resume
 from .registry.live_run import Doing
+from .run_bar import RunBar
+from .scale import Scale
 
 
 class WatchedRun(Protocol):
@@ -38,9 +39,9 @@ Watch = Callable[[Path], AbstractContextManager[WatchedRun]]
 @dataclass(frozen=True, kw_only=True)
 class TrainingRequest:
     """name: of the adapter. resume_run: id of the one run to go on with, whatever `resume` says,
-    "" for none. sample_prompt: of the samples, None for the first clip's own. sampling: their
-    steps, guidance_scale and adapter_end. sampled_its_way: see `suited.Suited`. inversion_steps: of
-    the noise file, 0 for none. log_to: see `TrackerSettings`.
+    "" for none. sample_prompts: a sample has a video of each; none for the first clip's own.
+    sampling: their steps, guidance_scale and adapter_end. sampled_its_way: see `suited.Suited`.
+    inversion_steps: of the noise file, 0 for none. log_to: see `TrackerSettings`.
     """
 
     base: MotionBase
@@ -50,15 +51,15 @@ class TrainingRequest:
     name: str
     resume: Resume
     resume_run: str
-    sample_prompt: str | None
+    sample_prompts: Sequence[str]
     sampling: Mapping[str, Any]
     sampled_its_way: Mapping[str, object]
     inversion_steps: int
     log_to: str = "none"
 
     @property
-    def shown_prompt(self) -> str:
-        return self.sample_prompt or self.clips[0].prompt
+    def shown_prompts(self) -> Sequence[str]:
+        return self.sample_prompts or (self.clips[0].prompt,)
 
     def sample_settings(self) -> SampleSettings:
         """The first clip's size; a run on images shows its looks in a video of the base's usual
@@ -73,6 +74,19 @@ class TrainingRequest:
             seed=self.settings.seed,
         )
 
+    def scale(self) -> Scale:
+        """How its progress is counted."""
+        moves = any(not clip.is_image for clip in self.clips)
+        return Scale(
+            clips=len(self.clips),
+            steps=self.settings.steps,
+            passes=self.settings.noise_draws * self.settings.accumulation,
+            sample_every=self.settings.sample_every,
+            prompts=len(self.shown_prompts),
+            sampling=self.sampling["steps"],
+            inversion=self.inversion_steps if moves else 0,
+        )
+
     def document(self) -> dict[str, object]:
         """The run's settings as plain values, as they lie beside the adapter."""
         return {
@@ -82,7 +96,7 @@ class TrainingRequest:
                 {"source": clip.source, "prompt": clip.prompt, "frames": len(clip.frames)}
                 for clip in self.clips
             ],
-            "sample_prompt": self.sample_prompt,
+            "sample_prompt": "\n".join(self.sample_prompts) or None,
             "sample": {name: self.sampling[name] for name in ("steps", "guidance_scale")},
             "inversion_steps": self.inversion_steps,
             "train": to_mapping(self.settings),
@@ -92,9 +106,9 @@ class TrainingRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """One run at work. on_step: shows progress and raises CancelRun."""
+    """One run at work."""
 
     request: TrainingRequest
     folder: Path
     watched: WatchedRun
-    on_step: OnStep
+    bar: RunBar

@@ -45,6 +45,11 @@ class Given:
         """The method's settings, of both nodes."""
         return {**(self.advanced.values if self.advanced else {}), **self.settings}
 
+    @property
+    def trained(self) -> dict[str, object]:
+        """The training's settings, of both nodes."""
+        return {**(self.advanced.train if self.advanced else {}), **self.train}
+
 
 class LeftOut(Protocol):
     """What runs where nothing is given: see `suited.Suited`."""
@@ -74,7 +79,7 @@ def configured(given: Given, usual: LeftOut) -> tuple[Method[Any], TrainSettings
     cls, advanced = METHODS[given.method], given.advanced or MethodSettings(method=given.method)
     _check_method(given.method, advanced)
     _check_agreement(given.settings, advanced.values)
-    training = {**usual.train, **advanced.train, **given.train}
+    training = {**usual.train, **given.trained}
     method = cls(from_mapping(cls.Settings, {**usual.settings, **given.chosen}))
     return method, from_mapping(TrainSettings, training)
 

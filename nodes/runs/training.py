@@ -33,7 +33,7 @@ from ...motion_core.training.records import SETTINGS, loss_history, read_metrics
 from ...motion_core.training.trackers import check_tracker, tracked
 from ...motion_core.training.trainer import describe, train
 from ...motion_core.types import LatentClip
-from ..host.bridge import OnStep, on_accelerator, say_on_node, stop_if_cancelled
+from ..host.bridge import on_accelerator, say_on_node, stop_if_cancelled
 from ..host.folders import listed_name, runs_folder
 from ..motion_files import load_motion
 from ..sockets import adapters_to_apply
@@ -43,12 +43,22 @@ from .memory import (
     check_certain,
     disk_warning_of,
     memory_need,
+    size_warning_of,
     unencoded,
     warning_of,
 )
 from .registry.folder import REFERENCE, SAMPLES
 from .request import TrainingRequest, Watch, Work
-from .results import lacks_noise, sample, save_noise, save_results, show_last_sample, write_sample
+from .results import (
+    lacks_noise,
+    sample,
+    sample_paths,
+    save_noise,
+    save_results,
+    show_last_sample,
+    write_sample,
+)
+from .run_bar import RunBar
 from .samples import forget_samples, last_samples
 
 logger = logging.getLogger(__name__)
@@ -56,26 +66,30 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedMotion:
-    """motion: as its file has it, at strength 1. file_name: in the loaders' lists. samples:
-    (F, 3, H, W) in [-1, 1]. losses: the sum of each step's terms.
+    """motion: as its file has it, at strength 1. file: its path. file_name: in the loaders' lists.
+    samples: (F, 3, H, W) in [-1, 1], one prompt's after another's. videos: of these. losses: the
+    sum of each step's terms. run: its folder's name.
     """
 
     motion: LoadedAdapter
+    file: Path
     file_name: str
     samples: Tensor
+    videos: Sequence[Path]
     losses: Sequence[float]
+    run: str
 
 
-def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> TrainedMotion:
+def train_motion(request: TrainingRequest, watch: Watch, bar: RunBar) -> TrainedMotion:
     """Trains, goes on with an earlier run or reuses its adapter.
 
-    watch: the run's event sink, by its folder. on_step: shows progress and raises CancelRun. Raises
-    MotionError before the first step where clips, base and settings do not fit.
+    watch: the run's event sink, by its folder. bar: of the request's scale. Raises MotionError
+    before the first step where clips, base and settings do not fit.
     """
     _check(request)
     run = _chosen(request)
     with watch(run.folder) as watched:
-        work = Work(request=request, folder=run.folder, watched=watched, on_step=on_step)
+        work = Work(request=request, folder=run.folder, watched=watched, bar=bar)
         if run.adapter is None:
             path, samples = _trained(work)
             motion = load_motion(path, path.stem)
@@ -86,9 +100,12 @@ def train_motion(request: TrainingRequest, watch: Watch, on_step: OnStep) -> Tra
         watched.adapter_saved(file_name)
     return TrainedMotion(
         motion=motion,
+        file=path,
         file_name=file_name,
         samples=samples,
+        videos=sample_paths(run.folder, request, motion.info.steps),
         losses=summed_losses(run.folder),
+        run=run.folder.name,
     )
 
 
@@ -136,12 +153,13 @@ def _reused(work: Work, adapter: Path, steps: int) -> tuple[LoadedAdapter, Tenso
     """
     request = work.request
     noise = lacks_noise(request, adapter)
-    kept = last_samples(work.folder, request.shown_prompt, steps) is not None
+    kept = last_samples(work.folder, request.shown_prompts, steps) is not None
+    work.bar.ends_after(steps)
     with nullcontext() if kept and not noise else _on_device(request, needed=0):
         if noise:
             save_noise(work, adapter, _encoded(work))
         motion = load_motion(adapter, adapter.stem)
-        return motion, show_last_sample(work, steps, adapters_to_apply((motion,)))
+        return motion, torch.cat(show_last_sample(work, steps, adapters_to_apply((motion,))))
 
 
 def _trained(work: Work) -> tuple[Path, Tensor]:
@@ -153,6 +171,7 @@ def _trained(work: Work) -> tuple[Path, Tensor]:
         reference = folder / SAMPLES / f"{REFERENCE}.mp4"
         write_sample(request, reference, request.clips[0].frames)
         latents = _encoded(work)
+        work.bar.prepared()
         _warn_of_memory(request)
 
         def make_sample(adapters: Mapping[str, Adapter], step: int) -> SampleMade:
@@ -165,7 +184,7 @@ def _trained(work: Work) -> tuple[Path, Tensor]:
             if isinstance(event, Started):
                 forget_samples(folder, after=event.step)
             elif isinstance(event, StepDone):
-                work.on_step(event.step, event.total)
+                work.bar.trained(event.step)
             return answer
 
         work.watched.begins("attaching")
@@ -207,13 +226,15 @@ def _check(request: TrainingRequest) -> None:
 
 
 def _warn_of_memory(request: TrainingRequest) -> None:
-    """Says where a step may not fit beside what lies on the device now, or its states on the
-    disk.
+    """Says where clips are far too large, where a step may not fit beside what lies on the device
+    now, or its states on the disk.
     """
     device, need = management.get_torch_device(), _need(request)
-    said = [disk_warning_of(need, shutil.disk_usage(runs_folder()).free)]
-    if device.type != "cpu":
-        said.append(warning_of(need, management.get_free_memory(device)))
+    said = [
+        size_warning_of(request.clips, request.base.defaults),
+        disk_warning_of(need, shutil.disk_usage(runs_folder()).free),
+        warning_of(need, management.get_free_memory(device)),
+    ]
     if warnings := [warning for warning in said if warning]:
         logger.warning("Motion Adapters: %s", " ".join(warnings))
         say_on_node(" ".join(warnings))

@@ -20,7 +20,7 @@ import comfy.model_management
 from server import PromptServer
 
 from ..host.folders import runs_folder
-from .registry.folder import RunOrigin
+from .registry.folder import SCRIPT, RunOrigin
 from .registry.live_run import LiveRun
 from .registry.registry import RunRegistry
 
@@ -54,7 +54,7 @@ def watched_run(
     origin = RunOrigin(
         node_id=str(node_id or ""),
         prompt_id=str(prompt_id or ""),
-        workflow_id=str(workflow.get("id") or ""),
+        workflow_id=str(workflow.get("id") or "") if workflow else SCRIPT,
         title=title,
         memory_total=_memory_total(),
     )

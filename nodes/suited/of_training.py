@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...motion_core.bases import BaseDefaults
-from ...motion_core.errors import MotionError
+from ...motion_core.errors import MotionError, SettingsError
 from ...motion_core.methods import METHODS
 from ...motion_core.methods.defaults import Material
 from ...motion_core.settings import Field, fields_of, to_mapping
@@ -23,7 +23,9 @@ from .prompt_graph import PromptGraph
 MENU = "objective"
 SETTINGS_NODES = {method.Settings.__name__: name for name, method in METHODS.items()}
 # Of the training node's own inputs, those that depend on base, method and clips.
-OF_TRAINING = ("steps", "learning_rate")
+OF_TRAINING = ("steps", "learning_rate", "sample_every")
+# Inputs whose words are not the setting's own.
+WORDS = ("precision",)
 _TRAIN = {field.name: field for field in fields_of(TrainSettings)}
 
 
@@ -61,29 +63,48 @@ def training_at(graph: PromptGraph, node: str, here: Here) -> Training | None:
         node=node,
         base=base,
         method=method,
-        untouched=_suited(method, base, material, {}),
-        usual=_suited(method, base, material, _chosen(graph, node, method)),
+        untouched=_suited(method, base, material, {}, {}),
+        usual=_suited(method, base, material, *_chosen(graph, node, method)),
         to={"base": base.name, "method": method.replace("_", "-"), **counts},
     )
 
 
 def _suited(
-    method: str, base: BaseDefaults, material: Material, chosen: Mapping[str, object]
+    method: str,
+    base: BaseDefaults,
+    material: Material,
+    chosen: Mapping[str, object],
+    train: Mapping[str, object],
 ) -> Suited:
     """Without the prompts where one of them says no motion: the run itself says so."""
     try:
-        return suited(METHODS[method], base, material, chosen)
+        return suited(METHODS[method], base, material, chosen, train)
     except MotionError:
-        return suited(METHODS[method], base, replace(material, prompts=()), chosen)
+        without = replace(material, prompts=())
+        return suited(METHODS[method], base, without, chosen, train)
 
 
-def _chosen(graph: PromptGraph, node: str, method: str) -> dict[str, object]:
-    """The method's settings that a person has set, on the node or on its settings node."""
+def _chosen(
+    graph: PromptGraph, node: str, method: str
+) -> tuple[dict[str, object], dict[str, object]]:
+    """The method's settings, and the training's, that a person has set, on the node or on its
+    settings node; the run itself refuses what is not allowed.
+    """
     fields = fields_of(METHODS[method].Settings)
     own = {name.removeprefix(f"{MENU}."): v for name, v in graph.chosen(node).items()}
     settings = graph.source(node, "advanced")
     more = {} if settings is None else graph.chosen(settings)
-    return given(fields, {**more, **own})
+    both = without_left_alone({**more, **own})
+    train = given((field for name, field in _TRAIN.items() if name not in WORDS), both)
+    return given(fields, both), {n: v for n, v in train.items() if _allows(_TRAIN[n], v)}
+
+
+def _allows(field: Field, value: object) -> bool:
+    try:
+        field.checked(value)
+    except SettingsError:
+        return False
+    return True
 
 
 def of_training(graph: PromptGraph, node: str, here: Here) -> Answer | None:

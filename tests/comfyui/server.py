@@ -23,6 +23,7 @@ from .place import REPOSITORY, ComfyPlace
 
 PACK = "motion-adapters"
 Prompt = Mapping[str, Mapping[str, Any]]  # API form: node id → class_type, inputs
+PREVIEWS = (b"\0\0\0\1", b"\0\0\0\4")  # without and with metadata
 ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
 
 
@@ -35,12 +36,14 @@ class Finished:
     """What became of a prompt.
 
     outputs: node id → what the node showed or saved, as in /history. messages: every websocket
-    message of the prompt, in order, as (type, data). error: the exception's message, or None.
+    message of the prompt, in order, as (type, data). pictures: how many previews came. error: the
+    exception's message, or None.
     """
 
     prompt_id: str
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     messages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    pictures: int = 0
     error: str | None = None
     interrupted: bool = False
 
@@ -85,14 +88,16 @@ class Server:
             text = answer.read()
         return json.loads(text) if text else None
 
-    def queue(self, prompt: Prompt, client_id: str) -> str:
-        """Queues a prompt and returns its id.
+    def queue(self, prompt: Prompt, client_id: str, preview_method: str = "default") -> str:
+        """Queues a prompt and returns its id. preview_method: as a page's settings say.
 
         Raises:
             PromptRefusedError: the server found a fault in it.
         """
         try:
-            answer = self.post("/prompt", {"prompt": prompt, "client_id": client_id})
+            extra = {"preview_method": preview_method}
+            asked = {"prompt": prompt, "client_id": client_id, "extra_data": extra}
+            answer = self.post("/prompt", asked)
         except urllib.error.HTTPError as error:
             raise PromptRefusedError(error.read().decode()) from None
         return answer["prompt_id"]
@@ -109,7 +114,9 @@ class Server:
         finally:
             listener.close()
 
-    def run(self, prompt: Prompt, timeout: float = 180.0) -> Finished:
+    def run(
+        self, prompt: Prompt, timeout: float = 180.0, preview_method: str = "default"
+    ) -> Finished:
         """Queues a prompt, follows it over the websocket and returns what became of it.
 
         Raises:
@@ -117,7 +124,7 @@ class Server:
             TimeoutError: it was not done in time; the prompt is interrupted.
         """
         with self.listen() as (client_id, listener):
-            finished = Finished(self.queue(prompt, client_id))
+            finished = Finished(self.queue(prompt, client_id, preview_method))
             self._follow(listener, finished, timeout)
         finished.outputs = self._history(finished.prompt_id)["outputs"]
         return finished
@@ -125,7 +132,7 @@ class Server:
     def _follow(self, listener: websocket.WebSocket, finished: Finished, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while True:
-            kind, data = self._next_message(listener, deadline)
+            kind, data = self._next_message(listener, finished, deadline)
             if data.get("prompt_id", finished.prompt_id) != finished.prompt_id:
                 continue
             finished.messages.append((kind, data))
@@ -136,9 +143,9 @@ class Server:
                 return
 
     def _next_message(
-        self, listener: websocket.WebSocket, deadline: float
+        self, listener: websocket.WebSocket, finished: Finished, deadline: float
     ) -> tuple[str, dict[str, Any]]:
-        """The next message in JSON; previews, which are binary, are passed over."""
+        """The next message in JSON; previews, which are binary, are counted."""
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -149,6 +156,8 @@ class Server:
                 message = listener.recv()
             except websocket.WebSocketTimeoutException:
                 continue
+            if isinstance(message, bytes) and message[:4] in PREVIEWS:
+                finished.pictures += 1
             if isinstance(message, str) and message:
                 decoded = json.loads(message)
                 return decoded["type"], decoded.get("data") or {}

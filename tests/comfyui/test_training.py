@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.comfyui.server import Server
+from tests.comfyui.server import PromptRefusedError, Server
 
 STEPS = 16
 PATIENCE = 500.0  # seconds; a busy machine takes long to load the libraries
@@ -86,8 +87,59 @@ def test_cancel_and_go_on(server: Server) -> None:
     assert again.error is None and adapter.stat().st_mtime_ns == written
 
 
-@pytest.mark.timeout(600)
-def test_what_does_not_fit_is_said_in_one_line(server: Server) -> None:
-    failed = server.run(prompt("../outside"), PATIENCE)
-    assert failed.error is not None and "is used as a file name" in failed.error
-    assert "Traceback" not in failed.error
+def changed(node: str, **inputs: Any) -> dict[str, Any]:
+    """The training's prompt with other inputs of a node."""
+    made = prompt("refused")
+    made[node] = {**made[node], "inputs": {**made[node]["inputs"], **inputs}}
+    return made
+
+
+VIDEO = {"base": ["1", 3], "prompt": " ", "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (changed("3", name="../outside"), "is used as a file name"),
+        (changed("3", inversion_steps=1), "inversion_steps is 1; expected 2 to 1000"),
+        (changed("2", prompt=""), "prompt is empty. Describe the clip"),
+        (changed("2", width=100), "width is 100; expected a multiple of 8"),
+        (
+            {**prompt("refused"), "4": {"class_type": "SampleMotionVideo", "inputs": VIDEO}},
+            "prompt is empty. Describe what the video should show.",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_when_it_is_queued(
+    server: Server, made: dict[str, Any], reason: str
+) -> None:
+    if "4" in made:
+        made["5"] = {"class_type": "PreviewImage", "inputs": {"images": ["4", 0]}}
+    with pytest.raises(PromptRefusedError) as refused:
+        server.run(made, PATIENCE)
+    assert reason in str(refused.value)
+
+
+@pytest.mark.timeout(1800)
+def test_a_script_knows_what_was_written_and_no_graph_takes_its_run(server: Server) -> None:
+    """Pictures come over the socket while samples are made, the bar counts one scale, /history
+    names the file and the sample, and the run is no graph's.
+    """
+    made = prompt("scripted", sample_every=8, inversion_steps=3)
+    finished = server.run(made, PATIENCE, preview_method="auto")
+    assert finished.error is None
+    (adapter,) = finished.outputs["3"]["adapters"]
+    assert adapter["name"] == "scripted.safetensors" and Path(adapter["path"]).is_file()
+    assert adapter["steps"] == STEPS
+    (sample,) = finished.outputs["3"]["samples"]
+    assert sample["filename"] == f"step-{STEPS}.mp4" and sample["type"] == "output"
+    query = urllib.parse.urlencode(sample)
+    assert server.read(f"/view?{query}")[4:8] == b"ftyp"
+
+    run = server.get(f"/motion_adapters/runs/{adapter['run']}")
+    assert (run["node_id"], run["workflow_id"]) == ("3", "script")
+    assert finished.pictures >= 2
+    told = [data for data in finished.of_type("progress") if data.get("node") == "3"]
+    shares = [data["value"] / data["max"] for data in told]
+    assert len({data["max"] for data in told}) == 1 and shares == sorted(shares)
+    assert shares[-1] == 1.0

@@ -204,3 +204,23 @@ def test_a_base_of_its_own_wins_over_every_bases() -> None:
     small = suited(METHODS["motrans"], BASES["shape-world-animatediff"], ONE)
     assert (small.settings["appearance_steps"], small.train["steps"]) == (60, 420)
     assert (small.train["learning_rate"], small.train["noise_draws"]) == (5e-3, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "every"),
+    [
+        ({"steps": 1000}, 250),
+        ({"steps": 1001}, 251),
+        ({"steps": 60}, 40),  # two, as each takes 60 passes and 20 steps take 60
+        ({"steps": 3}, 40),  # the one at the end
+        ({"steps": 60, "noise_draws": 2}, 20),
+        ({"steps": 60, "accumulation": 4}, 15),
+    ],
+)
+def test_samples_are_spread_over_the_steps_that_are_given(
+    given: dict[str, int], every: int
+) -> None:
+    found = suited(METHODS["motion_director"], BASES["zeroscope"], ONE, train=given)
+    assert found.train["sample_every"] == every
+    with pytest.raises(SettingsError, match="steps is 0"):
+        suited(METHODS["motion_director"], BASES["zeroscope"], ONE, train={"steps": 0})

@@ -100,9 +100,14 @@ test('the prompt of a run: that of its samples, else of its first clip', () => {
 test('the latest sample, unless one was chosen that is still there', () => {
   const samples = [{ step: 10, file: 'a' }, { step: 20, file: 'b' }]
   assert.deepEqual(sampleShown(samples, null), { index: 1, step: 20, file: 'b' })
-  assert.deepEqual(sampleShown(samples, 10), { index: 0, step: 10, file: 'a' })
-  assert.deepEqual(sampleShown(samples, 15), { index: 1, step: 20, file: 'b' })
-  assert.equal(sampleShown([], 10), null)
+  assert.deepEqual(sampleShown(samples, 'a'), { index: 0, step: 10, file: 'a' })
+  assert.deepEqual(sampleShown(samples, 'gone'), { index: 1, step: 20, file: 'b' })
+  assert.equal(sampleShown([], 'a'), null)
+})
+
+test('each prompt of a step can be chosen', () => {
+  const samples = [{ step: 10, prompt: 1, file: 'a' }, { step: 10, prompt: 2, file: 'b' }, { step: 20, prompt: 1, file: 'c' }]
+  assert.equal(sampleShown(samples, 'b').index, 1)
 })
 
 test('keys move within the row, pages by a tenth', () => {

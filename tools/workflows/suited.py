@@ -21,7 +21,7 @@ def of_training(base: str, method: str) -> dict[str, Any]:
     known = {name: value for name, value in own.items() if value not in (None, ())}
     return {
         **known,
-        **{name: usual.train[name] for name in ("steps", "learning_rate")},
+        **{name: usual.train[name] for name in ("steps", "learning_rate", "sample_every")},
         "inversion_steps": usual.inversion_steps,
         "sample_steps": usual.sample["steps"],
         "sample_guidance": usual.sample["guidance_scale"],

@@ -56,6 +56,12 @@ class Sampler(Protocol):
         """From the latents at one of the timesteps to those at the next, or to the clip."""
         ...
 
+    def foreseen(self, model_pred: Tensor, timestep: float, latents: Tensor) -> Tensor:
+        """The clip that the latents at one of the timesteps are on the way to, by this prediction:
+        where a single step from here to the clip would lead.
+        """
+        ...
+
     def inverse_step(self, model_pred: Tensor, timestep: float, latents: Tensor) -> Tensor:
         """The latents at `timestep` from which `step` with the same prediction leads to these."""
         ...

@@ -105,6 +105,13 @@ class DdimSampler:
         """One step of diffusers' DDIMScheduler."""
         return self.scheduler.step(model_pred, int(timestep), latents, return_dict=False)[0]
 
+    def foreseen(self, model_pred: Tensor, timestep: float, latents: Tensor) -> Tensor:
+        """ẑ_0 = (z_t − sin φ_t·ε̂) / cos φ_t, or cos φ_t·z_t − sin φ_t·v̂."""
+        cos, sin = self._cos_and_sin(int(timestep))
+        if prediction_type(self.scheduler) == "epsilon":
+            return (latents - sin * model_pred) / cos
+        return cos * latents - sin * model_pred
+
     def inverse_step(self, model_pred: Tensor, timestep: float, latents: Tensor) -> Tensor:
         """z_t of z_s; see the module's docstring."""
         assert self.scheduler.num_inference_steps is not None

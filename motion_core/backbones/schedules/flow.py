@@ -79,6 +79,10 @@ class EulerSampler:
         """x + (σ' − σ)·v̂."""
         return latents + self._stride(timestep) * model_pred
 
+    def foreseen(self, model_pred: Tensor, timestep: float, latents: Tensor) -> Tensor:
+        """x − σ·v̂."""
+        return latents - self.sigmas[self.timesteps.index(timestep)] * model_pred
+
     def inverse_step(self, model_pred: Tensor, timestep: float, latents: Tensor) -> Tensor:
         """x + (σ − σ')·v̂."""
         return latents - self._stride(timestep) * model_pred

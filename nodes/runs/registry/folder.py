@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,11 @@ from .record import RUN
 STOPPED = ("cancelled", "paused", "failed", "interrupted")
 MARKS, PROMPT = "marks.jsonl", "prompt.json"
 CHECKPOINTS, SAMPLES, REFERENCE = "checkpoints", "samples", "reference"
+SCRIPT = "script"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_SAMPLE = re.compile(rf"(step-(?P<step>\d+)|{REFERENCE})\.(mp4|webm|webp|gif|png|jpg)")
+_SAMPLE = re.compile(
+    rf"(step-(?P<step>\d+)(-(?P<prompt>\d+))?|{REFERENCE})\.(mp4|webm|webp|gif|png|jpg)"
+)
 
 
 class RunRequestError(MotionError):
@@ -40,6 +43,7 @@ class RunRequestError(MotionError):
 class RunOrigin:
     """Where a run comes from. node_id: as the server knows it, "7" or, in a subgraph, "12:3".
     workflow_id: the graph's own, "" if it has none; it keeps equal node ids of two graphs apart.
+    SCRIPT of a prompt that came without a graph: its run is no node's.
 
     title: what a list calls the run. memory_total: of the device, in bytes, 0 if unknown.
     """
@@ -92,14 +96,28 @@ def sample_file(folder: Path, name: str) -> Path:
     return path
 
 
+def sample_name(step: int, prompt: int) -> str:
+    """The file name of a sample. prompt: which of the run's sample prompts it shows, from 1."""
+    return f"step-{step}.mp4" if prompt == 1 else f"step-{step}-{prompt}.mp4"
+
+
 def samples_of(folder: Path) -> list[dict[str, Any]]:
-    """Step and file name of every sample, by step."""
-    found = [
-        {"step": int(match["step"]), "file": path.name}
-        for path in _sample_paths(folder)
-        if (match := _SAMPLE.fullmatch(path.name)) and match["step"] is not None
-    ]
-    return sorted(found, key=lambda sample: sample["step"])
+    """Step, prompt (from 1) and file name of every sample, by step and prompt."""
+    found = (sample_entry(path.name) for path in _sample_paths(folder))
+    return in_order(sample for sample in found if sample is not None)
+
+
+def sample_entry(name: str) -> dict[str, Any] | None:
+    """What the file name of a sample says; None of another file's."""
+    match = _SAMPLE.fullmatch(name)
+    if match is None or match["step"] is None:
+        return None
+    return {"step": int(match["step"]), "prompt": int(match["prompt"] or 1), "file": name}
+
+
+def in_order(samples: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By step and prompt."""
+    return sorted(samples, key=lambda sample: (sample["step"], sample["prompt"]))
 
 
 def reference_of(folder: Path) -> str | None:

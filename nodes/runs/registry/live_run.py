@@ -35,7 +35,9 @@ from .folder import (
     add_mark,
     append_mark,
     forget_samples,
+    in_order,
     read_marks,
+    sample_entry,
     samples_of,
 )
 from .history import read_history
@@ -229,8 +231,10 @@ class LiveRun:
         self.write()
 
     def _add_sample(self, event: SampleMade) -> None:
-        sample = {"step": event.step, "file": event.frames_path.name}
-        self.samples = [*(s for s in self.samples if s["step"] != event.step), sample]
+        sample = sample_entry(event.frames_path.name)
+        if sample is not None:
+            others = (s for s in self.samples if s["file"] != sample["file"])
+            self.samples = in_order((*others, sample))
 
     def _mark(self, kind: str, step: int) -> None:
         add_mark(self.marks, kind, step)

@@ -116,6 +116,19 @@ def test_inverse_step_by_hand_v():
     )
 
 
+def test_what_a_step_foresees_by_hand():
+    """At t = 2 (cos 0.6, sin 0.8), z_t = 1 and 0.5 predicted: (1 − 0.8·0.5)/0.6 = 1 of ε, and
+    0.6·1 − 0.8·0.5 = 0.2 of v. At ᾱ = 0 nothing is seen of the clip but −v.
+    """
+    one, half = torch.ones(1), torch.full((1,), 0.5)
+    for kind, expected in (("epsilon", 1.0), ("v_prediction", 0.2)):
+        sampler = DdimSampler(by_hand(kind))
+        seen = sampler.foreseen(half, 2, one)
+        torch.testing.assert_close(seen, torch.tensor([expected]))
+        step = sampler.scheduler.step(half, 2, one)
+        torch.testing.assert_close(seen, step.pred_original_sample)
+
+
 def by_hand(prediction_type: str) -> DDIMScheduler:
     """Alphas (0.64, 0.75, 0.75, 1): ᾱ = (0.64, 0.48, 0.36, 0.36)."""
     scheduler = DDIMScheduler(

@@ -56,6 +56,13 @@ def test_steps_by_hand():
     assert sampler.inverse_step(torch.tensor(2.0), 1000.0, first).item() == 4.0
 
 
+def test_what_a_step_foresees_by_hand():
+    """σ = 0.75 at 750: 3.5 − 0.75·(−1) = 4.25, which the last step leads to as well."""
+    sampler = FlowSchedule(shift=3.0).sampler(2)
+    v, x = torch.tensor(-1.0), torch.tensor(3.5)
+    assert sampler.foreseen(v, 750.0, x).item() == sampler.step(v, 750.0, x).item() == 4.25
+
+
 def test_a_straight_flow_is_sampled_exactly_and_back():
     """v̂ = n − z everywhere: any number of steps leads from n to z, and inversion back to n."""
     z, n = torch.randn(2, 1, 4, 2, 4, 4, generator=torch.Generator().manual_seed(0))

@@ -17,6 +17,7 @@ from comfy_api.latest import InputImpl
 from comfy_execution.utils import CurrentNodeContext
 from motion_adapters.nodes.host import folders
 from motion_adapters.nodes.host.bridge import (
+    NodeBar,
     core_run,
     fit_for_training,
     frame_source,
@@ -24,7 +25,6 @@ from motion_adapters.nodes.host.bridge import (
     on_accelerator,
     pixels_from_image,
     say_on_node,
-    steps_shown,
     weight_bytes,
 )
 from server import BinaryEventTypes, PromptServer
@@ -172,7 +172,7 @@ def test_of_a_long_video_only_the_clips_frames_are_kept(
 def test_cancel_goes_through_the_core_as_its_own() -> None:
     """The core sees CancelRun, ComfyUI its own exception, and the flag is taken down once."""
     comfy.utils.set_progress_bar_global_hook(None)
-    on_step = steps_shown("1")
+    on_step = NodeBar("1")
     with pytest.raises(management.InterruptProcessingException), core_run():
         on_step(1, 4)
         management.interrupt_current_processing(True)

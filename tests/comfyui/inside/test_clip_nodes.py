@@ -130,7 +130,7 @@ def test_reading_is_shown_and_can_be_cancelled(
     inputs = {**SETTINGS, "folder": "late", "fps": 0.0, "start_seconds": 6.0}
     shown: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        bridge.ProgressBar, "update_absolute", lambda bar, done, total: shown.append((done, total))
+        bridge.ProgressBar, "update_absolute", lambda bar, *told: shown.append(told[:2])
     )
     called(MotionClipsFromFolder, **inputs)
     assert {total for _, total in shown} == {100}
@@ -158,3 +158,20 @@ def test_what_is_transparent_in_an_image_is_white() -> None:
     image[..., 1] = 1.0
     frames = called(MotionClip, **{**SETTINGS, "video": image, "fps": 0.0}).args[1]
     assert (frames == 1).all()
+
+
+def test_what_cannot_be_is_said_before_anything_is_computed(comfy_base: Path) -> None:
+    assert MotionClip.validate_inputs("a car turns", 64, 0) is True
+    assert MotionClip.validate_inputs(None, None, None) is True  # from other nodes
+    empty = "prompt is empty. Describe the clip, for example 'a car turns left'."
+    assert MotionClip.validate_inputs(" ", 64, 64) == empty
+    wrong = str(MotionClip.validate_inputs("a car turns", 100, 64))
+    assert wrong.startswith("width is 100; expected a multiple of 8")
+    large = MotionClip.validate_inputs("a car turns", 64, 4096)
+    assert large == "height is 4096; expected at most 2048."
+    folder = comfy_base / "input" / "there"
+    folder.mkdir(parents=True)
+    assert MotionClipsFromFolder.validate_inputs("there") is True
+    assert "No folder was given" in str(MotionClipsFromFolder.validate_inputs(""))
+    assert "There is no" in str(MotionClipsFromFolder.validate_inputs("not there"))
+    assert "width is 4" in str(MotionClipsFromFolder.validate_inputs("there", 4))

@@ -20,6 +20,8 @@ from tests.comfyui.inside import trainings
 from tests.comfyui.inside.trainings import (
     adapter_path,
     assert_equal_motions,
+    going_on,
+    in_step,
     runs_of,
     shown,
     trained,
@@ -39,10 +41,10 @@ def test_a_saving_that_is_cancelled_is_done_in_the_same_file_later(
     """Cancelled while the clip is inverted, then in the sample: neither leaves a second file, and
     what was done is not done again.
     """
-    for total in (3, base.defaults.sample_steps):  # of the inversion, of the sample
+    for doing in ("inverting", "sampling"):
 
-        def cancel(value: int, of: int, total: int = total) -> None:
-            if of == total:
+        def cancel(value: int, total: int, doing: str = doing) -> None:
+            if going_on()["doing"] == doing:
                 management.interrupt_current_processing(True)
 
         hook(cancel)
@@ -65,7 +67,7 @@ def test_cancel_keeps_the_run_and_continue_ends_it_the_same(
     whole = trained(base, clips, name="whole")
 
     def cancel_in_step_2(value: int, total: int) -> None:
-        if (value, total) == (2, 4):
+        if in_step(2):
             management.interrupt_current_processing(True)
 
     hook(cancel_in_step_2)
@@ -89,7 +91,7 @@ def test_cancel_while_sampling_keeps_the_run(
     base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path, hook: Any
 ) -> None:
     def cancel_in_a_sample(value: int, total: int) -> None:
-        if total == base.defaults.sample_steps:
+        if going_on()["doing"] == "sampling":
             management.interrupt_current_processing(True)
 
     hook(cancel_in_a_sample)
@@ -118,7 +120,7 @@ def test_stop_and_keep_returns_what_is_learned(
     base: MotionBase, clips: tuple[Clip, ...], comfy_base: Path, hook: Any
 ) -> None:
     def stop_after_step_2(value: int, total: int) -> None:
-        if (value, total) == (2, 4):
+        if in_step(2):
             run_registry().ask(runs_of(comfy_base, "stopped")[0].name, "stop")
 
     hook(stop_after_step_2)
@@ -161,7 +163,7 @@ def test_just_the_run_that_is_resumed_goes_on(
     """An older run, stopped and kept, of the same settings than a newer one."""
 
     def stop_after_step_2(value: int, total: int) -> None:
-        if (value, total) == (2, 4):
+        if in_step(2):
             run_registry().ask(runs_of(comfy_base, "older")[0].name, "stop")
 
     hook(stop_after_step_2)

@@ -96,7 +96,7 @@ def test_one_sample_is_made_at_the_end_and_the_pages_see_it(
     assert samplings == ["a blue square"]
     (run,) = runs_of(comfy_base, "at-the-end")
     (made,) = run_registry().run(run.name)["samples"]
-    assert made == {"step": 4, "file": "step-4.mp4"}
+    assert made == {"step": 4, "prompt": 1, "file": "step-4.mp4"}
     assert len(output.args[0][0].previews) == 4
 
     video = run / "samples" / "step-4.mp4"

@@ -83,8 +83,12 @@ def test_a_widget_is_what_the_training_is_asked_for(
 
 
 def test_the_samples_prompt(base: MotionBase) -> None:
-    assert requested(base, sample_prompt=" a blue square \n").sample_prompt == "a blue square"
-    assert requested(base, sample_prompt="  ").sample_prompt is None
+    assert requested(base, sample_prompt=" a blue square \n").sample_prompts == ["a blue square"]
+    assert requested(base, sample_prompt="  ").sample_prompts == []
+    lines = "a blue square\n\n a red star"
+    assert requested(base, sample_prompt=lines).sample_prompts == ["a blue square", "a red star"]
+    # In version 0.1.0 all lines were one prompt.
+    assert requested(base, sample_prompt=lines, of_then=True).sample_prompts == [lines]
 
 
 def test_fast_and_bf16_train(base: MotionBase, comfy_base: Path) -> None:

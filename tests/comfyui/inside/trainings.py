@@ -138,6 +138,17 @@ def shown(comfy_base: Path, name: str) -> dict[str, Any]:
     return run_registry().run(run.name)
 
 
+def going_on() -> dict[str, Any]:
+    """What the pages see of the run that is at work, without its history."""
+    active = ("preparing", "running", "saving")
+    return next(run for run in run_registry().runs() if run["state"] in active)
+
+
+def in_step(step: int) -> bool:
+    """Whether just so many steps are done, and the next is on its way."""
+    return (going_on()["step"], going_on()["doing"]) == (step, "")
+
+
 def tensors_of(motion: LoadedAdapter) -> dict[str, torch.Tensor]:
     return {
         f"{name}/{key}": tensor

@@ -16,12 +16,14 @@ from motion_adapters.nodes.runs.memory import (
     check_certain,
     disk_warning_of,
     memory_need,
+    size_warning_of,
     unencoded,
     warning_of,
 )
 
 from benchmarks import cell_memory
 from motion_core.backbones.base import Backbone
+from motion_core.bases import BASES
 from motion_core.errors import MotionError
 from motion_core.methods.base import Method
 from motion_core.methods.motion_crafter import MotionCrafter
@@ -129,6 +131,16 @@ def test_what_may_not_fit_is_said() -> None:
     assert "16 frames of 512x512 needs an estimated 11.0 GB" in said and "10.0 GB are free" in said
     assert disk_warning_of(NEED, 13 * GIB) is None
     assert "up to 13.0 GB on disk; 2.0 GB" in str(disk_warning_of(NEED, 2 * GIB))
+
+
+def test_a_clip_far_beyond_the_bases_size_is_said() -> None:
+    """512x512 is 64 times the area of 64x64; up to twice the width and height nothing is said."""
+    small = BASES["shape-world-animatediff"]
+    assert size_warning_of([clip(size=64), clip(size=128)], small) is None
+    said = size_warning_of([clip(size=64), clip(size=512)], small)
+    assert said is not None and said.startswith("bicycle.mp4 has 512x512 pixels, 64 times as many")
+    assert "Set width and height in Motion Clip to 64 and 64." in said
+    assert size_warning_of([clip(size=512)], BASES["animatediff"]) is None
 
 
 @pytest.mark.parametrize(

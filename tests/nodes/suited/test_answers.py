@@ -174,6 +174,22 @@ def test_what_a_node_of_then_ran() -> None:
     graph["3"]["inputs"] |= {"objective.beta": 4.0, "steps": 7}
     then = answers(graph, here())["3"]["then"]
     assert (then["objective.beta"], then["objective.blocks"], then["steps"]) == (4.0, "all", 7)
+    assert then["sample_every"] == 0 < answers(graph, here())["3"]["values"]["sample_every"]
+
+
+def test_samples_are_spread_over_the_steps_that_a_person_has_set() -> None:
+    """330 suit here; on the node, and draws on its settings node."""
+    graph = prompt(steps=1000, sample_every=5)
+    assert answers(graph, here())["3"]["values"]["sample_every"] == 83
+    touched = {"3": ["steps"]}
+    assert answers(graph, here(), touched)["3"]["values"]["sample_every"] == 250
+    graph["3"]["inputs"]["steps"] = -3  # for the run to refuse
+    assert answers(graph, here(), touched)["3"]["values"]["sample_every"] == 83
+    graph = prompt(steps=4, advanced=["5", 0])
+    assert answers(graph, here(), touched)["3"]["values"]["sample_every"] == 8  # 48 passes of 6
+    graph["5"] = node("MotionCrafterSettings", noise_draws=1)
+    touched["5"] = ["noise_draws"]
+    assert answers(graph, here(), touched)["3"]["values"]["sample_every"] == 16
 
 
 def test_a_settings_node_of_then_counts_for_both() -> None:

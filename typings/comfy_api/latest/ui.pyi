@@ -5,6 +5,9 @@ from torch import Tensor
 
 from .io import ComfyNode, FolderType
 
+class SavedResult(dict[str, str]):
+    def __init__(self, filename: str, subfolder: str, type: FolderType) -> None: ...
+
 class SavedImages:
     def __init__(self, results: list[Any], is_animated: bool = False) -> None: ...
     def as_dict(self) -> dict[str, Any]: ...

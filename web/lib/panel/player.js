@@ -26,7 +26,7 @@ export class SamplePlayer {
     this.url = url
     /** @type {Run | null} */
     this.run = null
-    /** The step that was chosen, null to follow the latest. @type {number | null} */
+    /** The file that was chosen, null to follow the latest. @type {string | null} */
     this.chosen = null
     /** Where the reference was set to last: what cannot be reached is not tried for ever. */
     this.sought = NaN
@@ -127,7 +127,7 @@ export class SamplePlayer {
   scrubbed() {
     const samples = this.run?.samples ?? []
     const index = Number(this.scrubber.value)
-    this.chosen = index === samples.length - 1 ? null : (samples[index]?.step ?? null)
+    this.chosen = index === samples.length - 1 ? null : (samples[index]?.file ?? null)
     this.update(this.run)
   }
 

@@ -3,7 +3,7 @@
  * returns a new state and leaves the old one as it is.
  *
  * @typedef {import('./points.js').Point} Point
- * @typedef {{step: number, file: string}} Sample
+ * @typedef {{step: number, prompt: number, file: string}} Sample prompt: which of the run's, from 1
  * @typedef {{
  *   id: string, state: string, isGone?: boolean, prompt_id?: string, doing?: string, step: number, total: number, part: number,
  *   node_id: string, workflow_id: string, nodes?: [string, string][], title: string, began: number,

@@ -18,6 +18,7 @@ from motion_adapters.nodes.runs.registry.folder import (
     run_folder,
     run_folders,
     sample_file,
+    sample_name,
     samples_of,
 )
 from motion_adapters.nodes.runs.registry.requests import parse_since
@@ -88,11 +89,14 @@ def test_a_sample_that_is_a_link_out_of_the_run(tmp_path: Path) -> None:
 
 def test_samples_by_step_and_the_reference(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
-    for name in ("step-10.mp4", "step-2.mp4", "reference.mp4", ".step-3.part.mp4", "notes.txt"):
+    made = [sample_name(step, prompt) for step in (10, 2) for prompt in (2, 1)]
+    for name in (*made, "reference.mp4", ".step-3.part.mp4", "notes.txt", "step-2-.mp4"):
         (folder / "samples" / name).write_bytes(b"12")
     assert samples_of(folder) == [
-        {"step": 2, "file": "step-2.mp4"},
-        {"step": 10, "file": "step-10.mp4"},
+        {"step": 2, "prompt": 1, "file": "step-2.mp4"},
+        {"step": 2, "prompt": 2, "file": "step-2-2.mp4"},
+        {"step": 10, "prompt": 1, "file": "step-10.mp4"},
+        {"step": 10, "prompt": 2, "file": "step-10-2.mp4"},
     ]
     assert reference_of(folder) == "reference.mp4"
     assert sample_file(folder, "step-2.mp4").read_bytes() == b"12"

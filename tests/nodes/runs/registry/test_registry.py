@@ -254,7 +254,7 @@ def test_save_and_sample_once(harness: Harness) -> None:
     assert [event.step for event in seen if isinstance(event, Saved)] == [2, 3, 4, 6]
     assert [event.step for event in seen if isinstance(event, SampleMade)] == [3]
     run = harness.registry.run("run")
-    assert run["samples"] == [{"step": 3, "file": "step-3.mp4"}]
+    assert run["samples"] == [{"step": 3, "prompt": 1, "file": "step-3.mp4"}]
     assert run["checkpoints"] == [2, 3, 4, 6]
     assert harness.registry.sample("run", "step-3.mp4").read_bytes() == b"video"
 
