@@ -147,11 +147,13 @@ def training_steps(row: Row) -> int:
 
 
 def suits(row: Row, chosen: Mapping[str, object], material: Material | None = None) -> Suited:
-    """What suits the row's method on its base where its variant says nothing else. chosen: settings
-    of the method. material: None is the row's clips. Raises as `method_of` does.
+    """What suits the row's method on its base where its variant says nothing else, without samples
+    on the way, at which nobody looks. chosen: settings of the method. material: None is the row's
+    clips. Raises as `method_of` does.
     """
     material = material or Material(videos=row.variant.clips, images=0)
-    return suited(_method(row.variant), base_defaults(BASES[row.backbone]), material, chosen)
+    usual = suited(_method(row.variant), base_defaults(BASES[row.backbone]), material, chosen)
+    return dataclasses.replace(usual, train={**usual.train, "sample_every": 0})
 
 
 def _method(variant: Variant) -> type[Method]:

@@ -19,6 +19,7 @@ from benchmarks.papers.results import SCORES
 from benchmarks.papers.rows import Plan, Row, Unit, Variant
 from benchmarks.papers.run import Bench
 from benchmarks.papers.subjects import subjects_for
+from benchmarks.papers.trainings import suits
 from benchmarks.papers.variants import BASE, TERSE
 from motion_core.events import Event, Started, StepDone
 
@@ -150,6 +151,12 @@ def test_trainings_of_a_row_differ_by_their_seed_alone(tmp_path: Path) -> None:
     prompt = subjects_for("zigzag", 1)[0].prompt("zigzagging")
     assert (first.prompt, first.seed) == (second.prompt, second.seed) == (prompt, FIRST_NOISE)
     assert first.motion_fidelity != second.motion_fidelity
+
+
+def test_no_training_stops_for_samples() -> None:
+    """Records have 0 there, which other defaults of the nodes must not make another setting."""
+    (row,) = plan(COUPLED).rows
+    assert suits(row, {}).train["sample_every"] == 0
 
 
 def test_other_settings_are_measured_anew(tmp_path: Path) -> None:
