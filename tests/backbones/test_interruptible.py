@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
+from motion_core.backbones import interruptible as listening
 from motion_core.backbones.base import Backbone
 from motion_core.backbones.interruptible import interruptible
 from motion_core.events import CancelRun, Event, StepDone
@@ -108,3 +110,38 @@ def test_a_wish_is_heard_in_the_backward_pass() -> None:
         assert asked == [1, 2, 3, 4, 5, 6]
     network(torch.ones(1, 2)).sum().backward()
     assert len(asked) == 6
+
+
+class Attending(nn.Module):
+    """Six of a batch, 100 places, two heads of 8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(16, 16)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        query = self.layer(hidden).reshape(6, 100, 2, 8).transpose(1, 2)
+        return scaled_dot_product_attention(query, query * 1.1, query.sin(), dropout_p=0.0)
+
+
+def test_attention_piece_by_piece_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of six at once, each with 2 · 100 · 8 · 100 multiplications: asked before each of three
+    pieces and their gradients, and for the one layer.
+    """
+    torch.manual_seed(0)
+    network, hidden = Attending(), torch.randn(6, 100, 16)
+
+    def passed() -> tuple[Tensor, Tensor | None]:
+        network.zero_grad()
+        output = network(hidden)
+        output.square().sum().backward()
+        return output.detach(), network.layer.weight.grad
+
+    output, gradient = passed()
+    asked: list[int] = []
+    monkeypatch.setattr(listening, "ATTENTION_AT_ONCE", 2 * 2 * 100 * 8 * 100)
+    with interruptible([network], lambda: asked.append(0)):
+        pieces, its_gradient = passed()
+    assert gradient is not None and its_gradient is not None
+    assert torch.equal(output, pieces) and torch.equal(gradient, its_gradient)
+    assert len(asked) == 2 * (3 + 1)
