@@ -21,11 +21,11 @@ from ..motion_core.video.settings import ClipSettings
 from .clip_choices import Cut, cut_of, left_out, usual_cut
 from .finding import found_by
 from .host.bridge import (
+    NodeBar,
     core_run,
     frame_source,
     image_from_pixels,
     say_on_node,
-    NodeBar,
 )
 from .host.folders import media_path
 from .sockets import MotionClipsSocket
