@@ -4,6 +4,7 @@ takes them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from motion_core.bases import BASES
@@ -13,9 +14,10 @@ from motion_core.settings import fields_of
 from motion_core.training.suited import Suited, suited
 
 
-def of_training(base: str, method: str) -> dict[str, Any]:
-    """Of Train Motion Adapter. method: as the menu has it."""
-    usual, cls = _usual(base, method), METHODS[_name(method)]
+def of_training(base: str, method: str, steps: int | None = None) -> dict[str, Any]:
+    """Of Train Motion Adapter. method: as the menu has it. steps: if others are chosen."""
+    given = {} if steps is None else {"steps": steps}
+    usual, cls = _usual(base, method, given), METHODS[_name(method)]
     main = [field.name for field in fields_of(cls.Settings) if field.said.main]
     own = {f"objective__{name}": usual.settings[name] for name in main}
     known = {name: value for name, value in own.items() if value not in (None, ())}
@@ -38,8 +40,8 @@ def of_sample(base: str, method: str, **trained: int) -> dict[str, Any]:
     return {**_usual(base, method).sample, **trained}
 
 
-def _usual(base: str, method: str) -> Suited:
-    return suited(METHODS[_name(method)], BASES[base], ONE_VIDEO)
+def _usual(base: str, method: str, train: Mapping[str, Any] | None = None) -> Suited:
+    return suited(METHODS[_name(method)], BASES[base], ONE_VIDEO, train=train)
 
 
 def _name(method: str) -> str:
