@@ -106,7 +106,7 @@ def test_a_prompt_that_waits_is_taken_out_of_the_queue(
     tab: Tab, server: Server, tmp_path: Path
 ) -> None:
     """Behind another one, which goes on."""
-    tab.drop(workflow(tmp_path, "long", steps=400, name="long"))
+    tab.drop(workflow(tmp_path, "long", steps=400))
     tab.run()
     tab.until(lambda: tab.step() >= 1)
     tab.drop(workflow(tmp_path, "behind", steps=5))
