@@ -21,8 +21,9 @@ from torch.overrides import TorchFunctionMode
 
 Listen = Callable[[], None]
 
-ATTENTION_AT_ONCE = 4e9
-"""Multiplications of queries with keys: four frames of 4096 places and 64 channels."""
+ATTENTION_AT_ONCE = 2e10
+"""Pairs of a query and a key, each counted as often as its head is wide, and 32 times more for its
+exponential: two frames of 4096 places with Stable Diffusion's eight heads of 40."""
 
 
 @contextmanager
@@ -69,7 +70,7 @@ class _PieceByPiece(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, **how: Any) -> Tensor:
-        each = query[0].numel() * key.shape[-2]
+        each = query[0].numel() // query.shape[-1] * key.shape[-2] * (query.shape[-1] + 32)
         at_once = max(1, int(ATTENTION_AT_ONCE // max(1, each)))
         plain = how.get("attn_mask") is None and not how.get("dropout_p")
         if not plain or len(query) <= at_once or query.ndim != 4:
