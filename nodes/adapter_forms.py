@@ -19,8 +19,6 @@ from .sockets import MotionAdapterSocket, MotionStack
 from .widgets import fault_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..motion_core.adapter_files.loaded import LoadedAdapter
 
 BOTH = "both motions"
@@ -166,11 +164,11 @@ def _export(motion: LoadedAdapter, *, to: str, name: str, replace: bool, which: 
     from ..motion_core.backbones.files.tensors import write_tensors
 
     chosen = chosen_name(motion.adapters, which.strip() or None, motion.name, "which")
-    tensors: dict[str, Tensor] = export_lora(motion.adapters, chosen, NAMES[to], motion.name)
+    tensors, metadata = export_lora(motion.adapters, chosen, NAMES[to], motion.name)
     folder, shown = _export_folder(FORMATS[NAMES[to]], motion.adapters[chosen].scope)
     others = adapter_folders() if folder in adapter_folders() else ()
     path = new_file(folder, name, others=others, replace=replace)
-    write_tensors(path, tensors, {"format": "pt"})
+    write_tensors(path, tensors, metadata)
     return f"{shown}/{path.name}"
 
 

@@ -18,7 +18,7 @@ from ..adapters.lora.adapter import LoraAdapter
 from ..adapters.weights.adapter import WeightsAdapter
 from ..adapters.weights.to_lora import Conversion, weights_to_lora
 from ..errors import AdapterError
-from .other_programs import EXPORTS
+from .other_programs import export_metadata, exported
 from .own import AdapterInfo
 from .summary import adapter_rank, adapter_sites
 
@@ -62,8 +62,9 @@ def weights_as_loras(info: AdapterInfo, adapters: Mapping[str, Adapter], rank: i
 
 def export_lora(
     adapters: Mapping[str, Adapter], name: str, to: str, source: str
-) -> dict[str, Tensor]:
-    """The tensors of one LoRA under another program's names; to: a name in `formats.FORMATS`.
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of one LoRA under another program's names, and the header of their file; to: a
+    name in `formats.FORMATS`.
 
     source: what messages call the adapters' file. Raises AdapterError for an adapter that is no
     LoRA, or one that the program does not load.
@@ -74,7 +75,7 @@ def export_lora(
             f"{name} in {source} is of kind {adapter.kind!r}; other programs only load LoRAs. "
             "Apply it with this package."
         )
-    return EXPORTS[to](adapter)
+    return exported(adapter, to), export_metadata(adapter)
 
 
 def chosen_name(adapters: Mapping[str, Adapter], name: str | None, source: str, option: str) -> str:

@@ -1,46 +1,119 @@
-"""What a model file is, and what an adapter holds, as plain values and as lines for people."""
+"""What a model file is, and what an adapter holds, as plain values and as lines for people.
+
+Whether a file can be used, its own reader says: it is run here as it is when the file is used, but
+for the weights of base models, which are not read.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..adapters.base import Adapter
-from ..backbones.files.kinds import Role, role_of
-from ..backbones.files.tensors import open_tensors
+from ..backbones.animatediff import check_checkpoint, domain_adapter_pairs
+from ..backbones.files.components import text_from_file, vae_from_file
+from ..backbones.files.folders import model_path, open_folder
+from ..backbones.files.kinds import role_of
+from ..backbones.files.lora_content import lora_content
+from ..backbones.files.motion_modules import left_out, load_motion_modules
+from ..backbones.files.roles import MOTION_MODULES, Role
+from ..backbones.files.tensors import TensorFile, open_tensors
+from ..backbones.zeroscope import check_unet
+from ..errors import FormatError
 from ..settings import to_mapping
+from .lora_report import lora_report, report_lines
 from .noise_file import load_noise
-from .official_motion_director import import_motion_director
-from .official_motion_inversion import import_motion_embed
 from .own import AdapterInfo, load_adapter, read_previews
+from .reading import ADAPTER_ROLES, read_any_adapter
 from .sample_defaults import SAMPLING
+
+Check = Callable[[Path, TensorFile], object]
+
+
+def _check_motion_module(path: Path, file: TensorFile) -> None:
+    load_motion_modules(path, device="meta")
+
+
+_CHECKS: Mapping[Role, Check] = {
+    Role.SD15_CHECKPOINT: lambda path, file: check_checkpoint(file),
+    Role.MODELSCOPE_UNET: lambda path, file: check_unet(file),
+    Role.VAE: lambda path, file: vae_from_file(file, torch.float32, "meta"),
+    Role.TEXT_ENCODER: lambda path, file: text_from_file(file, torch.float32, "meta"),
+    Role.DOMAIN_ADAPTER: lambda path, file: domain_adapter_pairs(file),
+    **dict.fromkeys(MOTION_MODULES, _check_motion_module),
+}
+"""How the reader of each part of a base is run without reading weights; it raises FormatError."""
 
 
 def inspect_file(path: Path) -> dict[str, object]:
-    """The facts about a file: its role, its size, and for an adapter all that its header says."""
+    """The facts about a file: its role, its size, and for an adapter all that its header says.
+
+    path: a file, a checkpoint folder of the official MotionDirector, or a model's folder.
+    "problem" is why the file cannot be used for what it is. Raises FormatError for what is no model
+    at all.
+    """
+    path = model_path(Path(path))
+    if path.is_dir():
+        return _folder_facts(path)
     file = open_tensors(path)
     role = role_of(file)
-    facts: dict[str, object] = {
-        "file": path.name,
-        "role": role.name.lower(),
-        "what": role.what,
-        "where": role.where,
-        "bytes": path.stat().st_size,
-        "tensors": len(file.shapes),
-        "parameters": sum(math.prod(shape) for shape in file.shapes.values()),
-    }
+    facts = {**_facts(path.name, role, file), "bytes": path.stat().st_size}
     if role is Role.OWN_ADAPTER:
         info, adapters = load_adapter(path)
         return {**facts, "adapter": adapter_facts(info, adapters, len(read_previews(path)))}
-    if role is Role.POSITIONAL_LORA:
-        return {**facts, "loras": _entries(import_motion_director(path))}
-    if role is Role.MOTION_EMBEDDING:
-        return {**facts, "embeddings": _entries({"temporal": import_motion_embed(path)})}
     if role is Role.INVERTED_NOISE:
         info, latents = load_noise(path)
         return {**facts, "noise": {**vars(info), "shape": list(latents.shape)}}
+    if content := lora_content(file):
+        facts["lora"] = lora_report(content)
+    if role in MOTION_MODULES and (rest := left_out(file)):
+        facts["left_out"] = rest
+    try:
+        if role in ADAPTER_ROLES:
+            key = "embeddings" if role is Role.MOTION_EMBEDDING else "loras"
+            facts[key] = _entries(read_any_adapter(path).adapters)
+        elif role in _CHECKS:
+            _CHECKS[role](path, file)
+    except FormatError as error:
+        facts["problem"] = str(error)
+    return facts
+
+
+def _facts(name: str, role: Role, file: TensorFile) -> dict[str, object]:
+    return {
+        "file": name,
+        "role": role.name.lower(),
+        "what": role.what,
+        "where": role.where,
+        "tensors": len(file.shapes),
+        "parameters": sum(math.prod(shape) for shape in file.shapes.values()),
+    }
+
+
+def _folder_facts(folder: Path) -> dict[str, object]:
+    """Of a model's folder the network's; else of a checkpoint folder of MotionDirector."""
+    if not (folder / "unet").is_dir() and not (folder / "config.json").is_file():
+        loras = _entries(read_any_adapter(folder).adapters)
+        role = Role.POSITIONAL_LORA
+        facts = {"file": folder.name, "role": role.name.lower(), "what": role.what}
+        return {**facts, "where": role.where, "loras": loras}
+    unet = folder / "unet"
+    file = open_folder(unet if unet.is_dir() else folder)
+    role = role_of(file)
+    facts = _facts(folder.name, role, file)
+    try:
+        if unet.is_dir() and role is Role.IMAGE_UNET:
+            whole = Role.SD15_CHECKPOINT
+            facts |= {"role": whole.name.lower(), "what": whole.what, "where": whole.where}
+            check_checkpoint(folder)
+        elif role in MOTION_MODULES:
+            load_motion_modules(folder, device="meta")
+    except FormatError as error:
+        facts["problem"] = str(error)
     return facts
 
 
@@ -53,19 +126,28 @@ def adapter_facts(
 
 def file_lines(facts: Mapping[str, Any]) -> list[str]:
     """The facts of `inspect_file` for people."""
-    lines = [
-        f"{facts['file']}: {facts['what']}; {facts['where']}.",
-        f"  size        {facts['bytes'] / 2**20:.1f} MiB, {facts['tensors']} tensors, "
-        f"{facts['parameters']:,} parameters",
-    ]
+    lines = [f"{facts['file']}: {facts['what']}; {facts['where']}."]
+    if "tensors" in facts:
+        size = f"{facts['bytes'] / 2**20:.1f} MiB, " if "bytes" in facts else ""
+        lines.append(
+            f"  size        {size}{facts['tensors']} tensors, {facts['parameters']:,} parameters"
+        )
     if "adapter" in facts:
         lines += adapter_lines(facts["adapter"])
+    if "lora" in facts:
+        lines += report_lines(facts["lora"])
+    if rest := facts.get("left_out"):
+        lines.append(
+            f"  not used    {len(rest)} tensors beside the motion modules, {rest[0]} first"
+        )
     lines += _entry_lines({**facts.get("loras", {}), **facts.get("embeddings", {})})
     if "noise" in facts:
         noise = facts["noise"]
         lines.append(f"  base        {noise['version']} ({noise['family']})")
         lines.append(f"  clip        {noise['prompt']!r}, latents {noise['shape']}")
         lines.append(f"  inversion   {noise['steps']} steps")
+    if "problem" in facts:
+        lines.append(f"  PROBLEM     {facts['problem']}")
     return lines
 
 

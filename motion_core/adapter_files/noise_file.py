@@ -12,7 +12,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..backbones.files.kinds import NOISE_METADATA, Role, require_role
+from ..backbones.files.kinds import NOISE_METADATA, require_role
+from ..backbones.files.roles import Role
 from ..backbones.files.tensors import TensorFile, open_tensors, write_tensors
 from ..errors import FormatError, SettingsError
 from ..settings import from_mapping, to_mapping

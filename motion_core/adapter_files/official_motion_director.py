@@ -23,7 +23,8 @@ from ..adapters.base import Scope
 from ..adapters.lora.adapter import LoraAdapter, find_linears
 from ..adapters.lora.keys import LoraPair
 from ..backbones.families import ZEROSCOPE
-from ..backbones.files.kinds import Role, require_role
+from ..backbones.files.kinds import require_role
+from ..backbones.files.roles import Role
 from ..backbones.files.tensors import open_tensors
 from ..backbones.temporal import spatial_linear_names, temporal_linear_names
 from ..errors import FormatError

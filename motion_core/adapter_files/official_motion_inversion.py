@@ -22,7 +22,8 @@ from ..adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
 from ..adapters.embedding.debias import Debias
 from ..adapters.embedding.sites import place
 from ..backbones.families import ZEROSCOPE
-from ..backbones.files.kinds import Role, require_role
+from ..backbones.files.kinds import require_role
+from ..backbones.files.roles import Role
 from ..backbones.files.tensors import TensorFile, open_tensors
 from ..errors import FormatError
 from ..settings import require

@@ -1,14 +1,16 @@
 """LoRAs in other programs' formats: tensors by the names that their loaders look for.
 
-In: a `LoraAdapter`. Out: tensors for `write_tensors` of backbones/files; and a motion LoRA file
-back in. alpha is baked into `up` everywhere, so no format here has an ".alpha" tensor.
+In: a `LoraAdapter`, or a LoRA file in any program's names. Out: tensors for `write_tensors` of
+backbones/files. alpha is baked into `up` everywhere; where a format wants an alpha, it is the rank.
+`lora_files` reads all of them back.
 
-| program                              | function            | from                             |
-|--------------------------------------|---------------------|----------------------------------|
-| AnimateDiff, AnimateDiff-Evolved     | `animatediff_lora`  | temporal LoRAs of AnimateDiff    |
-| diffusers (`load_lora_weights`)      | `diffusers_lora`    | any LoRA of AnimateDiff          |
-| ComfyUI's LoRA loaders, SD1.5 models | `diffusers_lora`    | spatial LoRAs of AnimateDiff     |
-| peft (`inject_adapter_in_model`)     | `peft_lora`         | any; the only way for ZeroScope  |
+| program                              | format       | from                                   |
+|--------------------------------------|--------------|----------------------------------------|
+| AnimateDiff, AnimateDiff-Evolved     | animatediff  | temporal LoRAs of AnimateDiff          |
+| diffusers (`load_lora_weights`)      | diffusers    | any LoRA of AnimateDiff; Wan           |
+| ComfyUI's Load LoRA                  | comfyui      | spatial LoRAs of AnimateDiff; Wan      |
+| kohya's sd-scripts, A1111; musubi    | kohya        | spatial LoRAs of AnimateDiff; Wan      |
+| peft (`inject_adapter_in_model`)     | peft         | any; the only way for ZeroScope        |
 
 diffusers (0.42.1) does not load AnimateDiff's names, and has no LoRA loader for ZeroScope's class,
 UNet3DConditionModel.
@@ -16,98 +18,105 @@ UNet3DConditionModel.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ..adapters.lora.adapter import LoraAdapter
-from ..adapters.lora.keys import (
-    LoraPair,
-    from_keys,
-    lora_names,
-    to_keys,
-)
+from ..adapters.lora.keys import LoraPair
 from ..backbones.families import ANIMATEDIFF
-from ..backbones.files.lora_names import ANIMATEDIFF_NAMES, PEFT_NAMES
-from ..backbones.files.tensors import open_tensors
+from ..backbones.files.kinds import LORA_METADATA
+from ..backbones.files.lora_content import LoraContent, Network, folded
+from ..backbones.files.lora_programs import HAS_ALPHA, formats_of, written_names
 from ..errors import AdapterError, FormatError
 
-logger = logging.getLogger(__name__)
 
-
-def animatediff_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
-    """A motion LoRA for AnimateDiff and AnimateDiff-Evolved.
-
-    Raises AdapterError unless it is a temporal LoRA of AnimateDiff.
+@dataclass(frozen=True, kw_only=True)
+class RenamedLora:
+    """A LoRA file under another program's names. left_out: tensors of the file that are not in it,
+    and why.
     """
-    if lora_names(adapter.scope, adapter.family) != ANIMATEDIFF_NAMES:
+
+    tensors: Mapping[str, Tensor]
+    left_out: Mapping[str, str]
+
+
+def exported(adapter: LoraAdapter, to: str) -> dict[str, Tensor]:
+    """A trained LoRA's tensors in a format; to: a name in `formats.FORMATS`.
+
+    Raises AdapterError for a format that has no names for its layers.
+    """
+    motion = adapter.scope == "temporal"
+    if adapter.family == ANIMATEDIFF:
+        network = Network.MOTION_MODULE if motion else Network.IMAGE_UNET
+    else:
+        network = Network.VIDEO_UNET
+    if to not in formats_of(network):
         raise AdapterError(
-            f"This is a {adapter.scope} LoRA for {adapter.family}; a motion LoRA is a temporal "
-            "LoRA for animatediff. Export it in diffusers' or peft's format."
+            f"This is a {adapter.scope} LoRA for {adapter.family}, which {to} has no names for. "
+            f"Choose {' or '.join(formats_of(network))}."
         )
-    return to_keys(adapter.pairs, ANIMATEDIFF_NAMES)
+    return _tensors(network, adapter.pairs, to)
 
 
-def diffusers_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
-    """A LoRA for diffusers' pipelines; a spatial one is also an SD1.5 LoRA for ComfyUI.
+def export_metadata(adapter: LoraAdapter) -> dict[str, str]:
+    """The header of such a file: names alone do not say for which base a LoRA was trained."""
+    return {"format": "pt", LORA_METADATA: f"{adapter.family} {adapter.scope}"}
 
-    The names are those that both loaders know: "….processor.to_q_lora.down.weight" in attention,
-    "….lora.down.weight" elsewhere (diffusers utils/state_dict_utils.py, UNET_TO_DIFFUSERS; ComfyUI
-    00728eb, comfy/lora.py, model_lora_keys_unet, and 0323d87, comfy/weight_adapter/lora.py).
-    Raises AdapterError for a LoRA of ZeroScope, which diffusers cannot load.
+
+def renamed(content: LoraContent, to: str) -> RenamedLora:
+    """A LoRA file's tensors in another format, float32; to: a name in `formats.FORMATS`.
+
+    Raises FormatError if the format has no names for the file's network, or if tensors of it are no
+    pairs.
     """
-    if adapter.family != ANIMATEDIFF:
-        raise AdapterError(
-            f"diffusers cannot load LoRAs into {adapter.family}'s UNet. Export it in peft's format."
-        )
-    return {
-        f"unet.{_diffusers_name(layer)}.{part}.weight": matrix
-        for layer, pair in adapter.pairs.items()
-        for part, matrix in zip(("down", "up"), pair, strict=True)
-    }
-
-
-def peft_lora(adapter: LoraAdapter) -> dict[str, Tensor]:
-    """A LoRA for peft, by the layers' names in the UNet: r = alpha = the adapter's rank.
-
-    Load with `inject_adapter_in_model(config, unet, state_dict=tensors)` and
-    `set_peft_model_state_dict(unet, tensors)`.
-    """
-    return to_keys(adapter.pairs, PEFT_NAMES)
-
-
-EXPORTS: Mapping[str, Callable[[LoraAdapter], dict[str, Tensor]]] = {
-    "animatediff": animatediff_lora,
-    "diffusers": diffusers_lora,
-    "peft": peft_lora,
-}
-"""The tensors of each of `formats.FORMATS`."""
-
-
-def import_animatediff_lora(path: Path) -> LoraAdapter:
-    """Reads a motion LoRA with AnimateDiff's names, `.safetensors` or `.ckpt`; ours have them too.
-
-    Like AnimateDiff-Evolved it leaves out tensors without "temporal" in their names. Raises
-    FormatError if none is left, or for names of another format.
-    """
-    file = open_tensors(path)
-    names = [name for name in file.shapes if "temporal" in name]
-    if not names:
+    network = content.main
+    name = content.file.name
+    if to not in formats_of(network):
+        known = " or ".join(formats_of(network)) or "none"
         raise FormatError(
-            f"{path.name} contains no tensors of a motion module. Choose an AnimateDiff motion "
-            "LoRA."
+            f"{name} is a LoRA for {network.value}, which cannot be saved in the format {to}. "
+            f"Formats for it: {known}."
         )
-    if len(names) < len(file.shapes):
-        logger.info("%s: %d tensors skipped", path.name, len(file.shapes) - len(names))
-    pairs = {
-        layer: LoraPair(*(matrix.float().clone() for matrix in pair))
-        for layer, pair in from_keys({n: file.read(n) for n in names}, ANIMATEDIFF_NAMES).items()
-    }
-    return LoraAdapter(scope="temporal", family=ANIMATEDIFF, pairs=pairs)
+    if broken := content.broken(network):
+        key, why = next(iter(broken.items()))
+        raise FormatError(
+            f"{name}: {len(broken)} tensors are no pairs of matrices, for example {key}: {why}. "
+            "Only LoRAs of two matrices can be converted."
+        )
+    tensors: dict[str, Tensor] = {}
+    left_out = dict(content.unmatched)
+    for part, layers in content.networks.items():
+        if to in formats_of(part):
+            pairs = {layer: LoraPair(*folded(content.file, keys)) for layer, keys in layers.items()}
+            tensors |= _tensors(part, pairs, to)
+            continue
+        left_out |= {
+            key: f"{to} has no names for {part.value}"
+            for keys in layers.values()
+            for key in (keys.down, keys.up)
+        }
+    return RenamedLora(tensors=tensors, left_out=left_out)
 
 
-def _diffusers_name(layer: str) -> str:
-    parent, _, linear = layer.removesuffix(".0").rpartition(".")
-    return f"{parent}.processor.{linear}_lora" if linear.startswith("to_") else f"{layer}.lora"
+def left_out_lines(source: str, left_out: Mapping[str, str]) -> Sequence[str]:
+    """What a renamed file lacks, for people; one line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for key, why in left_out.items():
+        reasons.setdefault(why, []).append(key)
+    return [
+        f"{source}: {len(keys)} tensors were left out ({why}), such as {keys[0]}"
+        for why, keys in reasons.items()
+    ]
+
+
+def _tensors(network: Network, pairs: Mapping[str, LoraPair], to: str) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for layer, names in written_names(network, pairs, to).items():
+        tensors |= dict(zip(names, pairs[layer], strict=True))
+        if to in HAS_ALPHA and names[0].endswith(".lora_down.weight"):
+            stem = names[0].removesuffix(".lora_down.weight")
+            tensors[f"{stem}.alpha"] = torch.tensor(float(pairs[layer].down.shape[0]))
+    return tensors

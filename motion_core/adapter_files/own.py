@@ -28,8 +28,9 @@ from ..adapters.base import Adapter, Scope, check_family
 from ..adapters.lora.keys import lora_names
 from ..backbones.base import Family
 from ..backbones.families import FAMILIES
-from ..backbones.files.kinds import ADAPTER_METADATA, Role, require_role
+from ..backbones.files.kinds import ADAPTER_METADATA, require_role
 from ..backbones.files.lora_names import PEFT_NAMES
+from ..backbones.files.roles import Role
 from ..backbones.files.tensors import TensorFile, open_tensors, write_tensors
 from ..errors import AdapterError, FormatError, SettingsError
 from ..settings import from_mapping, require, to_mapping

@@ -1,9 +1,9 @@
 """Reads an adapter, whoever wrote it.
 
-In: a file of this package, an AnimateDiff motion LoRA, a LoRA list or a whole checkpoint folder of
-the official MotionDirector, or a motion_embed.pt of the official Motion Inversion. Out: a
-`LoadedAdapter`. Another program's file says nothing of its training: see
-`AdapterInfo.is_foreign`.
+In: a file of this package, a LoRA for AnimateDiff or ZeroScope in the names of any program, a LoRA
+list or a whole checkpoint folder of the official MotionDirector, or a motion_embed.pt of the
+official Motion Inversion. Out: a `LoadedAdapter`. Another program's file says nothing of its
+training: see `AdapterInfo.is_foreign`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from pathlib import Path
 from ..adapters.base import Adapter, names_of_scopes
 from ..backbones.base import Family
 from ..backbones.families import ANIMATEDIFF, ZEROSCOPE
-from ..backbones.files.kinds import Role, file_role
+from ..backbones.files.kinds import file_role
+from ..backbones.files.roles import Role
+from ..backbones.files.tensors import open_tensors
 from ..errors import FormatError
 from .loaded import LoadedAdapter
+from .lora_files import read_lora
 from .official_motion_director import import_motion_director
 from .official_motion_inversion import import_motion_embed
-from .other_programs import import_animatediff_lora
 from .own import AdapterInfo, load_adapter
 from .summary import adapter_parametrisation, adapter_rank, adapter_sites
 
@@ -49,7 +51,25 @@ _PROGRAMS: Mapping[Role, _Program] = {
         width=256,
         height=256,
         frames=16,
-        read=lambda path: {"temporal": import_animatediff_lora(path)},
+        read=lambda path: read_lora(open_tensors(path)),
+    ),
+    # Stable Diffusion 1.5's own size.
+    Role.APPEARANCE_LORA: _Program(
+        method="image_lora",
+        family=ANIMATEDIFF,
+        width=512,
+        height=512,
+        frames=16,
+        read=lambda path: read_lora(open_tensors(path)),
+    ),
+    # MotionDirector, as below.
+    Role.VIDEO_LORA: _Program(
+        method="zeroscope_lora",
+        family=ZEROSCOPE,
+        width=384,
+        height=384,
+        frames=16,
+        read=lambda path: read_lora(open_tensors(path)),
     ),
     # MotionDirector, configs/config_single_video.yaml.
     Role.POSITIONAL_LORA: _Program(
@@ -70,6 +90,9 @@ _PROGRAMS: Mapping[Role, _Program] = {
         read=lambda path: {"temporal": import_motion_embed(path)},
     ),
 }
+
+ADAPTER_ROLES = frozenset((Role.OWN_ADAPTER, *_PROGRAMS))
+"""The files that `read_any_adapter` reads."""
 
 
 def read_any_adapter(path: Path, *, name: str = "", strength: float = 1.0) -> LoadedAdapter:

@@ -33,16 +33,18 @@ from .files.components import (
     CLIP_PAD,
     load_scheduler,
     load_vae,
-    open_folder,
-    read_config,
     text_from_file,
     text_from_folder,
     vae_from_file,
 )
+from .files.folders import model_path, open_folder, read_config
 from .files.keys import KeyMap, same_keys, unet_keys, with_prefix
-from .files.kinds import LDM_UNET, Role, require_role
-from .files.loading import Section, build_empty, fill, using_configuration
+from .files.kinds import LDM_UNET, LDM_VAE, require_role
+from .files.loading import Section, build_empty, checked_places, fill, using_configuration
+from .files.lora_content import Network, folded, lora_content
 from .files.motion_modules import NOT_MOTION, OpenedMotion, motion_file_keys, open_motion
+from .files.prediction import prediction_of_config, prediction_of_file, with_prediction
+from .files.roles import Role
 from .files.tensors import TensorFile, open_tensors
 from .frame_norms import normalise_as_version
 from .frames import FrameRule
@@ -134,31 +136,71 @@ def load_animatediff(
         network=unet,
         vae=own_vae,
         text=text,
-        scheduler=load_scheduler(image.own.get("scheduler", ANIMATEDIFF_SCHEDULER)),
+        scheduler=load_scheduler(image.schedule),
         version=version or motion.version,
         licence=image.own.get("licence", SD15_LICENCE),
     )
 
 
 class _Image(NamedTuple):
-    """The opened image model. folder: None if it is one file with LDM keys. own: its metadata."""
+    """The opened image model. folder: None if it is one file with LDM keys. own: its metadata.
+    schedule: AnimateDiff's, for what the model predicts.
+    """
 
     file: TensorFile
     config: Config
     folder: Path | None
     own: Mapping[str, Any]
+    schedule: Config
+
+    def section(self, unet: UNetMotionModel) -> Section:
+        """The part of the file that fills the spatial layers."""
+        spatial = [name for name in unet.state_dict() if ".motion_modules." not in name]
+        keys = same_keys(spatial) if self.folder else checkpoint_unet_keys(unet)
+        prefix = "" if self.folder else LDM_UNET
+        return Section(file=self.file, keys=keys, part="the image UNet", prefix=prefix)
+
+
+def check_checkpoint(source: Path | TensorFile) -> None:
+    """Raises FormatError for a checkpoint as `load_animatediff` does, without reading a tensor."""
+    image = _open_image(source)
+    unet = build_empty(lambda: UNetMotionModel(**image.config), image.file.name)
+    checked_places(unet, [image.section(unet)])
+    if image.folder is not None:
+        text_from_folder(image.folder / "text_encoder", CLIP_PAD, torch.float32, "meta")
+        load_vae(image.folder / "vae", torch.float32, "meta")
+        return
+    text_from_file(image.file, torch.float32, "meta")
+    if any(key.startswith(LDM_VAE) for key in image.file.shapes):
+        vae_from_file(image.file, torch.float32, "meta")
 
 
 def _open_image(source: Path | TensorFile) -> _Image:
-    if not isinstance(source, TensorFile) and (path := Path(source)).is_dir():
-        file = open_folder(path / "unet")
-        require_role(file, (Role.IMAGE_UNET,), "a Stable Diffusion 1.5 UNet")
-        with using_configuration(str(path / "unet")):
-            return _Image(file, _from_unet2d(read_config(path / "unet")), path, {})
+    if not isinstance(source, TensorFile) and (path := model_path(Path(source))).is_dir():
+        return _open_image_folder(path)
     file = source if isinstance(source, TensorFile) else open_tensors(source)
     require_role(file, (Role.SD15_CHECKPOINT,), "a Stable Diffusion 1.5 checkpoint")
     own = own_metadata(file)
-    return _Image(file, own.get("unet") or image_unet_config(file, LDM_UNET), None, own)
+    config = own.get("unet") or image_unet_config(file, LDM_UNET)
+    found = with_prediction(ANIMATEDIFF_SCHEDULER, prediction_of_file(file))
+    return _Image(file, config, None, own, own.get("scheduler", found))
+
+
+def _open_image_folder(path: Path) -> _Image:
+    if not (path / "unet").is_dir():
+        raise FormatError(
+            f"{path} has no folder unet: it is no model in diffusers' form. Give such a folder, or "
+            "a checkpoint file."
+        )
+    file = open_folder(path / "unet")
+    require_role(file, (Role.IMAGE_UNET,), "a Stable Diffusion 1.5 UNet")
+    with using_configuration(str(path / "unet")):
+        config = _from_unet2d(read_config(path / "unet"))
+    scheduler = path / "scheduler"
+    name = "scheduler_config.json"
+    said = read_config(scheduler, name) if (scheduler / name).is_file() else {}
+    prediction = prediction_of_config(said, str(scheduler / name))
+    return _Image(file, config, path, {}, with_prediction(ANIMATEDIFF_SCHEDULER, prediction))
 
 
 def _from_unet2d(config: Config) -> Config:
@@ -185,18 +227,11 @@ def _filled_unet(
             f"{motion.file.name} was made for a UNet with widths {made_for}; {image.file.name} "
             f"has {widths}. Choose a motion module and a checkpoint of the same family."
         )
-    names = list(unet.state_dict())
-    spatial = [name for name in names if ".motion_modules." not in name]
     sections = [
-        Section(
-            file=image.file,
-            keys=same_keys(spatial) if image.folder else checkpoint_unet_keys(unet),
-            part="the image UNet",
-            prefix="" if image.folder else LDM_UNET,
-        ),
+        image.section(unet),
         Section(
             file=motion.file,
-            keys=motion_file_keys(motion.file, names),
+            keys=motion_file_keys(motion.file, list(unet.state_dict())),
             part="the motion modules",
             ignored=NOT_MOTION,
         ),
@@ -220,18 +255,28 @@ def merge_domain_adapter(unet: nn.Module, path: Path) -> None:
     Raises FormatError if the file is none, or was made for another UNet.
     """
     file = open_tensors(path)
-    require_role(file, (Role.DOMAIN_ADAPTER,), "an AnimateDiff domain adapter")
-    for key in file.shapes:
-        if ".down." not in key:
-            continue
-        name = key.replace(".processor.", ".").replace("_lora.down.", ".")
-        name = name.replace(".to_out.", ".to_out.0.").removesuffix(".weight")
+    for name, (down, up) in domain_adapter_pairs(file).items():
         try:
             weight = unet.get_parameter(f"{name}.weight")
-            delta = file.read(key.replace(".down.", ".up.")).float() @ file.read(key).float()
-            weight.copy_(weight.float() + delta.to(weight.device))
-        except (AttributeError, KeyError, RuntimeError) as error:
+            weight.copy_(weight.float() + (up @ down).to(weight.device))
+        except (AttributeError, RuntimeError) as error:
             raise FormatError(
-                f"{file.name}: {key} does not fit any layer of this UNet ({error}). The domain "
+                f"{file.name}: {name} does not fit any layer of this UNet ({error}). The domain "
                 "adapter was made for another model."
             ) from error
+
+
+def domain_adapter_pairs(file: TensorFile) -> dict[str, tuple[Tensor, Tensor]]:
+    """The matrices (down, up) of a domain adapter by the UNet's layers. Raises FormatError for a
+    file of another role, and for one with tensors that are no pairs.
+    """
+    require_role(file, (Role.DOMAIN_ADAPTER,), "an AnimateDiff domain adapter")
+    content = lora_content(file)
+    layers = content.networks.get(Network.IMAGE_UNET, {}) if content else {}
+    odd = next(iter(content.unmatched.items()), None) if content else None
+    if odd or not layers:
+        reason = f"{odd[0]}: {odd[1]}" if odd else "it changes no layer of the image UNet"
+        raise FormatError(
+            f"{file.name} is no complete domain adapter ({reason}). Download it again."
+        )
+    return {name: folded(file, layer) for name, layer in layers.items()}

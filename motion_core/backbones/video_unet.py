@@ -13,6 +13,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet3DConditionModel, UNetMotionModel
 from torch import nn
 
+from ..errors import FormatError
 from . import depth
 from .checkpointing import gradient_checkpointing
 from .image_encoder import OwnImageEncoder
@@ -86,9 +87,25 @@ class VideoUNet(Generic[Network]):
     image_encoder: OwnImageEncoder | None = None
 
     def __post_init__(self) -> None:
+        self._check_parts_fit()
         for part in (self.network, self.vae, self.text.model):
             part.eval().requires_grad_(False)
         skip_single_frames(self.network)
+
+    def _check_parts_fit(self) -> None:
+        """Raises FormatError for a VAE or a text encoder of another model."""
+        unet: Any = self.network.config
+        latents, width = self.vae.config["latent_channels"], self.text.model.config.hidden_size
+        if latents != unet["in_channels"]:
+            raise FormatError(
+                f"The VAE's latents have {latents} channels, but the UNet takes "
+                f"{unet['in_channels']}. Use a VAE of the UNet's model."
+            )
+        if width != unet["cross_attention_dim"]:
+            raise FormatError(
+                f"The text encoder's output is {width} wide, but the UNet takes "
+                f"{unet['cross_attention_dim']}. Use the text encoder of the UNet's model."
+            )
 
     @property
     def video_encoder(self) -> FrameByFrame:

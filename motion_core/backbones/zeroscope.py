@@ -21,20 +21,21 @@ from torch import Tensor
 from ..errors import FormatError
 from .base import Family, check_frames
 from .families import ZEROSCOPE
-from .files.architecture import ZEROSCOPE_SCHEDULER, own_metadata, video_unet_config
+from .files.architecture import ZEROSCOPE_SCHEDULER, Config, own_metadata, video_unet_config
 from .files.components import (
     OPEN_CLIP_PAD,
     load_scheduler,
     load_text,
     load_vae,
-    open_folder,
-    read_config,
     text_from_file,
     vae_from_file,
 )
+from .files.folders import model_path, open_folder, read_config
 from .files.keys import KeyMap, same_keys, unet_keys, with_prefix
-from .files.kinds import LDM_UNET, LDM_VAE, Role, require_role
+from .files.kinds import LDM_UNET, LDM_VAE, require_role
 from .files.loading import Section, build_empty, fill
+from .files.prediction import prediction_of_file, with_prediction
+from .files.roles import Role
 from .files.tensors import TensorFile, open_tensors
 from .frames import FrameRule
 from .video_unet import VideoUNet
@@ -85,7 +86,7 @@ def load_zeroscope(
     inside or beside it, or to replace its own.
     Raises FormatError for a file that is missing, damaged, of another role or of another size.
     """
-    path = Path(path)
+    path = model_path(Path(path))
     if (path / "unet").is_dir():
         return _from_diffusers(path, dtype, device, vae, text_encoder)
     return _from_file(
@@ -149,10 +150,20 @@ def _from_file(
         text=load_text(Path(text_encoder), OPEN_CLIP_PAD, torch.float32, device)
         if text_encoder
         else text_from_file(file, torch.float32, device),
-        scheduler=load_scheduler(own.get("scheduler", ZEROSCOPE_SCHEDULER)),
+        scheduler=load_scheduler(own.get("scheduler") or _schedule(file)),
         version=own.get("version", "zeroscope"),
         licence=own.get("licence", ZEROSCOPE_LICENCE),
     )
+
+
+def check_unet(file: TensorFile) -> None:
+    """Raises FormatError for a file's UNet as `load_zeroscope` does, without reading a tensor."""
+    require_role(file, (Role.MODELSCOPE_UNET,), "a text-to-video UNet")
+    _unet_from_file(file, own_metadata(file), torch.float32, "meta")
+
+
+def _schedule(file: TensorFile) -> Config:
+    return with_prediction(ZEROSCOPE_SCHEDULER, prediction_of_file(file))
 
 
 def _unet_from_file(

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
-from ..backbones.files.components import read_config
+from ..backbones.files.folders import read_config
 from ..errors import FormatError
 
 Model = TypeVar("Model", bound=PreTrainedModel)

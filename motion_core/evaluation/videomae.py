@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import VideoMAEForVideoClassification, VideoMAEModel
 
-from ..backbones.files.components import read_config
+from ..backbones.files.folders import read_config
 from .base import Metric, Subject
 from .preprocessing import IMAGENET_MEAN, IMAGENET_STD, centre_square, normalised
 from .transformers_folder import load_folder

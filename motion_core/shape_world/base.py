@@ -17,8 +17,9 @@ from torch import nn
 from ..backbones.animatediff import AnimateDiff, checkpoint_unet_keys
 from ..backbones.files.components import vae_from_file
 from ..backbones.files.keys import motion_keys, with_prefix
-from ..backbones.files.kinds import LDM_UNET, Role, require_role
+from ..backbones.files.kinds import LDM_UNET, require_role
 from ..backbones.files.loading import Section, build_empty, fill
+from ..backbones.files.roles import Role
 from ..backbones.files.tensors import open_tensors
 from ..backbones.image_encoder import OwnImageEncoder
 from ..backbones.text import TextEncoder

@@ -34,8 +34,9 @@ from ...motion_core.backbones.files.architecture import (
 )
 from ...motion_core.backbones.files.components import CLIP_PAD, LDM_CLIP
 from ...motion_core.backbones.files.keys import vae_keys, with_prefix
-from ...motion_core.backbones.files.kinds import LDM_UNET, LDM_VAE, Role, require_role
+from ...motion_core.backbones.files.kinds import LDM_UNET, LDM_VAE, require_role
 from ...motion_core.backbones.files.loading import gather
+from ...motion_core.backbones.files.roles import Role
 from ...motion_core.backbones.files.tensors import TensorFile, in_memory
 from ...motion_core.diffusion.encoding import encoders_digest
 from ...motion_core.errors import FormatError

@@ -23,6 +23,7 @@ from comfy.model_sampling import EPS, V_PREDICTION, ModelSamplingDiscrete
 
 from ...motion_core.backbones.files.architecture import ANIMATEDIFF_SCHEDULER, Config
 from ...motion_core.backbones.files.components import load_scheduler
+from ...motion_core.backbones.files.prediction import Prediction, with_prediction
 from ...motion_core.backbones.schedules.ddim import prediction_type
 
 if TYPE_CHECKING:
@@ -47,14 +48,10 @@ def animatediff_schedule(model: ModelPatcher) -> Config:
     """AnimateDiff's schedule for what the image model predicts: motions are trained on it, and play
     on it. Fine-tunings on v-prediction with zero terminal SNR keep both.
     """
-    schedule = dict(ANIMATEDIFF_SCHEDULER)
     sampling: ModelSamplingDiscrete = model.get_model_object("model_sampling")
-    if isinstance(sampling, V_PREDICTION):
-        schedule["prediction_type"] = "v_prediction"
-    if 1.0 / (1.0 + float(sampling.sigmas[-1]) ** 2) < _NO_SIGNAL:
-        # Lin et al., arXiv 2305.08891: such a schedule is sampled from its very last timestep.
-        schedule.update(rescale_betas_zero_snr=True, timestep_spacing="trailing")
-    return schedule
+    zero_snr = 1.0 / (1.0 + float(sampling.sigmas[-1]) ** 2) < _NO_SIGNAL
+    prediction = Prediction(v=isinstance(sampling, V_PREDICTION), zero_snr=zero_snr)
+    return with_prediction(ANIMATEDIFF_SCHEDULER, prediction)
 
 
 def scheduler_with(model: ModelPatcher, betas: Betas | None) -> DDIMScheduler:

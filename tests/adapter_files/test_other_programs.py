@@ -14,12 +14,8 @@ from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor
 
-from motion_core.adapter_files.other_programs import (
-    animatediff_lora,
-    diffusers_lora,
-    import_animatediff_lora,
-    peft_lora,
-)
+from motion_core.adapter_files.lora_files import import_animatediff_lora
+from motion_core.adapter_files.other_programs import exported
 from motion_core.adapter_files.own import save_adapter
 from motion_core.adapters.lora.adapter import LoraAdapter
 from motion_core.backbones.base import Backbone
@@ -89,13 +85,13 @@ def test_the_adapter_file_is_a_motion_lora_of_animatediff_evolved(tmp_path: Path
 def test_exported_motion_lora_holds_the_temporal_adapter_alone(tmp_path: Path) -> None:
     some = adapters()
     save_adapter(tmp_path / "a.safetensors", some, an_info())
-    exported = animatediff_lora(some["temporal"])
-    assert all("temporal" in name and not name.endswith("alpha") for name in exported)
-    assert evolved_patches(exported).keys() == (
+    tensors = exported(some["temporal"], "animatediff")
+    assert all("temporal" in name and not name.endswith("alpha") for name in tensors)
+    assert evolved_patches(tensors).keys() == (
         evolved_patches(load_file(tmp_path / "a.safetensors")).keys()
     )
     with pytest.raises(AdapterError, match="spatial LoRA for animatediff"):
-        animatediff_lora(some["spatial.0"])
+        exported(some["spatial.0"], "animatediff")
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "ckpt"])
@@ -103,7 +99,7 @@ def test_import_of_a_motion_lora(suffix: str, tmp_path: Path) -> None:
     """Also one in half precision in a torch file, with tensors of no motion module beside it."""
     temporal = adapters()["temporal"]
     path = tmp_path / f"zoom.{suffix}"
-    tensors = {name: tensor.half() for name, tensor in animatediff_lora(temporal).items()}
+    tensors = {name: tensor.half() for name, tensor in exported(temporal, "animatediff").items()}
     tensors["spatial.to_q_lora.down.weight"] = torch.zeros(2, 2)
     if suffix == "ckpt":
         torch.save({"state_dict": tensors}, path)
@@ -122,8 +118,9 @@ def test_import_refuses_other_files(tmp_path: Path) -> None:
     write_tensors(path, {"lora_unet_x.lora_up.weight": torch.zeros(2, 2)}, {})
     with pytest.raises(FormatError, match="no tensors of a motion module"):
         import_animatediff_lora(path)
-    write_tensors(path, {"temporal.lora_up.weight": torch.zeros(2, 2)}, {})
-    with pytest.raises(FormatError, match="1 tensors are not LoRA pairs"):
+    name = "mid_block.motion_modules.0.transformer_blocks.0.attn1.to_q.lora_up.weight"
+    write_tensors(path, {name: torch.zeros(2, 2)}, {})
+    with pytest.raises(FormatError, match=r"1 of 1 tensors are not LoRA pairs.*its down matrix is"):
         import_animatediff_lora(path)
 
 
@@ -137,7 +134,7 @@ def test_diffusers_pipeline_loads_the_export(name: str, tmp_path: Path) -> None:
     base = predict(backbone)
     with adapter.applied(backbone, 1.0):
         expected = predict(backbone)
-    write_tensors(tmp_path / "x.safetensors", diffusers_lora(adapter), {"format": "pt"})
+    write_tensors(tmp_path / "x.safetensors", exported(adapter, "diffusers"), {"format": "pt"})
     pipeline = AnimateDiffPipeline(
         vae=backbone.vae,
         text_encoder=backbone.text.model,
@@ -175,7 +172,7 @@ def deltas(unet: torch.nn.Module) -> dict[str, Tensor]:
 
 def test_spatial_export_is_a_lora_of_the_image_unet() -> None:
     adapter, unet = adapters()["spatial.0"], image_unet()
-    unet.load_lora_adapter(diffusers_lora(adapter), prefix="unet")
+    unet.load_lora_adapter(exported(adapter, "diffusers"), prefix="unet")
     loaded = deltas(unet)
     assert loaded.keys() == adapter.pairs.keys()
     for name, pair in adapter.pairs.items():
@@ -189,15 +186,15 @@ def test_spatial_export_has_the_names_that_comfyui_looks_for() -> None:
     or "<stem>.lora.up.weight" ("diffusers3").
     """
     adapter = adapters()["spatial.0"]
-    exported = diffusers_lora(adapter)
+    tensors = exported(adapter, "diffusers")
     found = {}
     for name in (n.removesuffix(".weight") for n in image_unet().state_dict()):
         stem = "unet." + name.replace(".to_", ".processor.to_")
         stem = stem[:-2] if stem.endswith(".to_out.0") else stem
         for up in (f"{stem}_lora.up.weight", f"{stem}.lora.up.weight"):
-            if up in exported:
-                found[name] = exported.pop(up) @ exported.pop(up.replace(".up.", ".down."))
-    assert not exported
+            if up in tensors:
+                found[name] = tensors.pop(up) @ tensors.pop(up.replace(".up.", ".down."))
+    assert not tensors
     assert found.keys() == adapter.pairs.keys()
     assert all(torch.equal(found[name], p.up @ p.down) for name, p in adapter.pairs.items())
 
@@ -208,7 +205,7 @@ def test_peft_loads_zeroscope(name: str) -> None:
     backbone, adapter = tiny_zeroscope(), adapters("zeroscope")[name]
     with adapter.applied(backbone, 1.0):
         expected = predict(backbone)
-    tensors = peft_lora(adapter)
+    tensors = exported(adapter, "peft")
     config = LoraConfig(r=2, lora_alpha=2, target_modules=list(adapter.pairs))
     inject_adapter_in_model(config, backbone.network, state_dict=tensors)
     set_peft_model_state_dict(backbone.network, tensors)
@@ -216,8 +213,11 @@ def test_peft_loads_zeroscope(name: str) -> None:
 
 
 def test_diffusers_has_no_loader_for_zeroscope() -> None:
-    """If this fails, diffusers has learned it: offer `diffusers_lora` for ZeroScope too."""
+    """If this fails, diffusers has learned it: offer `diffusers` for ZeroScope too."""
     adapter: LoraAdapter = adapters("zeroscope")["temporal"]
     assert not hasattr(tiny_zeroscope().network, "load_lora_adapter")
-    with pytest.raises(AdapterError, match="cannot load LoRAs into zeroscope's UNet"):
-        diffusers_lora(adapter)
+    with pytest.raises(
+        AdapterError,
+        match=r"zeroscope, which diffusers has no names for\. Choose peft",
+    ):
+        exported(adapter, "diffusers")

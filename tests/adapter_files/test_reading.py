@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from motion_core.adapter_files.official_motion_director import zeroscope_layout
-from motion_core.adapter_files.other_programs import animatediff_lora
+from motion_core.adapter_files.other_programs import exported
 from motion_core.adapter_files.own import check_fits, save_adapter
 from motion_core.adapter_files.reading import read_any_adapter
 from motion_core.adapters.lora.adapter import LoraAdapter
@@ -33,7 +33,7 @@ def test_a_motion_lora_of_animatediff_fits_any_version(
 ) -> None:
     """The file does not say which, so there is nothing to warn of."""
     path = tmp_path / "zoom.safetensors"
-    write_tensors(path, animatediff_lora(adapters()["temporal"]), {})
+    write_tensors(path, exported(adapters()["temporal"], "animatediff"), {})
     read = read_any_adapter(path)
     info, found = read.info, read.adapters
     assert (info.family, info.version, info.is_foreign) == ("animatediff", "", True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from motion_core.adapter_files.other_programs import import_animatediff_lora
+from motion_core.adapter_files.lora_files import import_animatediff_lora
 from motion_core.adapter_files.own import load_adapter, save_adapter
 from motion_core.adapters.lora.adapter import LoraAdapter
 from motion_core.adapters.lora.keys import from_keys

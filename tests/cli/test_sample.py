@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from motion_core.adapter_files.loaded import LoadedAdapter
-from motion_core.adapter_files.other_programs import animatediff_lora
+from motion_core.adapter_files.other_programs import exported
 from motion_core.adapter_files.own import load_adapter
 from motion_core.adapters.base import Adapter
 from motion_core.backbones.files.tensors import write_tensors
@@ -155,7 +155,7 @@ def test_a_motion_lora_of_animatediff_is_an_adapter_too(
 ) -> None:
     _, adapters = load_adapter(finished / "adapter.safetensors")
     path = tmp_path / "lora.safetensors"
-    write_tensors(path, animatediff_lora(adapters["temporal"]), {})  # type: ignore[arg-type]
+    write_tensors(path, exported(adapters["temporal"], "animatediff"), {})  # type: ignore[arg-type]
     assert read_adapter(f"{path}:0.5").info.is_foreign
     own = ["--adapter", str(finished / "adapter.safetensors"), "--noise-prior", "0"]
     ours = frames_of(material, tmp_path / "1", *own)

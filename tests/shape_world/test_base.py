@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from motion_core.backbones.files.kinds import Role, file_role
+from motion_core.backbones.files.kinds import file_role
+from motion_core.backbones.files.roles import Role
 from motion_core.errors import FormatError
 from motion_core.shape_world import base
 from motion_core.shape_world.base import ANIMATEDIFF, PERSONALISED, ZEROSCOPE, load_shape_world

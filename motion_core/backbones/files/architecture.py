@@ -150,16 +150,41 @@ def vae_config(file: TensorFile, prefix: str) -> Config:
     """Configuration of the AutoencoderKL for a VAE with LDM keys."""
     levels = _count(file, rf"{re.escape(prefix)}encoder\.down\.(\d+)\.")
     layers = _count(file, rf"{re.escape(prefix)}encoder\.down\.0\.block\.(\d+)\.")
-    return {
-        "block_out_channels": [
+    return _vae_of(
+        widths=[
             _shape(file, f"{prefix}encoder.down.{level}.block.0.conv2.weight")[0]
             for level in range(levels)
         ],
+        layers=layers,
+        latents=_shape(file, f"{prefix}decoder.conv_in.weight")[1],
+        attention=f"{prefix}encoder.mid.attn_1.q.weight" in file.shapes,
+    )
+
+
+def diffusers_vae_config(file: TensorFile, prefix: str) -> Config:
+    """Configuration of the AutoencoderKL for a VAE file with diffusers' own names."""
+    levels = _count(file, rf"{re.escape(prefix)}encoder\.down_blocks\.(\d+)\.")
+    layers = _count(file, rf"{re.escape(prefix)}encoder\.down_blocks\.0\.resnets\.(\d+)\.")
+    middle = f"{prefix}encoder.mid_block.attentions.0.group_norm.weight"
+    return _vae_of(
+        widths=[
+            _shape(file, f"{prefix}encoder.down_blocks.{level}.resnets.0.conv2.weight")[0]
+            for level in range(levels)
+        ],
+        layers=layers,
+        latents=_shape(file, f"{prefix}decoder.conv_in.weight")[1],
+        attention=middle in file.shapes,
+    )
+
+
+def _vae_of(widths: list[int], layers: int, latents: int, attention: bool) -> Config:
+    return {
+        "block_out_channels": widths,
         "layers_per_block": layers,
-        "down_block_types": ["DownEncoderBlock2D"] * levels,
-        "up_block_types": ["UpDecoderBlock2D"] * levels,
-        "latent_channels": _shape(file, f"{prefix}decoder.conv_in.weight")[1],
-        "mid_block_add_attention": f"{prefix}encoder.mid.attn_1.q.weight" in file.shapes,
+        "down_block_types": ["DownEncoderBlock2D"] * len(widths),
+        "up_block_types": ["UpDecoderBlock2D"] * len(widths),
+        "latent_channels": latents,
+        "mid_block_add_attention": attention,
         "norm_num_groups": 32,
         "scaling_factor": SD_VAE_SCALING,
     }

@@ -5,7 +5,6 @@ In: an opened file or a diffusers folder. Out: an AutoencoderKL, a TextEncoder, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,20 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from ...errors import FormatError
 from ..text import TextEncoder
-from .architecture import Config, clip_config, open_clip_config, own_metadata, vae_config
+from .architecture import (
+    Config,
+    clip_config,
+    diffusers_vae_config,
+    open_clip_config,
+    own_metadata,
+    vae_config,
+)
+from .folders import model_path, open_folder, read_config
 from .keys import clip_keys, diffusers_vae_keys, open_clip_keys, vae_keys, with_prefix
-from .kinds import LDM_VAE, Role, require_role
+from .kinds import LDM_VAE, require_role
 from .loading import Section, build_empty, fill, using_configuration
-from .tensors import TORCH_SUFFIXES, TensorFile, in_memory, open_tensors
+from .roles import Role
+from .tensors import TensorFile, in_memory, open_tensors
 
 LDM_CLIP = "cond_stage_model.transformer."
 LDM_OPEN_CLIP = "cond_stage_model.model."
@@ -35,34 +43,6 @@ _UNUSED_IN_CLIP = r"position_ids$|text_projection"
 _UNUSED_IN_VAE = r"(^|\.)loss\.|model_ema"
 
 
-def read_config(folder: Path, name: str = "config.json") -> Config:
-    """A diffusers or transformers configuration file; raises FormatError if it cannot be read."""
-    path = folder / name
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise FormatError(f"{folder} contains no {name}. Is the folder complete?") from error
-    except ValueError as error:
-        raise FormatError(f"{path} is not valid JSON ({error}). Download it again.") from error
-    if not isinstance(config, dict):
-        raise FormatError(
-            f"{path} contains a {type(config).__name__}, not a table of entries. Download it again."
-        )
-    return config
-
-
-def open_folder(folder: Path) -> TensorFile:
-    """The weights file of one component's folder, full precision before fp16, safetensors first."""
-    stems = ("diffusion_pytorch_model", "model", "pytorch_model")
-    for suffix in (".safetensors", *reversed(TORCH_SUFFIXES)):
-        for stem in stems:
-            for variant in ("", ".fp16"):
-                path = folder / f"{stem}{variant}{suffix}"
-                if path.is_file():
-                    return open_tensors(path)
-    raise FormatError(f"{folder} contains no weights. Is the folder complete?")
-
-
 def load_scheduler(config: Mapping[str, Any]) -> DDIMScheduler:
     """A DDIMScheduler with this noise schedule, whatever sampler the configuration was made for."""
     with using_configuration("the scheduler"):
@@ -72,7 +52,10 @@ def load_scheduler(config: Mapping[str, Any]) -> DDIMScheduler:
 
 
 def load_vae(path: Path, dtype: torch.dtype, device: torch.device | str) -> AutoencoderKL:
-    """A VAE from a diffusers folder, or from a file with LDM keys (a whole checkpoint will do)."""
+    """A VAE from a diffusers folder or a file, with LDM keys (a whole checkpoint will do) or
+    diffusers' names.
+    """
+    path = model_path(path)
     if path.is_dir():
         return vae_from_folder(path, dtype, device)
     file = open_tensors(path)
@@ -91,19 +74,19 @@ def vae_from_folder(folder: Path, dtype: torch.dtype, device: torch.device | str
 def vae_from_file(
     file: TensorFile, dtype: torch.dtype, device: torch.device | str
 ) -> AutoencoderKL:
-    """From LDM keys, with or without the prefix that whole checkpoints have."""
+    """From LDM keys, with or without the prefix that whole checkpoints have, or from diffusers'
+    names.
+    """
     prefix = LDM_VAE if any(key.startswith(LDM_VAE) for key in file.shapes) else ""
     if f"{prefix}encoder.conv_in.weight" not in file.shapes:
         raise FormatError(f"{file.name} contains no VAE. Give a VAE file in addition.")
-    if f"{prefix}encoder.down.0.block.0.conv1.weight" not in file.shapes:
-        raise FormatError(
-            f"{file.name} is a VAE with diffusers' names. Give its folder, which contains "
-            "config.json."
-        )
-    config = own_metadata(file).get("vae") or vae_config(file, prefix)
+    original = f"{prefix}encoder.down.0.block.0.conv1.weight" in file.shapes
+    read_from_shapes = vae_config if original else diffusers_vae_config
+    config = own_metadata(file).get("vae") or read_from_shapes(file, prefix)
     vae = build_empty(lambda: _vae(config), f"the VAE in {file.name}")
-    levels = len(vae.config["block_out_channels"])
-    keys = with_prefix(vae_keys(vae.state_dict(), levels), prefix)
+    names, levels = vae.state_dict(), len(vae.config["block_out_channels"])
+    plain = vae_keys(names, levels) if original else diffusers_vae_keys(names)
+    keys = with_prefix(plain, prefix)
     section = Section(file=file, keys=keys, part="the VAE", prefix=prefix, ignored=_UNUSED_IN_VAE)
     return fill(vae, [section], dtype, device)
 
@@ -112,6 +95,7 @@ def load_text(
     path: Path, pad_token: int, dtype: torch.dtype, device: torch.device | str
 ) -> TextEncoder:
     """A text encoder from a transformers folder, or from a file (open_clip's or transformers')."""
+    path = model_path(path)
     if path.is_dir():
         return text_from_folder(path, pad_token, dtype, device)
     file = open_tensors(path)

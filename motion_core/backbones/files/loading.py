@@ -96,20 +96,25 @@ def build_empty(build: Callable[[], Model], source: str = "the model") -> Model:
 def fill(
     model: Model, sections: Sequence[Section], dtype: torch.dtype, device: torch.device | str
 ) -> Model:
-    """Gives an empty model its tensors, cast to `dtype` on `device`, and returns it.
+    """Gives an empty model its tensors, cast to `dtype` on `device`, and returns it. On the meta
+    device nothing is read, so that a file can be checked as it is loaded.
 
-    Raises FormatError on a tensor of another shape. The sections cover all names of the model.
+    Raises FormatError on a tensor of another shape or of whole numbers, before any is read. The
+    sections cover all names of the model.
     """
     from diffusers.models.embeddings import SinusoidalPositionalEmbedding  # heavy
 
     wanted = model.state_dict()
+    places = checked_places(model, sections)
+    dry = torch.device(device).type == "meta"
     tensors: dict[str, Tensor] = {}
-    for section in sections:
-        for name, places in section.keys.items():
-            place = section.place(places)
-            if place is not None:
-                tensor = _fitted(section.file, place, wanted[name].shape)
-                tensors[name] = tensor.to(device, dtype, copy=True)
+    for name, (file, place) in places.items():
+        shape = wanted[name].shape
+        tensors[name] = (
+            torch.empty(shape, dtype=dtype, device=device)
+            if dry
+            else _fitted(file, place, shape).to(device, dtype, copy=True)
+        )
     for name in wanted.keys() - tensors.keys():
         _, length, width = wanted[name].shape
         encoding: Any = SinusoidalPositionalEmbedding(width, length).pe
@@ -117,6 +122,25 @@ def fill(
     model.load_state_dict(tensors, strict=True, assign=True)
     _restore_position_ids(model, device)
     return model.eval().requires_grad_(False)
+
+
+def checked_places(
+    model: nn.Module, sections: Sequence[Section]
+) -> dict[str, tuple[TensorFile, Place]]:
+    """Where each tensor of the model is; names that are in no file are left out.
+
+    Raises FormatError on a tensor of another shape or of whole numbers; nothing is read.
+    """
+    wanted = model.state_dict()
+    places = {
+        name: (section.file, place)
+        for section in sections
+        for name, some in section.keys.items()
+        if (place := section.place(some)) is not None
+    }
+    for name, (file, place) in places.items():
+        _check_fits(file, place, wanted[name].shape)
+    return places
 
 
 def gather(model: nn.Module, keys: KeyMap) -> dict[str, Tensor]:
@@ -135,15 +159,22 @@ def gather(model: nn.Module, keys: KeyMap) -> dict[str, Tensor]:
     return tensors
 
 
+def _check_fits(file: TensorFile, place: Place, shape: Sequence[int]) -> None:
+    file.require_weights([place.key])
+    found = file.shapes[place.key]
+    if place.third is not None and found:
+        found = (found[0] // 3, *found[1:])
+    if _without_ones(found) != _without_ones(shape):
+        raise FormatError(
+            f"{file.name}: {place.key} is {tuple(found)}, expected {tuple(shape)}. "
+            "The file was made for a model of another size."
+        )
+
+
 def _fitted(file: TensorFile, place: Place, shape: Sequence[int]) -> Tensor:
     tensor = file.read(place.key)
     if place.third is not None:
         tensor = tensor.chunk(3)[place.third]
-    if _without_ones(tensor.shape) != _without_ones(shape):
-        raise FormatError(
-            f"{file.name}: {place.key} is {tuple(tensor.shape)}, expected {tuple(shape)}. "
-            "The file was made for a model of another size."
-        )
     # Some files keep matrices as convolutions of width 1.
     return tensor.reshape(tuple(shape))
 

@@ -7,6 +7,7 @@ both.
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +20,14 @@ from ..base import Family
 from ..frame_norms import normalise_as_version
 from ..temporal import skip_single_frames
 from .architecture import Config, motion_channels, motion_config, own_metadata
-from .components import open_folder, read_config
+from .folders import model_path, open_folder, read_config
 from .keys import KeyMap, motion_keys, same_keys
-from .kinds import MOTION_MODULES, motion_module_version, require_role
+from .kinds import motion_module_version, require_role
 from .loading import Section, build_empty, fill
+from .roles import MOTION_MODULES
 from .tensors import TensorFile, open_tensors
+
+logger = logging.getLogger(__name__)
 
 _ENTRIES = ("motion_num_attention_heads", "motion_max_seq_length", "use_motion_mid_block")
 # Some motion modules were saved together with the UNet that they were trained on.
@@ -58,13 +62,34 @@ def open_motion(path: Path) -> OpenedMotion:
     """Opens a motion module; raises FormatError for a file that is missing, damaged or of another
     role.
     """
+    path = model_path(path)
     file = open_folder(path) if path.is_dir() else open_tensors(path)
-    role = require_role(file, MOTION_MODULES, "an AnimateDiff motion module")
+    require_role(file, MOTION_MODULES, "an AnimateDiff motion module")
     own = own_metadata(file)
     given = read_config(path) if path.is_dir() else own.get("motion", {})
     config = {**motion_config(file), **{k: given[k] for k in _ENTRIES if k in given}}
-    version = own.get("version", f"animatediff-sd15-{motion_module_version(role)}")
+    _warn_of_the_rest(file)
+    version = own.get("version", f"animatediff-sd15-{motion_module_version(file)}")
     return OpenedMotion(file, config, version)
+
+
+def left_out(file: TensorFile) -> list[str]:
+    """The tensors beside the motion modules, which are not used: parts for images and frame rates
+    that PIA, AnimateLCM-I2V and FancyVideo have, or the UNet that the modules were trained on.
+    """
+    return [key for key in file.shapes if "motion_modules" not in key]
+
+
+def _warn_of_the_rest(file: TensorFile) -> None:
+    rest = left_out(file)
+    if rest:
+        parts = ", ".join(dict.fromkeys(key.split(".")[0] for key in rest))
+        logger.warning(
+            "%s: only its motion modules are used. %d other tensors are left out (%s).",
+            file.name,
+            len(rest),
+            parts,
+        )
 
 
 def load_motion_modules(

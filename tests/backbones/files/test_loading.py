@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from motion_core.backbones.animatediff import AnimateDiff, load_animatediff
-from motion_core.backbones.files.kinds import Role, file_role
+from motion_core.backbones.files.kinds import file_role
+from motion_core.backbones.files.roles import Role
 from motion_core.backbones.files.tensors import open_tensors
 from motion_core.backbones.zeroscope import load_zeroscope
 from motion_core.errors import FormatError

@@ -24,9 +24,10 @@ from motion_adapters.nodes.host.folders import ADAPTERS, MOTION_LORAS, register_
 from motion_adapters.nodes.sockets import adapters_to_apply
 
 from motion_core.adapter_files.loaded import LoadedAdapter
+from motion_core.adapter_files.lora_files import import_animatediff_lora
 from motion_core.adapter_files.noise_file import NoiseInfo, noise_path, save_noise
 from motion_core.adapter_files.official_motion_director import zeroscope_layout
-from motion_core.adapter_files.other_programs import animatediff_lora, import_animatediff_lora
+from motion_core.adapter_files.other_programs import exported
 from motion_core.adapter_files.own import preview_jpeg, save_adapter
 from motion_core.adapters.embedding.adapter import BlockEmbedding, EmbeddingAdapter
 from motion_core.adapters.lora.adapter import LoraAdapter
@@ -179,7 +180,7 @@ def test_files_go_where_animatediff_evolved_looks_if_it_can_load_them() -> None:
 
 def test_a_motion_lora_of_animatediff() -> None:
     path = save_folder(MOTION_LORAS) / "zoom.ckpt"
-    torch.save({"state_dict": animatediff_lora(adapters()["temporal"])}, path)
+    torch.save({"state_dict": exported(adapters()["temporal"], "animatediff")}, path)
     (zoom,) = loaded("zoom.ckpt")
     assert zoom.info.is_foreign and zoom.info.version == ""
     assert isinstance(zoom.adapters["temporal"], LoraAdapter)
