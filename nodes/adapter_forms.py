@@ -10,11 +10,20 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..motion_core.adapter_files.formats import FORMATS, Format
-from .adapters import CATEGORY, file_output, last_of, motions_output
+from ..motion_core.errors import FormatError
+from .adapters import (
+    CATEGORY,
+    file_output,
+    last_of,
+    lora_file_input,
+    lora_path,
+    motions_output,
+)
 from .finding import found_by
 from .host.bridge import core_run
 from .host.file_choices import checked_name, new_file
 from .host.folders import MOTION_LORAS, adapter_folders, save_folder
+from .host.model_choices import NONE
 from .sockets import MotionAdapterSocket, MotionStack
 from .widgets import fault_of
 
@@ -88,11 +97,14 @@ class ConvertMotionAdapter(io.ComfyNode):
             **found_by("convert lora", "extract lora"),
             description="Converts full weights (MotionCrafter's) into LoRAs, which are small and "
             "load in other programs, or saves an adapter as a file for AnimateDiff-Evolved, "
-            "diffusers or peft. Reports how much of the weights a LoRA keeps.",
+            "ComfyUI, diffusers, kohya, musubi or peft. Also renames LoRA files of other programs. "
+            "Reports how much of the weights a LoRA keeps.",
             is_output_node=True,
             inputs=[
                 MotionAdapterSocket.Input(
-                    "motions", tooltip="The adapter to convert; if there are several, the last one."
+                    "motions",
+                    optional=True,
+                    tooltip="The adapter to convert; if there are several, the last one.",
                 ),
                 io.DynamicCombo.Input(
                     "to",
@@ -105,9 +117,9 @@ class ConvertMotionAdapter(io.ComfyNode):
                     ],
                     tooltip="LoRA: full weights become LoRAs in this graph; save them with Save "
                     f"Motion LoRA/Embedding. AnimateDiff: a file in models/{MOTION_LORAS}. "
-                    "diffusers: appearance as a file in models/loras, motion in output. peft: a "
-                    "file in output. Files are saved at strength 1, whatever the adapter's "
-                    "strength is here.",
+                    "diffusers, ComfyUI, kohya and musubi: appearance, and LoRAs for Wan, as a "
+                    "file in models/loras, motion in output. peft: a file in output. Files are "
+                    "saved at strength 1, whatever the adapter's strength is here.",
                 ),
                 io.Int.Input(
                     "rank",
@@ -116,6 +128,10 @@ class ConvertMotionAdapter(io.ComfyNode):
                     max=1024,
                     tooltip="Rank of LoRAs made from full weights: a higher rank keeps more of "
                     "the motion and makes a larger file. Existing LoRAs keep their rank.",
+                ),
+                lora_file_input(
+                    "A LoRA file of any program, for AnimateDiff, Stable Diffusion 1.5 or Wan, to "
+                    "save under the chosen program's names in place of motions."
                 ),
             ],
             outputs=[
@@ -136,7 +152,11 @@ class ConvertMotionAdapter(io.ComfyNode):
         return fault_of(lambda: name is None or checked_name(name))
 
     @classmethod
-    def execute(cls, motions: MotionStack, to: dict[str, Any], rank: int) -> io.NodeOutput:
+    def execute(
+        cls, motions: MotionStack = (), *, to: dict[str, Any], rank: int, file: str = NONE
+    ) -> io.NodeOutput:
+        if file != NONE:
+            return _renamed(motions, lora_path(file), to)
         with core_run():
             from ..motion_core.adapter_files.conversion import kept_lines, weights_as_loras
 
@@ -148,13 +168,13 @@ class ConvertMotionAdapter(io.ComfyNode):
                 for name, conversion in made.conversions.items()
                 for line in kept_lines(name, rank, conversion)
             ] or [f"{motion.name} contains no full weights and was left unchanged."]
-            file = ""
+            saved = ""
             if to["to"] != LORA:
-                file = _export(converted, **to)
-                lines.append(f"Saved as {file}.")
+                saved = _export(converted, **to)
+                lines.append(f"Saved as {saved}.")
             report = "\n".join(lines)
             return io.NodeOutput(
-                (*motions[:-1], converted), file, report, ui=ui.PreviewText(report)
+                (*motions[:-1], converted), saved, report, ui=ui.PreviewText(report)
             )
 
 
@@ -165,11 +185,40 @@ def _export(motion: LoadedAdapter, *, to: str, name: str, replace: bool, which: 
 
     chosen = chosen_name(motion.adapters, which.strip() or None, motion.name, "which")
     tensors, metadata = export_lora(motion.adapters, chosen, NAMES[to], motion.name)
-    folder, shown = _export_folder(FORMATS[NAMES[to]], motion.adapters[chosen].scope)
+    path, shown = _export_file(to, motion.adapters[chosen].scope, name, replace)
+    write_tensors(path, tensors, metadata)
+    return shown
+
+
+def _renamed(motions: MotionStack, path: Path, to: dict[str, Any]) -> io.NodeOutput:
+    """Another program's LoRA file under the names of `to`; the motions go through."""
+    with core_run():
+        from ..motion_core.adapter_files.other_programs import left_out_lines, renamed
+        from ..motion_core.backbones.files.lora_content import Network, lora_content
+        from ..motion_core.backbones.files.tensors import open_tensors, write_tensors
+
+        form = to["to"]
+        content = lora_content(open_tensors(path))
+        if form == LORA or content is None:
+            raise FormatError(
+                f"{path.name} cannot be converted to {form}. Choose a LoRA file, and a program to "
+                "convert it for, or set file to none."
+            )
+        made = renamed(content, NAMES[form])
+        motion = content.main in (Network.MOTION_MODULE, Network.VIDEO_UNET)
+        scope = "temporal" if motion else "spatial"
+        target, shown = _export_file(form, scope, to["name"], to["replace"])
+        write_tensors(target, made.tensors, {"format": "pt"})
+        report = "\n".join([*left_out_lines(path.name, made.left_out), f"Saved as {shown}."])
+        return io.NodeOutput(motions, shown, report, ui=ui.PreviewText(report))
+
+
+def _export_file(to: str, scope: str, name: str, replace: bool) -> tuple[Path, str]:
+    """The new file, and what to call it, from ComfyUI's folder on."""
+    folder, shown = _export_folder(FORMATS[NAMES[to]], scope)
     others = adapter_folders() if folder in adapter_folders() else ()
     path = new_file(folder, name, others=others, replace=replace)
-    write_tensors(path, tensors, metadata)
-    return f"{shown}/{path.name}"
+    return path, f"{shown}/{path.name}"
 
 
 def _export_folder(form: Format, scope: str) -> tuple[Path, str]:

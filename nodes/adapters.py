@@ -25,8 +25,10 @@ from .host.folders import (
     adapter_files,
     adapter_folders,
     adapter_key,
+    lora_files,
     save_folder,
 )
+from .host.model_choices import NONE
 from .sockets import MotionAdapterSocket, MotionStack
 from .widgets import fault_of
 
@@ -98,8 +100,7 @@ class LoadMotionAdapter(io.ComfyNode):
         path = adapter_path(adapter) if adapter else None
         if path is None:
             return []
-        files = [file for file in (path, noise_path(path)) if file.exists()]
-        return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+        return stamps(path, noise_path(path))
 
     @classmethod
     def execute(
@@ -212,9 +213,19 @@ class InspectMotionAdapter(io.ComfyNode):
             category=CATEGORY,
             **found_by("lora info", "motion lora info", "metadata"),
             description="Shows how each adapter was trained: method and settings, base and its "
-            "licence, rank, frames and size, prompts, and which of its parts are applied.",
+            "licence, rank, frames and size, prompts, and which of its parts are applied. Of a "
+            "LoRA file it shows which model it is for and which programs can load it.",
             is_output_node=True,
-            inputs=[MotionAdapterSocket.Input("motions", tooltip="The adapters to inspect.")],
+            inputs=[
+                MotionAdapterSocket.Input(
+                    "motions", optional=True, tooltip="The adapters to inspect."
+                ),
+                lora_file_input(
+                    "A LoRA file of any program to inspect, also of one for Wan or Stable "
+                    "Diffusion: which model it is for, which of its tensors are understood, and "
+                    "which programs can load it."
+                ),
+            ],
             outputs=[
                 io.String.Output(
                     "text", display_name="text", tooltip="The text shown on the node."
@@ -229,12 +240,19 @@ class InspectMotionAdapter(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, motions: MotionStack) -> io.NodeOutput:
-        with core_run():
-            from .motion_texts import motion_text
+    def fingerprint_inputs(cls, file: str = NONE, **others: Any) -> list[Any]:
+        """Changes with the file."""
+        path = lora_files().get(file)
+        return stamps(path) if path else []
 
-            text = "\n\n".join(motion_text(motion) for motion in motions)
-            text = text or "No adapter is connected."
+    @classmethod
+    def execute(cls, motions: MotionStack = (), file: str = NONE) -> io.NodeOutput:
+        with core_run():
+            from .motion_texts import file_text, motion_text
+
+            texts = [motion_text(motion) for motion in motions]
+            texts += [file_text(lora_path(file))] if file != NONE else []
+            text = "\n\n".join(texts) or "No adapter is connected and no file is chosen."
             pictures = [picture for motion in motions for picture in motion.previews]
             images = preview_images(pictures) if pictures else ExecutionBlocker(None)
             return io.NodeOutput(text, images, ui=ui.PreviewText(text))
@@ -256,6 +274,12 @@ def preview_images(pictures: Sequence[bytes]) -> Tensor:
     )
 
 
+def stamps(*files: Path) -> list[Any]:
+    """What changes when one of the files that exist does."""
+    there = [file for file in files if file.exists()]
+    return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in there]
+
+
 def _choices() -> list[str]:
     files = adapter_files()
     return [*checkpoint_folders(files), *files]
@@ -267,6 +291,20 @@ def adapter_path(name: str) -> Path | None:
     member = checkpoint_folders(files).get(name)
     path = files.get(member or name)
     return folder_of(path) if path and member else path
+
+
+def lora_file_input(tooltip: str) -> io.Combo.Input:
+    return io.Combo.Input(
+        "file", options=[NONE, *lora_files()], default=NONE, optional=True, tooltip=tooltip
+    )
+
+
+def lora_path(name: str) -> Path:
+    """The path of a choice of `lora_file_input`; raises FormatError if it is gone."""
+    path = lora_files().get(name)
+    if path is None:
+        raise FormatError(f"The file {name} no longer exists. Refresh the node and choose another.")
+    return path
 
 
 def motions_output(tooltip: str) -> io.Output:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..motion_core.adapter_files.inspection import adapter_facts, adapter_lines
+from ..motion_core.adapter_files.inspection import (
+    adapter_facts,
+    adapter_lines,
+    file_lines,
+    inspect_file,
+)
 
 if TYPE_CHECKING:
     from ..motion_core.adapter_files.loaded import LoadedAdapter
@@ -25,3 +31,8 @@ def motion_text(motion: LoadedAdapter) -> str:
             f"  noise       {noise}",
         ]
     )
+
+
+def file_text(path: Path) -> str:
+    """What a file is, and of a LoRA which programs can load it."""
+    return "\n".join(file_lines(inspect_file(path)))

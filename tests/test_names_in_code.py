@@ -31,6 +31,7 @@ MAY_NAME_A_METHOD = (
 )
 MAY_NAME_A_FAMILY = (
     "motion_core/adapter_files/formats.py",
+    "motion_core/adapter_files/lora_files.py",
     "motion_core/adapter_files/official_motion_director.py",
     "motion_core/adapter_files/official_motion_inversion.py",
     "motion_core/adapter_files/other_programs.py",

@@ -29,8 +29,6 @@ FORMATS: Mapping[str, Format] = {
     ),
     "diffusers": Format(title="diffusers LoRA", folders={"spatial": "loras"}),
     "peft": Format(title="peft LoRA"),
-    "comfyui": Format(
-        title="LoRA for ComfyUI's Load LoRA", scopes=("spatial",), folders={"spatial": "loras"}
-    ),
-    "kohya": Format(title="kohya or musubi LoRA", scopes=("spatial",)),
+    "comfyui": Format(title="LoRA for ComfyUI's Load LoRA", folders={"spatial": "loras"}),
+    "kohya": Format(title="kohya or musubi LoRA", folders={"spatial": "loras"}),
 }

@@ -114,7 +114,7 @@ def _names(content: LoraContent) -> str:
 
 def _version(content: LoraContent) -> str:
     if content.main is Network.MOTION_MODULE:
-        middle = any(n.startswith("mid_block.") for n in content.networks[content.main])
+        middle = any(n.startswith("mid_block.") for n in content.networks.get(content.main, ()))
         return "v2 (it has a middle block)" if middle else "any version"
     if content.main is Network.WAN:
         return _wan_version(content)

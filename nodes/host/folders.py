@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ADAPTERS = "motion_adapters"
 MOTION_LORAS = "animatediff_motion_lora"
 MOTION_MODULES = "animatediff_models"
+LORAS = "loras"
 ZEROSCOPE = "text2video"
 EVALUATION = "motion_evaluation"
 LANGUAGE = "LLM"  # where other packs keep language models too
@@ -30,7 +31,7 @@ _ADAPTER_KEYS = (ADAPTERS, MOTION_LORAS)
 # What is listed under each key; the last folder that a key gets is under ComfyUI's models. Models
 # of LANGUAGE are folders: which files of it are listed is for other packs to say.
 _EXTENSIONS: Mapping[str, Set[str]] = {
-    ADAPTERS: {".safetensors", ".pt", ".bin"},
+    ADAPTERS: {".safetensors", ".sft", ".ckpt", ".pt", ".bin"},
     MOTION_LORAS: folder_paths.supported_pt_extensions,
     MOTION_MODULES: folder_paths.supported_pt_extensions,
     ZEROSCOPE: folder_paths.supported_pt_extensions,
@@ -89,6 +90,16 @@ def adapter_files() -> dict[str, Path]:
         found = {name: folder_paths.get_full_path(key, name) for name in _listed(key)}
         places[key] = {name: Path(path) for name, path in found.items() if path is not None}
     return dict(sorted(listed_names(places).items()))
+
+
+def lora_files() -> dict[str, Path]:
+    """All files that may be LoRAs of any program, by their folder's key and name."""
+    return {
+        f"{key}/{name}": Path(path)
+        for key in (LORAS, *_ADAPTER_KEYS)
+        for name in _listed(key)
+        if (path := folder_paths.get_full_path(key, name)) is not None
+    }
 
 
 def listed_name(file: Path) -> str:

@@ -48,7 +48,8 @@ def test_a_motion_lora_of_animatediff_fits_any_version(
 
 def write_list(path: Path, names: list[str], rank: int = 1) -> None:
     """A list as the official trainer writes it: zeros of the layers' shapes, up before down."""
-    linears = {name: zeroscope_layout().get_submodule(name) for name in names}
+    unet = zeroscope_layout()
+    linears = {name: unet.get_submodule(name) for name in names}
     tensors = []
     for linear in linears.values():
         out, width = linear.weight.shape

@@ -120,7 +120,8 @@ def fill(
         encoding: Any = SinusoidalPositionalEmbedding(width, length).pe
         tensors[name] = encoding.to(device, dtype)
     model.load_state_dict(tensors, strict=True, assign=True)
-    _restore_position_ids(model, device)
+    if not dry:
+        _restore_position_ids(model, device)
     return model.eval().requires_grad_(False)
 
 
