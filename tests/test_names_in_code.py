@@ -28,6 +28,7 @@ MAY_NAME_A_METHOD = (
     "motion_core/adapter_files/official_motion_director.py",
     "motion_core/adapter_files/inspection.py",
     "motion_core/adapter_files/reading.py",
+    "motion_core/backbones/files/kinds.py",  # what other programs' trainers call their files
 )
 MAY_NAME_A_FAMILY = (
     "motion_core/adapter_files/formats.py",

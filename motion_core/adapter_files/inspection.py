@@ -7,22 +7,18 @@ for the weights of base models, which are not read.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..adapters.base import Adapter
-from ..backbones.animatediff import check_checkpoint, domain_adapter_pairs
-from ..backbones.files.components import text_from_file, vae_from_file
+from ..backbones.checks import CHECKS
 from ..backbones.files.folders import model_path, open_folder
 from ..backbones.files.kinds import role_of
 from ..backbones.files.lora_content import lora_content
-from ..backbones.files.motion_modules import left_out, load_motion_modules
+from ..backbones.files.motion_modules import left_out
 from ..backbones.files.roles import MOTION_MODULES, Role
 from ..backbones.files.tensors import TensorFile, open_tensors
-from ..backbones.zeroscope import check_unet
 from ..errors import FormatError
 from ..settings import to_mapping
 from .lora_report import lora_report, report_lines
@@ -30,24 +26,6 @@ from .noise_file import load_noise
 from .own import AdapterInfo, load_adapter, read_previews
 from .reading import ADAPTER_ROLES, read_any_adapter
 from .sample_defaults import SAMPLING
-
-Check = Callable[[Path, TensorFile], object]
-
-
-def _check_motion_module(path: Path, file: TensorFile) -> None:
-    # Groups of norms are the UNet's, which is not here, and change no tensor's shape.
-    load_motion_modules(path, norm_groups=1, device="meta")
-
-
-_CHECKS: Mapping[Role, Check] = {
-    Role.SD15_CHECKPOINT: lambda path, file: check_checkpoint(file),
-    Role.MODELSCOPE_UNET: lambda path, file: check_unet(file),
-    Role.VAE: lambda path, file: vae_from_file(file, torch.float32, "meta"),
-    Role.TEXT_ENCODER: lambda path, file: text_from_file(file, torch.float32, "meta"),
-    Role.DOMAIN_ADAPTER: lambda path, file: domain_adapter_pairs(file),
-    **dict.fromkeys(MOTION_MODULES, _check_motion_module),
-}
-"""How the reader of each part of a base is run without reading weights; it raises FormatError."""
 
 
 def inspect_file(path: Path) -> dict[str, object]:
@@ -77,8 +55,8 @@ def inspect_file(path: Path) -> dict[str, object]:
         if role in ADAPTER_ROLES:
             key = "embeddings" if role is Role.MOTION_EMBEDDING else "loras"
             facts[key] = _entries(read_any_adapter(path).adapters)
-        elif role in _CHECKS:
-            _CHECKS[role](path, file)
+        elif role in CHECKS:
+            CHECKS[role](path, file)
     except FormatError as error:
         facts["problem"] = str(error)
     return facts
@@ -105,14 +83,12 @@ def _folder_facts(folder: Path) -> dict[str, object]:
     unet = folder / "unet"
     file = open_folder(unet if unet.is_dir() else folder)
     role = role_of(file)
+    if unet.is_dir() and role is Role.IMAGE_UNET:
+        role = Role.SD15_CHECKPOINT
     facts = _facts(folder.name, role, file)
     try:
-        if unet.is_dir() and role is Role.IMAGE_UNET:
-            whole = Role.SD15_CHECKPOINT
-            facts |= {"role": whole.name.lower(), "what": whole.what, "where": whole.where}
-            check_checkpoint(folder)
-        elif role in MOTION_MODULES:
-            _check_motion_module(folder, file)
+        if role is Role.SD15_CHECKPOINT or role in MOTION_MODULES:
+            CHECKS[role](folder, file)
     except FormatError as error:
         facts["problem"] = str(error)
     return facts

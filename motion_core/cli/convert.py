@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..adapter_files.formats import FORMATS
 
-SUMMARY = "Convert full weights into a LoRA, or save an adapter in another program's format."
+SUMMARY = "Convert full weights into a LoRA, or save a LoRA in another program's format."
 
 EXAMPLES = """examples:
   a full-weight adapter (motion-crafter) as a LoRA of rank 64; the energy kept is printed:
@@ -20,6 +20,9 @@ EXAMPLES = """examples:
   python -m motion_core convert adapter.safetensors --to diffusers --adapter spatial.0 \\
       --output appearance.safetensors
 
+  a LoRA for Wan from diffusers or peft as one that ComfyUI's Load LoRA finds:
+  python -m motion_core convert wan_lora.safetensors --to comfyui --output wan_comfyui.safetensors
+
 Full weights become a LoRA in every format. Energy is the share of the squared change that the rank
 keeps; parts that a LoRA cannot hold (biases, norms, convolutions) count as lost. The closer to
 100 %, the closer the motion to the original."""
@@ -28,7 +31,9 @@ OWN = "adapter"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="an adapter file from this package")
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="an adapter file, or a LoRA file of another program"
+    )
     parser.add_argument(
         "--output", metavar="FILE", type=Path, required=True, help="the new .safetensors file"
     )

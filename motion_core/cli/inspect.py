@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .terminal import say
 
-SUMMARY = "Show what a model file is and where it belongs, and what an adapter contains."
+SUMMARY = "Show what a model file is, where it belongs, and which programs load a LoRA."
 
 EXAMPLES = """examples:
   python -m motion_core inspect out/zigzag/adapter.safetensors
@@ -17,7 +17,10 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", metavar="FILE", type=Path, help=".safetensors, .ckpt, .pt, .pth, .bin"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help=".safetensors, .sft, .ckpt, .pt, .pth or .bin; or a model's folder",
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object, for other programs"

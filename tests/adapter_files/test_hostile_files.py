@@ -44,14 +44,12 @@ def seeds() -> list[tuple[Tensors, Mapping[str, str]]]:
     )
     loras: list[Tensors] = [named(few, naming) for naming in NAMINGS]
     loras += [with_alpha(few, naming, 0.5) for naming in ("kohya", "peft", "diffusers")]
-    known = [
-        (
-            {k: torch.zeros([min(size, 9) for size in s]) for k, s in file.shapes.items()},
-            file.metadata,
-        )
-        for file in KNOWN_FILES.values()
-    ]
+    known = [(small(file.shapes), file.metadata) for file in KNOWN_FILES.values()]
     return [*((tensors, {}) for tensors in loras), *known]
+
+
+def small(shapes: Shapes) -> Tensors:
+    return {k: torch.zeros([min(size, 9) for size in shape]) for k, shape in shapes.items()}
 
 
 def renamed_prefix(tensors: Tensors, rng: random.Random) -> Tensors:

@@ -394,3 +394,31 @@ def test_what_cannot_be_converted() -> None:
         converted(motion(), to="peft LoRA", which="", name="../x", replace=True)
     with pytest.raises(AdapterError, match="No adapter is connected"):
         called(ConvertMotionAdapter, motions=(), to={"to": "LoRA"}, rank=1)
+
+
+def test_a_lora_file_of_another_program_is_inspected_and_renamed() -> None:
+    """Wan's in diffusers' names, which Load LoRA ignores, and then in ComfyUI's."""
+    folder = save_folder("loras")
+    names = ("transformer.blocks.0.attn1.to_q", "diffusion_model.blocks.0.self_attn.q")
+    pair = {"lora_A": torch.ones(1, 8), "lora_B": torch.ones(8, 1)}
+    before = {f"{names[0]}.{end}.weight": matrix for end, matrix in pair.items()}
+    write_tensors(folder / "wan.safetensors", before, {})
+    file = "loras/wan.safetensors"
+    assert file in InspectMotionAdapter.GET_SCHEMA().inputs[1].options  # type: ignore[attr-defined]
+    text = called(InspectMotionAdapter, file=file).args[0]
+    assert "ComfyUI's Load LoRA: loads none of it" in text
+    first = InspectMotionAdapter.fingerprint_inputs(file=file)
+    os.utime(folder / "wan.safetensors", ns=(1, 1))
+    assert InspectMotionAdapter.fingerprint_inputs(file=file) != first
+
+    to = {"to": "LoRA for ComfyUI's Load LoRA", "name": "wan renamed", "replace": True, "which": ""}
+    stack, saved_as, _ = called(
+        ConvertMotionAdapter, motions=(motion(),), to=to, rank=1, file=file
+    ).args
+    assert len(stack) == 1 and saved_as == "models/loras/wan renamed.safetensors"
+    made = open_tensors(folder / "wan renamed.safetensors")
+    assert set(made.shapes) == {f"{names[1]}.{end}.weight" for end in pair}
+    with pytest.raises(FormatError, match=r"wan\.safetensors cannot be converted to LoRA"):
+        called(ConvertMotionAdapter, motions=(), to={"to": "LoRA"}, rank=1, file=file)
+    with pytest.raises(FormatError, match="no longer exists"):
+        called(InspectMotionAdapter, file="loras/gone.safetensors")
