@@ -194,7 +194,8 @@ def _renamed(motions: MotionStack, path: Path, to: dict[str, Any]) -> io.NodeOut
     """Another program's LoRA file under the names of `to`; the motions go through."""
     with core_run():
         from ..motion_core.adapter_files.other_programs import left_out_lines, renamed
-        from ..motion_core.backbones.files.lora_content import Network, lora_content
+        from ..motion_core.backbones.files.lora_content import lora_content
+        from ..motion_core.backbones.files.lora_networks import Network
         from ..motion_core.backbones.files.tensors import open_tensors, write_tensors
 
         form = to["to"]

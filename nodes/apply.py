@@ -218,7 +218,7 @@ def of_scope(adapters: Sequence[tuple[Adapter, float]], scope: str) -> list[tupl
 
 def _refuse_sd2(model: ModelPatcher) -> None:
     """Its UNet has the widths of Stable Diffusion 1.5's, so that motion modules would go in."""
-    from ..motion_core.backbones.files.kinds import SD2_PROMPT_WIDTH
+    from ..motion_core.backbones.files.lora_networks import SD2_PROMPT_WIDTH
 
     width = model.model.model_config.unet_config.get("context_dim")
     if width == SD2_PROMPT_WIDTH:

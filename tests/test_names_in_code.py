@@ -26,7 +26,6 @@ ROOT = Path(__file__).parents[1]
 # nodes and folders of ComfyUI stay as they are.
 MAY_NAME_A_METHOD = (
     "motion_core/adapter_files/official_motion_director.py",
-    "motion_core/adapter_files/inspection.py",
     "motion_core/adapter_files/reading.py",
     "motion_core/backbones/files/kinds.py",  # what other programs' trainers call their files
 )

@@ -16,7 +16,8 @@ from ..adapters.lora.keys import LoraPair
 from ..backbones.base import Family
 from ..backbones.families import ANIMATEDIFF, ZEROSCOPE
 from ..backbones.files.kinds import role_of
-from ..backbones.files.lora_content import LoraContent, LoraLayer, Network, folded, lora_content
+from ..backbones.files.lora_content import LoraContent, LoraLayer, folded, lora_content
+from ..backbones.files.lora_networks import Network
 from ..backbones.files.roles import Role
 from ..backbones.files.tensors import TensorFile, open_tensors
 from ..errors import FormatError

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..backbones.files.lora_content import LoraContent, Network
+from ..backbones.files.lora_content import LoraContent
 from ..backbones.files.lora_keys import lora_key
+from ..backbones.files.lora_networks import Network
 from ..backbones.files.lora_programs import PROGRAMS, Program, formats_of
 
 # Wan's widths: 1.3B and 14B are Wan 2.1's, 5B is Wan 2.2's; 2.2's two experts are 14B each.

@@ -28,7 +28,8 @@ from ..adapters.lora.adapter import LoraAdapter
 from ..adapters.lora.keys import LoraPair
 from ..backbones.families import ANIMATEDIFF
 from ..backbones.files.kinds import LORA_METADATA
-from ..backbones.files.lora_content import LoraContent, Network, folded
+from ..backbones.files.lora_content import LoraContent, folded
+from ..backbones.files.lora_networks import Network
 from ..backbones.files.lora_programs import HAS_ALPHA, formats_of, written_names
 from ..errors import AdapterError, FormatError
 

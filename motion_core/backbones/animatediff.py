@@ -41,7 +41,8 @@ from .files.folders import model_path, open_folder, read_config
 from .files.keys import KeyMap, same_keys, unet_keys, with_prefix
 from .files.kinds import LDM_UNET, LDM_VAE, require_role
 from .files.loading import Section, build_empty, checked_places, fill, using_configuration
-from .files.lora_content import Network, folded, lora_content
+from .files.lora_content import folded, lora_content
+from .files.lora_networks import Network
 from .files.motion_modules import NOT_MOTION, OpenedMotion, motion_file_keys, open_motion
 from .files.prediction import prediction_of_config, prediction_of_file, with_prediction
 from .files.roles import Role

@@ -125,6 +125,10 @@ LAYER = "mid_block.motion_modules.0.transformer_blocks.0.attn1.to_q"
         ({f"{LAYER}.alpha": torch.tensor(float("nan"))}, "expected a finite number"),
         ({f"{LAYER}.dora_scale": torch.zeros(16, 1)}, "DoRA, not a pair of matrices"),
         ({f"unet.{LAYER}.lora_A.weight": torch.zeros(2, 16)}, "several down tensors"),
+        (
+            {f"{LAYER}x.lora_{part}.weight": torch.zeros(2, 2) for part in "AB"},
+            r"to_qx\.lora_A\.weight: it has no such layer",
+        ),
     ],
 )
 def test_damaged_motion_loras(

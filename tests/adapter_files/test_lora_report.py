@@ -17,8 +17,9 @@ from torch import Tensor
 
 from motion_core.adapter_files.lora_report import lora_report, report_lines
 from motion_core.adapter_files.other_programs import renamed
-from motion_core.backbones.files.lora_content import LoraContent, Network, lora_content
+from motion_core.backbones.files.lora_content import LoraContent, lora_content
 from motion_core.backbones.files.lora_keys import WAN_OUTSIDE, lora_key, wan_diffusers_name
+from motion_core.backbones.files.lora_networks import Network
 from motion_core.backbones.files.tensors import TensorFile, in_memory
 from motion_core.cli.main import main
 from motion_core.errors import FormatError

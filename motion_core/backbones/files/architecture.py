@@ -91,7 +91,7 @@ def video_unet_config(file: TensorFile, prefix: str) -> Config:
     """
     return {
         **_unet_config(file, prefix, "DownBlock3D", "UpBlock3D"),
-        "attention_head_dim": _shape(file, f"{prefix}input_blocks.0.1.proj_in.weight")[0] // 8,
+        "attention_head_dim": _size(file, f"{prefix}input_blocks.0.1.proj_in.weight", 0) // 8,
     }
 
 
@@ -103,23 +103,23 @@ def _unet_config(file: TensorFile, prefix: str, down: str, up: str) -> Config:
     attention = [f"{prefix}input_blocks.{start}.1.norm.weight" in file.shapes for start in starts]
     spatial = f"{prefix}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
     return {
-        "in_channels": _shape(file, f"{prefix}input_blocks.0.0.weight")[1],
-        "out_channels": _shape(file, f"{prefix}out.2.weight")[0],
+        "in_channels": _size(file, f"{prefix}input_blocks.0.0.weight", 1),
+        "out_channels": _size(file, f"{prefix}out.2.weight", 0),
         "layers_per_block": layers,
         "block_out_channels": [
-            _shape(file, f"{prefix}input_blocks.{start}.0.out_layers.3.weight")[0]
+            _size(file, f"{prefix}input_blocks.{start}.0.out_layers.3.weight", 0)
             for start in starts
         ],
         "down_block_types": [("CrossAttn" if has else "") + down for has in attention],
         "up_block_types": [("CrossAttn" if has else "") + up for has in reversed(attention)],
-        "cross_attention_dim": _shape(file, spatial)[1],
+        "cross_attention_dim": _size(file, spatial, 1),
         "norm_num_groups": 32,
     }
 
 
 def motion_config(file: TensorFile) -> Config:
     """The motion entries of a UNetMotionModel's configuration, for a motion module file."""
-    lengths = {shape[1] for key, shape in file.shapes.items() if key.endswith(".pe")}
+    lengths = {_size(file, key, 1) for key in file.shapes if key.endswith(".pe")}
     if len(lengths) > 1:
         raise FormatError(
             f"{file.name} has positional encodings of different lengths {sorted(lengths)}; "
@@ -137,9 +137,14 @@ def motion_channels(file: TensorFile) -> list[int]:
     levels = _count(file, r"down_blocks\.(\d+)\.motion_modules\.")
     part = "0.temporal_transformer." if _original_names(file) else "0."
     return [
-        _shape(file, f"down_blocks.{level}.motion_modules.{part}norm.weight")[0]
+        _size(file, f"down_blocks.{level}.motion_modules.{part}norm.weight", 0)
         for level in range(levels)
     ]
+
+
+def motion_layers_per_block(file: TensorFile) -> int:
+    """Motion modules in each down block; up blocks have one more."""
+    return _count(file, r"down_blocks\.0\.motion_modules\.(\d+)\.")
 
 
 def _original_names(file: TensorFile) -> bool:
@@ -152,11 +157,11 @@ def vae_config(file: TensorFile, prefix: str) -> Config:
     layers = _count(file, rf"{re.escape(prefix)}encoder\.down\.0\.block\.(\d+)\.")
     return _vae_of(
         widths=[
-            _shape(file, f"{prefix}encoder.down.{level}.block.0.conv2.weight")[0]
+            _size(file, f"{prefix}encoder.down.{level}.block.0.conv2.weight", 0)
             for level in range(levels)
         ],
         layers=layers,
-        latents=_shape(file, f"{prefix}decoder.conv_in.weight")[1],
+        latents=_size(file, f"{prefix}decoder.conv_in.weight", 1),
         attention=f"{prefix}encoder.mid.attn_1.q.weight" in file.shapes,
     )
 
@@ -168,11 +173,11 @@ def diffusers_vae_config(file: TensorFile, prefix: str) -> Config:
     middle = f"{prefix}encoder.mid_block.attentions.0.group_norm.weight"
     return _vae_of(
         widths=[
-            _shape(file, f"{prefix}encoder.down_blocks.{level}.resnets.0.conv2.weight")[0]
+            _size(file, f"{prefix}encoder.down_blocks.{level}.resnets.0.conv2.weight", 0)
             for level in range(levels)
         ],
         layers=layers,
-        latents=_shape(file, f"{prefix}decoder.conv_in.weight")[1],
+        latents=_size(file, f"{prefix}decoder.conv_in.weight", 1),
         attention=middle in file.shapes,
     )
 
@@ -193,15 +198,15 @@ def _vae_of(widths: list[int], layers: int, latents: int, attention: bool) -> Co
 def clip_config(file: TensorFile, prefix: str) -> Config:
     """Configuration of the CLIPTextModel for a tower with transformers' keys after `prefix`."""
     embeddings = f"{prefix}embeddings."
-    width = _shape(file, f"{embeddings}token_embedding.weight")[1]
+    width = _size(file, f"{embeddings}token_embedding.weight", 1)
     layers = _count(file, rf"{re.escape(prefix)}encoder\.layers\.(\d+)\.")
     return {
-        "vocab_size": _shape(file, f"{embeddings}token_embedding.weight")[0],
+        "vocab_size": _size(file, f"{embeddings}token_embedding.weight", 0),
         "hidden_size": width,
-        "intermediate_size": _shape(file, f"{prefix}encoder.layers.0.mlp.fc1.weight")[0],
+        "intermediate_size": _size(file, f"{prefix}encoder.layers.0.mlp.fc1.weight", 0),
         "num_hidden_layers": layers,
         "num_attention_heads": max(width // 64, 1),
-        "max_position_embeddings": _shape(file, f"{embeddings}position_embedding.weight")[0],
+        "max_position_embeddings": _size(file, f"{embeddings}position_embedding.weight", 0),
         # CLIP ViT-L/14 (width 768) has the quick approximation, OpenCLIP's towers the exact GELU.
         "hidden_act": "quick_gelu" if width == 768 else "gelu",
     }
@@ -209,15 +214,15 @@ def clip_config(file: TensorFile, prefix: str) -> Config:
 
 def open_clip_config(file: TensorFile, prefix: str, skipped_layers: int) -> Config:
     """Configuration of the CLIPTextModel for an open_clip text tower without its last layers."""
-    width = _shape(file, f"{prefix}token_embedding.weight")[1]
+    width = _size(file, f"{prefix}token_embedding.weight", 1)
     layers = _count(file, rf"{re.escape(prefix)}transformer\.resblocks\.(\d+)\.")
     return {
-        "vocab_size": _shape(file, f"{prefix}token_embedding.weight")[0],
+        "vocab_size": _size(file, f"{prefix}token_embedding.weight", 0),
         "hidden_size": width,
-        "intermediate_size": _shape(file, f"{prefix}transformer.resblocks.0.mlp.c_fc.weight")[0],
+        "intermediate_size": _size(file, f"{prefix}transformer.resblocks.0.mlp.c_fc.weight", 0),
         "num_hidden_layers": layers - skipped_layers,
         "num_attention_heads": max(width // 64, 1),
-        "max_position_embeddings": _shape(file, f"{prefix}positional_embedding")[0],
+        "max_position_embeddings": _size(file, f"{prefix}positional_embedding", 0),
         "hidden_act": "gelu",
     }
 
@@ -232,6 +237,17 @@ def _shape(file: TensorFile, key: str) -> tuple[int, ...]:
     return file.shapes[key]
 
 
+def _size(file: TensorFile, key: str, axis: int) -> int:
+    """One size of such a tensor; raises FormatError if it has fewer dimensions."""
+    shape = _shape(file, key)
+    if len(shape) <= axis or not all(shape):
+        raise FormatError(
+            f"{file.name}: {key} has the shape {shape}, which no such model has. The file is "
+            "damaged or of another kind."
+        )
+    return shape[axis]
+
+
 def _count(file: TensorFile, pattern: str) -> int:
     """How many numbers from 0 on the pattern's group takes in the file's keys."""
     numbers = _numbers(file, pattern)
@@ -239,7 +255,14 @@ def _count(file: TensorFile, pattern: str) -> int:
         raise FormatError(
             f"{file.name} has no tensor like {pattern}. The file is incomplete or of another kind."
         )
-    return 1 + max(numbers)
+    last = max(numbers)
+    if last >= len(numbers):
+        gap = next(number for number in range(last) if number not in numbers)
+        raise FormatError(
+            f"{file.name} has tensors like {pattern} for {last}, but none for {gap}. The file is "
+            "incomplete or of another kind."
+        )
+    return len(numbers)
 
 
 def _numbers(file: TensorFile, pattern: str) -> set[int]:

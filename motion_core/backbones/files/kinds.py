@@ -17,7 +17,8 @@ from pathlib import Path
 
 from ...errors import FormatError
 from .contents import shard
-from .lora_content import SD2_PROMPT_WIDTH, LoraContent, Network, lora_content
+from .lora_content import LoraContent, lora_content
+from .lora_networks import SD2_PROMPT_WIDTH, Network
 from .roles import Role
 from .tensors import TensorFile, open_tensors
 

@@ -35,7 +35,6 @@ _DIFFUSERS_ATTENTION = re.compile(
 _DIFFUSERS_FEED_FORWARD = re.compile(
     r"(.+\.motion_modules\.\d+)\.(transformer_blocks\.\d+)\.(ff\..+)"
 )
-_DIFFUSERS_PROJECTION = re.compile(r"(.+\.motion_modules\.\d+)\.(proj_(?:in|out))")
 _ANIMATEDIFF_ATTENTION = re.compile(
     r"(.+\.motion_modules\.\d+)\.temporal_transformer\.(transformer_blocks\.\d+)"
     r"\.attention_blocks\.([01])\.processor\.(to_[qkv]|to_out)_lora"
@@ -43,14 +42,9 @@ _ANIMATEDIFF_ATTENTION = re.compile(
 _ANIMATEDIFF_FEED_FORWARD = re.compile(
     r"(.+\.motion_modules\.\d+)\.temporal_transformer\.(transformer_blocks\.\d+)\.(ff\..+)_lora"
 )
-_ANIMATEDIFF_PROJECTION = re.compile(
-    r"(.+\.motion_modules\.\d+)\.temporal_transformer\.(proj_(?:in|out))_lora"
-)
 
 
 def _to_animatediff(layer: str) -> str:
-    if match := _DIFFUSERS_PROJECTION.fullmatch(layer):
-        return f"{match[1]}.temporal_transformer.{match[2]}_lora"
     if match := _DIFFUSERS_ATTENTION.fullmatch(layer):
         module, block, attention, part = match.groups()
         inner = f"attention_blocks.{int(attention) - 1}.processor.{part}"
@@ -58,8 +52,9 @@ def _to_animatediff(layer: str) -> str:
         module, block, inner = match.groups()
     else:
         raise FormatError(
-            f"Layer {layer} has no name in an AnimateDiff motion LoRA, which only contains linear "
-            "layers of motion modules. Save it as a spatial or ZeroScope LoRA."
+            f"Layer {layer} has no name in an AnimateDiff motion LoRA, which only contains "
+            "attention and feed-forward layers of motion modules. Save it as a spatial or "
+            "ZeroScope LoRA."
         )
     return f"{module}.temporal_transformer.{block}.{inner}_lora"
 
@@ -69,9 +64,7 @@ def _from_animatediff(layer: str) -> str:
         module, block, attention, part = match.groups()
         suffix = ".0" if part == "to_out" else ""
         return f"{module}.{block}.attn{int(attention) + 1}.{part}{suffix}"
-    if match := (
-        _ANIMATEDIFF_FEED_FORWARD.fullmatch(layer) or _ANIMATEDIFF_PROJECTION.fullmatch(layer)
-    ):
+    if match := _ANIMATEDIFF_FEED_FORWARD.fullmatch(layer):
         return ".".join(match.groups())
     raise FormatError(
         f"{layer!r} is not a layer name of an AnimateDiff motion LoRA. Choose a motion LoRA file."

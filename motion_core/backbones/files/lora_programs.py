@@ -20,9 +20,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ...errors import FormatError
-from .lora_content import Network
 from .lora_keys import wan_diffusers_name
 from .lora_names import ANIMATEDIFF_NAMES, PEFT_NAMES
+from .lora_networks import Network
 
 Stems = Callable[[Network, str], Collection[str]]
 

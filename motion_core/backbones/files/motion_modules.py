@@ -8,7 +8,6 @@ both.
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +18,13 @@ from diffusers import MotionAdapter
 from ..base import Family
 from ..frame_norms import normalise_as_version
 from ..temporal import skip_single_frames
-from .architecture import Config, motion_channels, motion_config, own_metadata
+from .architecture import (
+    Config,
+    motion_channels,
+    motion_config,
+    motion_layers_per_block,
+    own_metadata,
+)
 from .folders import model_path, open_folder, read_config
 from .keys import KeyMap, motion_keys, same_keys
 from .kinds import motion_module_version, require_role
@@ -111,7 +116,7 @@ def load_motion_modules(
     modules = build_empty(
         lambda: MotionAdapter(
             block_out_channels=tuple(channels),
-            motion_layers_per_block=_layers_per_block(motion.file),
+            motion_layers_per_block=motion_layers_per_block(motion.file),
             motion_norm_num_groups=norm_groups,
             **motion.config,
         ),
@@ -138,9 +143,3 @@ def motion_file_keys(file: TensorFile, names: list[str]) -> KeyMap:
     if any(".temporal_transformer." in key for key in file.shapes):
         return motion_keys(names)
     return same_keys(name for name in names if ".motion_modules." in name)
-
-
-def _layers_per_block(file: TensorFile) -> int:
-    """Motion modules in each down block; up blocks have one more."""
-    found = (re.match(r"down_blocks\.0\.motion_modules\.(\d+)\.", key) for key in file.shapes)
-    return 1 + max(int(match[1]) for match in found if match)

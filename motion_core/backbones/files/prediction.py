@@ -20,8 +20,6 @@ from ...errors import FormatError
 from .architecture import Config
 from .tensors import TensorFile
 
-# Tensors that say something by being there, and hold nothing.
-MARKERS = ("v_pred", "ztsnr")
 _MODELSPEC = "modelspec.prediction_type"
 # As the modelspec standard has it, and as other tools write it.
 _V_NAMES = ("v", "v_prediction", "v-prediction", "velocity")

@@ -168,7 +168,7 @@ def test_lists_of_other_packs_are_not_narrowed(monkeypatch: pytest.MonkeyPatch) 
         register_folders()
         assert places["LLM"][1] == set() and len(places["LLM"][0]) == 2
         assert {".gguf", ".safetensors"} <= places["text2video"][1]
-        assert places[ADAPTERS][1] == {".safetensors", ".pt", ".bin"}
+        assert places[ADAPTERS][1] == {".safetensors", ".sft", ".ckpt", ".pt", ".bin"}
 
 
 def test_files_go_where_animatediff_evolved_looks_if_it_can_load_them() -> None:
