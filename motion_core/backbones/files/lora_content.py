@@ -56,10 +56,14 @@ class LoraContent:
         return next((network for network in Network if network in found), Network.UNKNOWN)
 
     def broken(self, network: Network) -> dict[str, str]:
-        """The unmatched tensors that are of this network."""
-        return {
-            key: why for key, why in self.unmatched.items() if network_of_tensor(key) is network
+        """The tensors that are named for this network and are no part of a layer of it."""
+        strange = {
+            key: "it has no such layer"
+            for layer in self.networks.get(Network.UNKNOWN, {}).values()
+            for key in (layer.down, layer.up)
         }
+        found = (strange | dict(self.unmatched)).items()
+        return {key: why for key, why in found if network_of_tensor(key) is network}
 
     def is_linear(self, network: Network) -> bool:
         """Whether all layers of the network are matrices."""
