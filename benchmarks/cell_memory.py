@@ -15,30 +15,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import torch
-from diffusers import UNet3DConditionModel, UNetMotionModel
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch import nn
 
+from benchmarks.step_cost.counting import Peak
+from benchmarks.step_cost.cuda import kernels_of_cuda
+from benchmarks.step_cost.networks import PROMPT_TOKENS, PROMPT_WIDTH, full_size_unet
 from motion_core.adapters.base import Scope
 from motion_core.adapters.lora.training import trainable_lora
 from motion_core.backbones.base import Family
 from motion_core.backbones.checkpointing import gradient_checkpointing
-from motion_core.backbones.frame_norms import normalise_as_version
-from motion_core.backbones.temporal import (
-    skip_single_frames,
-    spatial_linear_names,
-    temporal_linear_names,
-)
+from motion_core.backbones.temporal import spatial_linear_names, temporal_linear_names
 from motion_core.methods.losses import debiased_mse, mse
 
 FRAMES, RANK, DROPOUT = 16, 32, 0.1
@@ -67,74 +59,30 @@ CASES = [
 ]
 
 
-class Peak(TorchDispatchMode):
-    """most: the most bytes of tensors alive at once, of those made within the context."""
-
-    def __init__(self, known: Iterable[Tensor]) -> None:
-        super().__init__()
-        self._alive = {tensor.untyped_storage()._cdata: 0 for tensor in known}
-        self._now = self.most = 0
-
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, Tensor):
-                self._count(tensor.untyped_storage())
-        return made
-
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key not in self._alive:
-            self._alive[key] = storage.nbytes()
-            self._now += storage.nbytes()
-            self.most = max(self.most, self._now)
-            weakref.finalize(storage, self._freed, key)
-
-    def _freed(self, key: int) -> None:
-        self._now -= self._alive.pop(key)
-
-
 def bytes_per_cell(case: Case) -> float:
     """What a step's tensors take at most for each cell, beside weights and what is trained."""
-    unet, latent, per_frame = _unet(case), (1, 4, FRAMES, case.size // 8, case.size // 8), 1
+    unet = full_size_unet(case.family, case.dtype)
+    latent, per_frame = (1, 4, FRAMES, case.size // 8, case.size // 8), 1
     if case.family == "animatediff":
         per_frame = FRAMES  # prompts, as UNetMotionModel wants them
-    width = int(unet.config["cross_attention_dim"])
     with ExitStack() as stack:
         trained = stack.enter_context(_loras_in_place(unet, case.family))
         if case.checkpointing:
             stack.enter_context(gradient_checkpointing(unet))
-        stack.enter_context(_as_on_cuda())
+        stack.enter_context(kernels_of_cuda())
         gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
         peak = stack.enter_context(Peak([*unet.parameters(), *gradients]))
         with torch.device("meta"):
             latents = torch.empty(latent, dtype=case.dtype)
-            prompt_embeds = torch.empty(per_frame, 77, width, dtype=case.dtype)
+            prompt_embeds = torch.empty(
+                per_frame, PROMPT_TOKENS, PROMPT_WIDTH[case.family], dtype=case.dtype
+            )
             timesteps, anchors = torch.zeros(2, 1, dtype=torch.int64)
             pred = unet(latents, timesteps, prompt_embeds, return_dict=False)[0]
             target = torch.empty(latent)
         loss = mse(pred, target) + debiased_mse(pred, target, anchors, 1.0)
         loss.backward(inputs=trained)
     return peak.most / case.cells
-
-
-def _unet(case: Case) -> Any:
-    """The family's UNet at full size, frozen, without numbers."""
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(case.dtype)
-    try:
-        with torch.device("meta"):
-            if case.family == "animatediff":
-                unet = UNetMotionModel(cross_attention_dim=768, use_motion_mid_block=False)
-                normalise_as_version(unet, "animatediff-sd15-v3")
-            else:
-                unet = UNet3DConditionModel(cross_attention_dim=1024, attention_head_dim=64)
-    finally:
-        torch.set_default_dtype(default)
-    skip_single_frames(unet)
-    return unet.eval().requires_grad_(False)
 
 
 @contextmanager
@@ -169,37 +117,6 @@ def _loras_in_place(unet: nn.Module, family: Family) -> Iterator[list[nn.Paramet
         for parameter in loras["temporal"].parameters:
             parameter.grad = torch.empty_like(parameter)
         yield loras["temporal"].parameters
-
-
-@contextmanager
-def _as_on_cuda() -> Iterator[None]:
-    """Attention and dropout by the kernels that CUDA takes; meta tensors would take others."""
-    with (
-        patch.object(functional, "scaled_dot_product_attention", _attention),
-        patch.object(functional, "dropout", _dropout),
-    ):
-        yield
-
-
-def _attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-) -> Tensor:
-    """Flash attention; in float32, which it does not know, the memory-efficient one."""
-    if query.dtype is not torch.float32:
-        flash = torch.ops.aten._scaled_dot_product_flash_attention
-        return flash(query, key, value, dropout_p, is_causal)[0]
-    kept = query.requires_grad or key.requires_grad or value.requires_grad
-    efficient = torch.ops.aten._scaled_dot_product_efficient_attention
-    return efficient(query, key, value, attn_mask, kept, dropout_p, is_causal)[0]
-
-
-def _dropout(values: Tensor, p: float, training: bool, inplace: bool = False) -> Tensor:
-    return torch.native_dropout(values, p, training)[0] if training and p else values
 
 
 def row(case: Case) -> dict[str, Any]:
