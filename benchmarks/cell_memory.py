@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from benchmarks.step_cost.counting import Peak
-from benchmarks.step_cost.cuda import kernels_of_cuda
+from benchmarks.step_cost.cuda import as_on_cuda
 from benchmarks.step_cost.networks import PROMPT_TOKENS, PROMPT_WIDTH, full_size_unet
 from motion_core.adapters.base import Scope
 from motion_core.adapters.lora.training import trainable_lora
@@ -69,7 +69,7 @@ def bytes_per_cell(case: Case) -> float:
         trained = stack.enter_context(_loras_in_place(unet, case.family))
         if case.checkpointing:
             stack.enter_context(gradient_checkpointing(unet))
-        stack.enter_context(kernels_of_cuda())
+        stack.enter_context(as_on_cuda())
         gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
         peak = stack.enter_context(Peak([*unet.parameters(), *gradients]))
         with torch.device("meta"):

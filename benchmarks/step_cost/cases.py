@@ -7,6 +7,7 @@ that of its second stage; one of the first is MotionDirector's spatial pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from . import textbook
 from .counting import Counted
 from .networks import full_size_base
 from .trained import PROMPT, step_of
+from .trials import TRIALS
 
 METHODS: Mapping[str, Callable[[], Method[Any]]] = {
     "motion_director": lambda: MotionDirector(MotionDirectorSettings(spatial_dropout_p=0.0)),
@@ -41,7 +43,8 @@ FAMILIES: tuple[Family, ...] = ("animatediff", "zeroscope")
 @dataclass(frozen=True)
 class Case:
     """A row of the table. recipe: "ours", "0.1.0" for our passes with LoRAs as version 0.1.0
-    computed them, or "textbook". checkpointing: the textbook's always is.
+    computed them, the name of a trial of ours, or "textbook". checkpointing: the textbook's always
+    is.
     """
 
     recipe: str
@@ -57,13 +60,14 @@ class Case:
         size = {"frames": self.frames, "height": self.height, "width": self.width}
         if self.recipe == "textbook":
             return TEXTBOOK[self.method](base, **size)
-        return step_of(
-            METHODS[self.method](),
-            base,
-            settings=TrainSettings(precision="bf16", checkpointing=self.checkpointing),
-            composed=self.recipe == "0.1.0",
-            **size,
-        )
+        with TRIALS.get(self.recipe, nullcontext)():
+            return step_of(
+                METHODS[self.method](),
+                base,
+                settings=TrainSettings(precision="bf16", checkpointing=self.checkpointing),
+                composed=self.recipe == "0.1.0",
+                **size,
+            )
 
 
 def _at_size(frames: int, height: int, width: int) -> list[Case]:
@@ -95,8 +99,25 @@ def _as_before() -> list[Case]:
     ]
 
 
+def _of_trials() -> list[Case]:
+    return [
+        Case("no autocast", "motion_director", "animatediff"),
+        Case("no autocast", "motion_director", "animatediff", checkpointing=False),
+        Case("no autocast", "motion_director", "zeroscope"),
+        Case("no autocast", "motion_inversion", "animatediff"),
+        Case("no autocast", "motrans", "animatediff"),
+        Case("no autocast", "motion_crafter", "animatediff"),
+        Case("fused AdamW", "motion_crafter", "animatediff"),
+    ]
+
+
 SIZES = ((16, 256, 256), (16, 384, 384), (16, 512, 512), (24, 320, 576))
-CASES = [*(case for size in SIZES for case in _at_size(*size)), *_of_lengths(), *_as_before()]
+CASES = [
+    *(case for size in SIZES for case in _at_size(*size)),
+    *_of_lengths(),
+    *_as_before(),
+    *_of_trials(),
+]
 
 # What `make test` counts again: each method, both bases, with and without checkpointing.
 GUARDED = [

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .cases import FAMILIES, METHODS, SIZES, Case
 from .rows import COMMAND, PATH, Row, kept_versions
+from .trials import TRIALS
 
 PAGE = Path(__file__).parents[2] / "docs" / "speed.md"
 TITLES = {
@@ -42,6 +43,7 @@ def tables(rows: Rows) -> dict[str, str]:
         "before": _before,
         "lengths": _lengths,
         "operations": _operations,
+        "trials": _trials,
     }
     return {name: "\n".join(maker(rows)) + "\n" for name, maker in makers.items()}
 
@@ -115,6 +117,17 @@ def _operations(rows: Rows) -> Iterable[str]:
         yield _line(
             [f"`{name}`", f"{launches:,}", f"{moved / 1e9:.1f}", share, f"{flops / 1e12:.2f}"]
         )
+
+
+def _trials(rows: Rows) -> Iterable[str]:
+    yield "| trial | method | base | checkpointing | launches | GB moved | peak GiB |"
+    yield "|---|---|---|---|---:|---:|---:|"
+    for case, row in rows.items():
+        if case.recipe in TRIALS:
+            pairs = zip(_numbers(rows[replace(case, recipe="ours")]), _numbers(row), strict=True)
+            _, *changes, _, _ = (f"{today} → {then}" for today, then in pairs)
+            recipe, method, base, _, kept = _name(case)
+            yield _line([recipe, method, base, kept, *changes])
 
 
 def _name(case: Case) -> list[str]:
