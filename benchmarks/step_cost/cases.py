@@ -107,7 +107,6 @@ def _of_trials() -> list[Case]:
         Case("no autocast", "motion_inversion", "animatediff"),
         Case("no autocast", "motrans", "animatediff"),
         Case("no autocast", "motion_crafter", "animatediff"),
-        Case("fused AdamW", "motion_crafter", "animatediff"),
     ]
 
 

@@ -75,9 +75,9 @@ def motion_director(base: FullSize, *, frames: int, height: int, width: int) -> 
 
 def motion_crafter(base: FullSize, *, frames: int, height: int, width: int) -> Counted:
     """A step of MotionCrafter: the tuned network and the frozen one on the same noisy latents."""
-    frozen, tuned = base.network, copy.deepcopy(base.network)
+    tuned = copy.deepcopy(base)
     names = base.in_blocks(base.parameters("temporal"), "deep")
-    trained = [tuned.get_parameter(name) for name in names]
+    trained = [tuned.network.get_parameter(name) for name in names]
     for parameter in trained:
         parameter.data = parameter.data.float()
         parameter.requires_grad_(True)
@@ -88,17 +88,15 @@ def motion_crafter(base: FullSize, *, frames: int, height: int, width: int) -> C
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cuda", torch.bfloat16):
             noisy, timesteps, target = _noised(base, latents)
-            base.network = frozen
             with torch.no_grad():
                 frozen_pred = base.predict(noisy, timesteps, prompt)
-            base.network = tuned
-            pred = base.predict(noisy, timesteps, prompt)
+            pred = tuned.predict(noisy, timesteps, prompt)
             loss = _mse(pred, target) + APPEARANCE_WEIGHT * _mse(pred, frozen_pred)
         loss.item()
         loss.backward()
         optimiser.step()
 
-    return _counted(tuned, [optimiser], step, [*frozen.parameters()])
+    return _counted(tuned.network, [optimiser], step, [*base.network.parameters()])
 
 
 def add_peft_loras(network: nn.Module, name: str, linears: Sequence[str]) -> None:
@@ -115,7 +113,7 @@ def _layers(network: nn.Module) -> list[LoraLayer]:
     return [module for module in network.modules() if isinstance(module, LoraLayer)]
 
 
-def _loras(network: nn.Module, name: str) -> list[nn.Parameter]:
+def _loras(network: nn.Module, name: str) -> list[Tensor]:
     """A and B of each layer."""
     return [
         parts[name].weight

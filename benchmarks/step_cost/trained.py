@@ -21,6 +21,7 @@ from motion_core.methods.base import Method
 from motion_core.training.checkpoints import FORMAT_VERSION
 from motion_core.training.run import TrainingRun
 from motion_core.training.settings import TrainSettings
+from motion_core.training.stepper import Stepper
 from motion_core.types import LatentClip
 
 from .counting import Counted, Counter
@@ -82,7 +83,9 @@ def _run(
             device=DEVICE,
             format_version=FORMAT_VERSION,
         )
-        run.stepper.device = torch.device("cuda")  # which it asks for autocast
+        run.stepper = Stepper(  # which asks its device for autocast and the optimiser's kernel
+            groups=run.attached.groups, settings=settings, device=torch.device("cuda")
+        )
         yield run
 
 

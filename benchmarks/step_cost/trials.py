@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from unittest.mock import patch
-
-import torch
 
 from motion_core.training import stepper
 
@@ -22,14 +19,6 @@ def _without_autocast() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _fused_adamw() -> Iterator[None]:
-    """The optimiser in one operation a step, which keeps no tensors in between."""
-    with patch.object(stepper, "AdamW", partial(torch.optim.AdamW, fused=True)):
-        yield
-
-
 TRIALS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "no autocast": _without_autocast,
-    "fused AdamW": _fused_adamw,
 }
