@@ -124,7 +124,8 @@ def load_checkpoint(
                 if f"{name}/{key}" in moments
             }
             if saved:
-                optimiser.state[parameter] = _on_device(saved, parameter)
+                fused = bool(optimiser.defaults["fused"])
+                optimiser.state[parameter] = _on_device(saved, parameter, fused)
     position = Position(
         step=state["step"],
         generator=random["generator"],
@@ -194,10 +195,15 @@ def _optimiser_states(
     }
 
 
-def _on_device(saved: Mapping[str, Tensor], parameter: nn.Parameter) -> dict[str, Tensor]:
-    """AdamW keeps its step counter on the CPU and its moments beside the parameter."""
+def _on_device(
+    saved: Mapping[str, Tensor], parameter: nn.Parameter, fused: bool
+) -> dict[str, Tensor]:
+    """AdamW keeps its moments beside the parameter; its step counter only if it is a fused one, and
+    otherwise on the CPU.
+    """
     return {
-        key: value if key == "step" else value.to(parameter.device) for key, value in saved.items()
+        key: value.to(parameter.device) if key != "step" or fused else value
+        for key, value in saved.items()
     }
 
 

@@ -85,6 +85,24 @@ def test_round_trip(tmp_path: Path) -> None:
             assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_step_counter_lies_where_the_optimiser_wants_it(tmp_path: Path, fused: bool) -> None:
+    """Of parameters that are not on the CPU (on the meta device here): beside them if the optimiser
+    is a fused one, which would refuse it elsewhere; otherwise on the CPU."""
+    groups, optimisers = groups_and_optimisers(1.0)
+    step_temporal(groups, optimisers)
+    path = save(tmp_path, 3, groups, optimisers)
+    with torch.device("meta"):
+        copy, copy_optimisers = groups_and_optimisers(0.0)
+    for optimiser in copy_optimisers.values():
+        optimiser.defaults["fused"] = fused
+    load_checkpoint(path, groups=copy, optimisers=copy_optimisers)
+    states = list(copy_optimisers["temporal"].state.values())
+    assert len(states) == 2
+    assert {s["exp_avg"].device.type for s in states} == {"meta"}
+    assert {s["step"].device.type for s in states} == {"meta" if fused else "cpu"}
+
+
 def test_the_last_two_are_kept_by_number(tmp_path: Path) -> None:
     """9, 10, 100: by name "step-9" would sort last."""
     for step in (9, 10, 100):
