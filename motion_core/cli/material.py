@@ -14,7 +14,8 @@ from ..video.kinds import kind_of, media_in
 
 def material_of_run(given: Mapping[str, Any]) -> Material:
     """As loading will find it. given: a run's settings, yet unchecked. A path that is missing
-    counts as one, and a caption that is missing for none; loading refuses them.
+    counts as one, and a caption that is missing for none; loading refuses them, and a run without
+    anything, for which one video stands here.
     """
     clips, images = (_texts(given.get(name)) for name in ("clips", "images"))
     prompts = _texts(given.get("prompts"))
@@ -28,7 +29,7 @@ def material_of_run(given: Mapping[str, Any]) -> Material:
         described += [prompt or _caption(video) for video in _videos(path)]
     frames = given["clip"].get("frames")
     return Material(
-        videos=len(described),
+        videos=len(described) if described or stills else 1,
         images=stills,
         frames=frames if isinstance(frames, int) else None,
         prompts=tuple(dict.fromkeys(" ".join(text.split()) for text in described if text)),

@@ -86,7 +86,8 @@ def _stream(path: Path, header: Header, packets: list[_Packet], tick: Fraction) 
     if not counted:
         packets = sorted(packets, key=lambda packet: packet.shown or 0)
     if header.interlaced and header.fps:
-        packets = _without_second_fields(packets, float(_ONE_AND_A_HALF_FIELDS / header.fps / tick))
+        shortest = float(_ONE_AND_A_HALF_FIELDS / header.fps / tick)
+        packets = _without_second_fields(packets, shortest, counted)
     clock = [float((packet.shown or 0) * tick) for packet in packets]
     times = [seconds - header.start for seconds in clock]
     if counted:  # the times of decoding have the same spacing
@@ -111,15 +112,19 @@ def _stream(path: Path, header: Header, packets: list[_Packet], tick: Fraction) 
     )
 
 
-def _without_second_fields(packets: list[_Packet], shortest: float) -> list[_Packet]:
+def _without_second_fields(packets: list[_Packet], shortest: float, decoded: bool) -> list[_Packet]:
     """One packet a frame, where its two fields have one each, as cameras write AVCHD.
 
-    shortest: ticks between two frames that are no fields of the same.
+    shortest: ticks between two frames that are no fields of the same. decoded: by the times of
+    decoding, for packets that lack others; the two clocks differ.
     """
     kept: list[_Packet] = []
+    last: int | None = None
     for packet in packets:
-        if not kept or packet.time - kept[-1].time >= shortest:
+        time = packet.decoded if decoded or packet.shown is None else packet.shown
+        if last is None or time - last >= shortest:
             kept.append(packet)
+            last = time
     return kept
 
 
@@ -141,10 +146,6 @@ class _Packet:
     decoded: int
     key: bool
     hidden: bool
-
-    @property
-    def time(self) -> int:
-        return self.decoded if self.shown is None else self.shown
 
 
 def _packets(listing: str) -> tuple[list[_Packet], Fraction]:

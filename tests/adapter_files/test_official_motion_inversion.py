@@ -4,12 +4,14 @@ parameters.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import UNet3DConditionModel
 from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from motion_core.adapter_files.official_motion_inversion import import_motion_embed
 from motion_core.backbones.zeroscope import ZeroScope
@@ -86,11 +88,12 @@ def test_full_size_on_zeroscope(tmp_path: Path) -> None:
     """
     with torch.device("meta"):
         unet = UNet3DConditionModel(attention_head_dim=64, cross_attention_dim=1024)
+        text_model = CLIPTextModel(CLIPTextConfig(hidden_size=1024, num_hidden_layers=1))
     tiny = tiny_zeroscope()
     backbone = ZeroScope(
         network=unet,
         vae=tiny.vae,
-        text=tiny.text,
+        text=dataclasses.replace(tiny.text, model=text_model),
         scheduler=tiny.scheduler,
         version="zeroscope",
         licence="test",

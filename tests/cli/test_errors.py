@@ -86,11 +86,20 @@ def test_a_domain_adapter_as_motion_module(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def kohya_lora() -> dict[str, torch.Tensor]:
+    """Of a convolution, which no adapter of ours has."""
+    layer = "lora_unet_mid_block_resnets_0_conv1"
+    return {
+        f"{layer}.lora_down.weight": torch.zeros(2, 8, 3, 3),
+        f"{layer}.lora_up.weight": torch.zeros(8, 2, 1, 1),
+    }
+
+
 def test_an_image_lora_as_motion_module(
     material: Material, tmp_path: Path, capsys: Captured
 ) -> None:
     path = tmp_path / "style.safetensors"
-    save_file({"lora_unet_mid_block.lora_down.weight": torch.zeros(2, 8)}, path)
+    save_file(kohya_lora(), path)
     said = refused(with_motion_module(material, path, tmp_path / "run"), capsys)
     assert "style.safetensors is an image LoRA in kohya's format" in said
     assert list(tmp_path.iterdir()) == [path]
@@ -132,7 +141,7 @@ def test_files_that_are_no_adapter(
     material: Material, finished: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     style = tmp_path / "style.safetensors"
-    save_file({"lora_unet_mid_block.lora_down.weight": torch.zeros(2, 8)}, style)
+    save_file(kohya_lora(), style)
     noise = finished / "adapter.noise.safetensors"
     for path, expected in (
         (style, "style.safetensors is an image LoRA in kohya's format, not an adapter"),

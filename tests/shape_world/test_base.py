@@ -92,15 +92,29 @@ def test_a_wrong_name_or_checkpoint_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("key", "what"),
+    ("layer", "down", "up", "what"),
     [
-        ("down_blocks.0.attn1.processor.to_q_lora.down.weight", "an AnimateDiff domain adapter"),
-        ("lora_unet_mid_block.lora_down.weight", "an image LoRA in kohya's format"),
+        (
+            "mid_block.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora",
+            "down",
+            "up",
+            "an AnimateDiff domain adapter",
+        ),
+        (
+            "lora_unet_mid_block_resnets_0_conv1",
+            "lora_down",
+            "lora_up",
+            "an image LoRA in kohya's format",
+        ),
     ],
 )
-def test_a_lora_as_image_checkpoint_is_named(key: str, what: str, tmp_path: Path):
+def test_a_lora_as_image_checkpoint_is_named(
+    layer: str, down: str, up: str, what: str, tmp_path: Path
+) -> None:
     path = tmp_path / "style.safetensors"
-    save_file({key: torch.zeros(2, 8)}, path)
+    kernel, one = ((3, 3), (1, 1)) if "conv" in layer else ((), ())
+    pair = {down: torch.zeros(2, 8, *kernel), up: torch.zeros(8, 2, *one)}
+    save_file({f"{layer}.{name}.weight": matrix for name, matrix in pair.items()}, path)
     with pytest.raises(
         FormatError, match=rf"style\.safetensors is {what}, not an image checkpoint"
     ):

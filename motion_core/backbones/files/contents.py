@@ -17,6 +17,8 @@ from ...errors import FormatError
 Container = Literal["safetensors", "torch"]
 
 _START = 512
+_LENGTH = 8
+"""Bytes before a safetensors file's header."""
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.\w+$")
 
 
@@ -66,6 +68,8 @@ def container(path: Path) -> Container | None:
     for stranger in _STRANGERS:
         if stranger.pattern.match(start):
             raise FormatError(f"{path.name} is {stranger.what}. {stranger.todo}")
+    if len(start) <= _LENGTH:  # the length of a header may begin as a pickle does
+        return None
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 2**40:
         return "safetensors"
     # A zip archive, or a pickle, which torch wrote before version 1.6.
