@@ -1,10 +1,7 @@
-from collections.abc import Sequence
 from typing import Any
 
 from aiohttp.web import RouteTableDef
-
-class PromptQueue:
-    def get_current_queue_volatile(self) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]: ...
+from execution import PromptQueue
 
 class PromptServer:
     instance: PromptServer
