@@ -83,7 +83,8 @@ def test_cancel_after_its_own_resume(tab: Tab, server: Server) -> None:
     assert "Starting: loading" not in " ".join(tab.said())  # they are loaded already
     tab.page.locator(INTERRUPT).click()
     tab.until(lambda: tab.text_of(".state") == "Cancelled", 60)
-    assert server.get("/queue")["queue_running"] == []
+    # The panel is told before the prompt is over.
+    tab.until(lambda: server.get("/queue")["queue_running"] == [], 20)
 
 
 def test_a_run_of_a_script_is_in_the_runs_tab_only(

@@ -116,8 +116,9 @@ def test_a_hundred_thousand_steps_grow_at_60_ms_a_frame(site: Site) -> None:
 def test_three_hundred_runs_are_drawn_at_60_ms_a_frame(browser: Browser, many: Path) -> None:
     """While the chosen one goes on, and when the list is read anew."""
     registry = RunRegistry(many, lambda message: None)
-    with served(registry, Queue()) as address:
-        page = Site(address, registry, browser).open("")
+    queue = Queue()
+    with served(registry, queue) as address:
+        page = Site(address, registry, browser, queue).open("")
         page.locator("#tab [role=option]").first.click()
         page.locator("#tab .detail .average").first.wait_for(state="attached")
         assert max(frames(page, "run-0")) < FRAME_MS
