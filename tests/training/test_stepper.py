@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,32 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from motion_core.adapters.base import Adapter
 from motion_core.errors import TrainingError
 from motion_core.methods.base import LossTerm
-from motion_core.methods.parts import ParameterGroup
 from motion_core.training.settings import TrainSettings
 from motion_core.training.stepper import Stepper
 
+from ..runs import free_group
+
 CPU = torch.device("cpu")
-
-
-@dataclass
-class Part:
-    """One parameter, w = (1, 2)."""
-
-    weight: nn.Parameter
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        return [self.weight]
-
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        yield
-
-    def export(self) -> Adapter:
-        raise NotImplementedError
 
 
 class Waits(TorchDispatchMode):
@@ -53,10 +32,7 @@ class Waits(TorchDispatchMode):
 
 def stepper(**settings: Any) -> tuple[Stepper, dict[str, nn.Parameter]]:
     weights = {name: nn.Parameter(torch.tensor([1.0, 2.0])) for name in ("a", "b")}
-    groups = {
-        name: ParameterGroup(parts={name: Part(weight)}, learning_rate=0.1, weight_decay=0.0)
-        for name, weight in weights.items()
-    }
+    groups = {name: free_group(weight) for name, weight in weights.items()}
     chosen = TrainSettings(learning_rate=0.1, warmup_steps=0, **settings)
     return Stepper(groups=groups, settings=chosen, device=CPU), weights
 
