@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import Literal, TypeVar
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet3DConditionModel, UNetMotionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    UNet2DConditionModel,
+    UNet3DConditionModel,
+    UNetMotionModel,
+)
 from open_clip.tokenizer import SimpleTokenizer
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
@@ -140,3 +146,16 @@ def stirred(model: Model) -> Model:
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
     return model
+
+
+def tiny_image_unet() -> UNet2DConditionModel:
+    """The image model below the tiny AnimateDiff's motion modules."""
+    return UNet2DConditionModel(
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=CHANNELS,
+        layers_per_block=1,
+        norm_num_groups=4,
+        cross_attention_dim=PROMPT_DIM,
+        attention_head_dim=2,
+    )

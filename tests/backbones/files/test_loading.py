@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import MotionAdapter, UNet2DConditionModel
+from diffusers import MotionAdapter
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -18,7 +18,13 @@ from motion_core.backbones.files.tensors import open_tensors
 from motion_core.backbones.zeroscope import load_zeroscope
 from motion_core.errors import FormatError
 from tests.base_files import save_checkpoint, save_motion_module, save_video_model
-from tests.tiny import CHANNELS, MAX_FRAMES, PROMPT_DIM, tiny_animatediff, tiny_zeroscope
+from tests.tiny import (
+    CHANNELS,
+    MAX_FRAMES,
+    tiny_animatediff,
+    tiny_image_unet,
+    tiny_zeroscope,
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,15 +104,7 @@ def test_a_torch_file_with_module_prefixes_in_a_state_dict(folder: Path, tmp_pat
 def test_diffusers_folders(folder: Path, tmp_path: Path) -> None:
     before = tiny_animatediff("v_prediction")
     weights = before.network.state_dict()
-    image = UNet2DConditionModel(
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=CHANNELS,
-        layers_per_block=1,
-        norm_num_groups=4,
-        cross_attention_dim=PROMPT_DIM,
-        attention_head_dim=2,
-    )
+    image = tiny_image_unet()
     image.load_state_dict({k: v for k, v in weights.items() if "motion_modules" not in k})
     motion = MotionAdapter(
         block_out_channels=CHANNELS,

@@ -20,7 +20,7 @@ from motion_core.backbones.files.architecture import as_metadata, own_metadata
 from motion_core.backbones.files.tensors import open_tensors
 from motion_core.errors import FormatError
 from tests.base_files import save_checkpoint, save_motion_module
-from tests.tiny import CHANNELS, PROMPT_DIM, tiny_animatediff
+from tests.tiny import tiny_animatediff, tiny_image_unet
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +87,7 @@ def test_marker_tensors(files: Path, tmp_path: Path) -> None:
 def folder(tmp_path: Path) -> Path:
     """A Stable Diffusion folder of the tiny base's size, without a scheduler."""
     backbone = tiny_animatediff()
-    image = UNet2DConditionModel(
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=CHANNELS,
-        layers_per_block=1,
-        norm_num_groups=4,
-        cross_attention_dim=PROMPT_DIM,
-        attention_head_dim=2,
-    )
+    image = tiny_image_unet()
     image.save_pretrained(tmp_path / "sd" / "unet")
     backbone.vae.save_pretrained(tmp_path / "sd" / "vae")
     backbone.text.model.save_pretrained(tmp_path / "sd" / "text_encoder")
