@@ -112,10 +112,10 @@ def test_apply_nodes_lie_where_nothing_is_and_come_twice(tab: Tab) -> None:
         before = tab.page.evaluate(f"{NODES}.length")
         tab.button("Add apply workflow").click()
         tab.page.wait_for_function(f"{NODES}.length === {before} + 3")
+    tab.page.wait_for_timeout(2500)  # Vue nodes have their height once they are drawn
     added: list[dict[str, Any]] = tab.page.evaluate(PLACES, last)
     assert len(added) == 6
     assert all(node["covers"] == [] for node in added)
-    tab.page.wait_for_timeout(2500)  # Vue nodes have their height once they are drawn
     groups = tab.page.evaluate(GROUPS)
     own = [group for group in groups if group["title"] == f"Apply {LISTED}"]
     assert [group["holds"] for group in own] == [[node["type"] for node in added[:3]]] * 2

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { CHAIN, frameOf, freeRow, slotOf } from '../../web/lib/graph/apply_nodes.js'
+import { CHAIN, frameOf, freeRow, meet, slotOf } from '../../web/lib/graph/apply_nodes.js'
 import { movedIndex, staysInPanel } from '../../web/lib/page/keyboard.js'
 import { announcement } from '../../web/lib/panel/announcement.js'
 import { locatorId, saidHeight, saidIn } from '../../web/lib/graph/node_texts.js'
@@ -187,6 +187,19 @@ test('where something lies, they stand below it, and below what lies there', () 
   // Titles take 30 above a node and the frame's own 36 above them. Below 60 comes
   // 60 + 40 + 66 = 166, which meets 150 … 250, so 250 + 106 = 356.
   assert.deepEqual(freeRow(train, [[200, 80], [400, 90]], others, 40), [[164, 356], [404, 356]])
+})
+
+test('they stand beside the frame that is around the node that trained', () => {
+  const [train, frame] = [box(0, 0, 100, 50), box(-30, -90, 200, 160)]
+  // The frame ends at 170: 40 more, and 24 for the frame of the new ones.
+  assert.deepEqual(freeRow(train, [[200, 80]], [train, frame], 40), [[234, 0]])
+})
+
+test('two boxes meet if they cover each other, not at their edges', () => {
+  const one = box(0, 0, 100, 50)
+  assert.ok(meet(one, box(90, 40, 20, 20)) && meet(box(90, 40, 20, 20), one))
+  assert.ok(!meet(one, box(100, 0, 20, 20)) && !meet(one, box(0, 50, 20, 20)))
+  assert.ok(!meet(one, box(90, 60, 20, 20)))
 })
 
 test('a frame goes around its nodes, their titles and its own', () => {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
@@ -39,13 +40,13 @@ class Curves:
     """One curve for each loss term; a term may be missing in some steps."""
 
     def __init__(self) -> None:
-        self.by_name: dict[str, Curve] = {}
+        self.by_name: defaultdict[str, Curve] = defaultdict(Curve)
 
     def add(self, step: int, losses: Mapping[str, float | None]) -> None:
         """Values that are not known are left out."""
         for name, value in losses.items():
             if value is not None:
-                self.by_name.setdefault(name, Curve()).add(step, value)
+                self.by_name[name].add(step, value)
 
     def newest(self) -> int:
         """The last step that has a point, 0 without one."""

@@ -50,11 +50,14 @@ class Stats:
         memory_peak: int,
     ) -> None:
         """memory: 0 where it is not known, as older versions noted the peak alone."""
-        self.losses.update({name: v for name, v in losses.items() if v is not None})
+        for name, value in losses.items():
+            if value is not None:
+                self.losses[name] = value
         self.learning_rate, self.grad_norm = rate, norm
         self.skipped += norm is None
         self.memory = memory or memory_peak
-        self.memory_peak = max(memory_peak, self.memory_peak)
+        if memory_peak > self.memory_peak:
+            self.memory_peak = memory_peak
         self.seconds += seconds
         self._seconds = DECAY * self._seconds + seconds
         self._weight = DECAY * self._weight + 1

@@ -6,7 +6,7 @@
  *   that is not installed is null
  * @typedef {[string, Record<string, string>]} Problem a text's key and values
  */
-import { BASE_TYPE, CHAIN, frameOf, freeRow, slotOf } from './apply_nodes.js'
+import { BASE_TYPE, CHAIN, frameOf, freeRow, meet, slotOf } from './apply_nodes.js'
 
 const COLOUR = '#3f5940' // as the groups of the shipped workflows that play a motion
 const FITS = 8
@@ -32,28 +32,33 @@ export function addApplyNodes(train, { adapter, prompt, title }, create) {
   })
   const { graph } = train
   const lies = [...graph.nodes, ...(graph.groups ?? [])]
-  const places = freeRow(train, made.map((node) => node.size), lies)
+  const place = () => {
+    const places = freeRow(train, made.map((node) => node.size), lies)
+    made.forEach((node, index) => (node.pos = places[index]))
+  }
   const group = Object.assign(create.group(title), { color: COLOUR })
+  place()
   graph.add(group)
-  made.forEach((node, index) => {
-    node.pos = places[index]
-    graph.add(node)
-  })
-  keepFramed(group, made)
+  made.forEach((node) => graph.add(node))
+  keepFramed(group, made, { lies, place })
   joinNodes(made, train)
   return null
 }
 
 /**
- * Vue nodes have their height only once they are drawn, which takes a busy page a while.
+ * Vue nodes have their height only once they are drawn, which takes a busy page a while: these, and
+ * those of a frame above that is as new.
  *
  * @param {any} group
  * @param {any[]} nodes
+ * @param {{lies: any[], place: () => void}} around what lay in the graph before; place: puts the
+ *   nodes where none of it is
  * @param {number} [times]
  */
-function keepFramed(group, nodes, times = FITS) {
+function keepFramed(group, nodes, around, times = FITS) {
+  if (around.lies.some((one) => meet(one, frameOf(nodes)))) around.place()
   Object.assign(group, frameOf(nodes))
-  if (times > 0) setTimeout(() => keepFramed(group, nodes, times - 1), FIT_MS)
+  if (times > 0) setTimeout(() => keepFramed(group, nodes, around, times - 1), FIT_MS)
 }
 
 /**

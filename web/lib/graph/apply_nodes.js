@@ -58,8 +58,37 @@ export function frameOf(nodes) {
 }
 
 /**
- * Where a framed row of nodes goes to the right of another: x and y of each. Where its frame would
- * cover what lies in the graph, it goes below that.
+ * Whether two of them cover each other.
+ *
+ * @param {Box} one
+ * @param {Box} other
+ */
+export const meet = (one, other) =>
+  [0, 1].every(
+    (axis) =>
+      one.pos[axis] < other.pos[axis] + other.size[axis] &&
+      other.pos[axis] < one.pos[axis] + one.size[axis]
+  )
+
+/** @param {Box} box */
+const rightOf = ({ pos, size }) => pos[0] + size[0]
+
+/**
+ * Tells of a box whether it is a frame around another.
+ *
+ * @param {Box} box
+ * @returns {(other: Box) => boolean}
+ */
+const holding = (box) => (other) =>
+  [0, 1].every(
+    (axis) =>
+      other.pos[axis] < box.pos[axis] &&
+      box.pos[axis] + box.size[axis] < other.pos[axis] + other.size[axis]
+  )
+
+/**
+ * Where a framed row of nodes goes to the right of another and of the frames around that one: x and
+ * y of each. Where its own frame would cover what lies in the graph, it goes below that.
  *
  * @param {Box} train the node that they follow
  * @param {[number, number][]} sizes of the new nodes
@@ -68,10 +97,10 @@ export function frameOf(nodes) {
  * @returns {[number, number][]}
  */
 export function freeRow(train, sizes, others, gap = 40) {
-  const left = train.pos[0] + train.size[0] + gap + MARGIN
-  const width = sizes.reduce((sum, [wide]) => sum + wide + gap, -gap) + MARGIN
+  const left = Math.max(...[train, ...others.filter(holding(train))].map(rightOf)) + gap
+  const width = sizes.reduce((sum, [wide]) => sum + wide + gap, -gap) + 2 * MARGIN
   const height = Math.max(...sizes.map(([, high]) => high)) + MARGIN
-  const across = others.filter(({ pos, size }) => pos[0] < left + width && pos[0] + size[0] > left)
+  const across = others.filter((other) => other.pos[0] < left + width && rightOf(other) > left)
   across.sort((a, b) => a.pos[1] - b.pos[1])
   let top = train.pos[1]
   for (const { pos, size } of across) {
@@ -79,7 +108,7 @@ export function freeRow(train, sizes, others, gap = 40) {
     const over = TITLE + HEADING
     if (above < top + height && below > top - over) top = below + gap + over
   }
-  let x = left
+  let x = left + MARGIN
   return sizes.map(([wide]) => {
     const place = /** @type {[number, number]} */ ([x, top])
     x += wide + gap

@@ -32,6 +32,7 @@ export class RunsList {
     /** By run, with what they show. @type {Map<string, {row: HTMLElement, told: string}>} */
     this.rows = new Map()
     this.place = element('li', { role: 'presentation', class: 'place' }, [detail])
+    this.place.style.minHeight = `${SEEN}px` // to be scrolled to before the detail is filled
     this.element = element('ul', {
       class: 'runs',
       role: 'listbox',
