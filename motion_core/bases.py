@@ -6,14 +6,15 @@ command can show its help, and refuse what does not fit, at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .backbones.families import ANIMATEDIFF, ZEROSCOPE
-from .diffusion.settings import SampleSettings
+from .diffusion.settings import FewSteps, SampleSettings
 from .errors import SettingsError
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class BaseDefaults:
 
     name: in `BASES`. family: which adapters fit; see `backbones.families`. load: from its files.
     required, optional: the files to give. width, height: pixels.
-    frames, fps: of a clip. sample_steps: DDIM steps. adapter_end: share of them with adapters.
+    frames, fps: of a clip. sample_steps: of the sampler. few_steps: see `SampleSettings`.
+    adapter_end: share of the steps with adapters.
     train: settings of every training that differ from the trainer's own here; a method's are its
     own, and `training.suited` puts both together.
     source: where size and sampling are from. reasons: of what has no source, by name.
@@ -74,6 +76,7 @@ class BaseDefaults:
     fps: float = 8.0
     sample_steps: int = 30
     guidance_scale: float
+    few_steps: FewSteps = "off"
     adapter_end: float = 1.0
     train: Mapping[str, object] = field(default_factory=dict)
     source: str = ""
@@ -83,12 +86,28 @@ class BaseDefaults:
         """How it is sampled where nothing else is asked for. steps: None is its own."""
         return SampleSettings(
             steps=steps or self.sample_steps,
+            few_steps=self.few_steps,
             guidance_scale=self.guidance_scale,
             adapter_end=self.adapter_end,
             frames=self.frames,
             height=self.height,
             width=self.width,
         )
+
+    def sampled(self, its_way: Mapping[str, Any]) -> dict[str, Any]:
+        """Steps, few_steps, guidance_scale, adapter_end and noise_prior of `SampleSettings`.
+
+        its_way: those that are a method's own. Steps and guidance of what is distilled stay.
+        """
+        usual = {
+            "steps": self.sample_steps,
+            "few_steps": self.few_steps,
+            "guidance_scale": self.guidance_scale,
+            "adapter_end": self.adapter_end,
+            "noise_prior": 0.0,
+        }
+        kept = () if self.few_steps == "off" else ("steps", "guidance_scale")
+        return usual | {name: value for name, value in its_way.items() if name not in kept}
 
 
 # Deviation from the papers, at shape world's size.
@@ -182,11 +201,30 @@ _BASES = (
 BASES: dict[str, BaseDefaults] = {base.name: base for base in _BASES}
 
 
-def base_defaults(name: str) -> BaseDefaults:
-    """The defaults of a base; raises SettingsError, listing all, if there is none of that name."""
+def base_defaults(name: str, motion_module: str | Path | None = None) -> BaseDefaults:
+    """The defaults of a base, with this motion module; raises SettingsError, listing all, if there
+    is none of that name.
+    """
     if name not in BASES:
         raise SettingsError(f"There is no base {name!r}. Choose one of {', '.join(BASES)}.")
-    return BASES[name]
+    return (
+        BASES[name] if motion_module is None else _distilled(BASES[name], Path(str(motion_module)))
+    )
+
+
+def _distilled(base: BaseDefaults, motion_module: Path) -> BaseDefaults:
+    """How a motion module that was distilled to a few steps is sampled, by its file's name, as its
+    layers are those of any other. Source: the model cards of wangfuyun/AnimateLCM and
+    ByteDance/AnimateDiff-Lightning.
+    """
+    name = motion_module.name.lower()
+    if "animatelcm" in name:
+        return replace(base, few_steps="lcm", sample_steps=6, guidance_scale=2.0)
+    if "lightning" in name:
+        named = re.search(r"(\d+)[-_ ]?step", name)
+        steps = int(named[1]) if named else 4
+        return replace(base, few_steps="lightning", sample_steps=steps, guidance_scale=1.0)
+    return base
 
 
 def check_parts(name: str, **parts: str | Path | None) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
+from ..motion_core.bases import base_defaults
 from ..motion_core.errors import AdapterError
 from .finding import found_by
 from .host.bridge import core_run
@@ -127,8 +128,9 @@ class ApplyMotionToAnimateDiff(io.ComfyNode):
                     extra_dict=ADVANCED,
                     tooltip="The noise schedule. auto: the one used in training, linear for "
                     "AnimateDiff (ComfyUI's sqrt_linear), with zero terminal SNR if the MODEL "
-                    "has it. scaled_linear: Stable Diffusion's, with more contrast. unchanged: "
-                    "the MODEL's own, for LCM and similar models.",
+                    "has it, and with LCM's timesteps for AnimateLCM or a MODEL from "
+                    "ModelSamplingDiscrete (lcm). scaled_linear: Stable Diffusion's, with more "
+                    "contrast. unchanged: the MODEL's own.",
                 ),
                 clip_input(),
             ],
@@ -240,15 +242,16 @@ def _load(choice: str, model: ModelPatcher) -> MotionModules:
 def _set_schedule(model: ModelPatcher, motion_module: str, beta_schedule: str) -> None:
     from ..motion_core.shape_world.networks import build_scheduler
     from .comfy_models.animatediff import set_schedule
-    from .comfy_models.schedule import scheduler_with
+    from .comfy_models.schedule import is_lcm, scheduler_with
 
     if beta_schedule == "unchanged":
         return
+    lcm = is_lcm(model) or base_defaults("animatediff", motion_module).few_steps == "lcm"
     if beta_schedule == "auto" and motion_module == SAMPLE_MODULE:
-        set_schedule(model, build_scheduler("linear"))
+        set_schedule(model, build_scheduler("linear"), lcm=lcm)
         return
     named: dict[str, Betas] = {"linear": "linear", "scaled_linear": "scaled_linear"}
-    set_schedule(model, scheduler_with(model, named.get(beta_schedule)))
+    set_schedule(model, scheduler_with(model, named.get(beta_schedule)), lcm=lcm)
 
 
 def check_motions(stack: MotionStack, base: Versioned) -> None:

@@ -103,7 +103,11 @@ class LoadAnimateDiffBase(io.ComfyNode):
         files = [checkpoint, motion_module, domain_adapter, vae]
         name = f"animatediff ({', '.join(f for f in files if f not in (NONE, OWN))})"
         return io.NodeOutput(
-            MotionBase(name=name, backbone=backbone, defaults=base_defaults("animatediff"))
+            MotionBase(
+                name=name,
+                backbone=backbone,
+                defaults=base_defaults("animatediff", motion_module),
+            )
         )
 
 
@@ -165,14 +169,15 @@ class AnimateDiffBaseFromModel(io.ComfyNode):
 
                 backbone.licence = LICENCE
                 backbone.image_encoder = IMAGE_ENCODER
-        defaults = BASES.get(backbone.version, BASES["animatediff"])
+        base = backbone.version if backbone.version in BASES else "animatediff"
+        defaults = base_defaults(base, motion_module)
         name = f"animatediff (MODEL {digest}, {motion_module})"
-        base = MotionBase(name=name, backbone=backbone, defaults=defaults)
+        given = MotionBase(name=name, backbone=backbone, defaults=defaults)
         warning = _scheduled_loras(model, clip)
         if warning is None:
-            return io.NodeOutput(base)
+            return io.NodeOutput(given)
         logger.warning(warning)
-        return io.NodeOutput(base, ui=ui.PreviewText(warning))
+        return io.NodeOutput(given, ui=ui.PreviewText(warning))
 
 
 class LoadZeroScope(io.ComfyNode):

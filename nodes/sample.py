@@ -279,4 +279,5 @@ def _motion_inputs() -> list[io.Input]:
             tooltip="Image encoder for the injected image: the one used in training, a CLIP "
             "ViT-H/14 file in models/clip_vision. Only the sample bases have their own.",
         ),
+        _setting("few_steps", extra_dict=ADVANCED),  # last: workflows keep widgets by their places
     ]

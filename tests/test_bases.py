@@ -39,6 +39,32 @@ def test_the_defaults_are_settings(name: str) -> None:
     assert {name: train[name] for name in base.train} == dict(base.train)
 
 
+@pytest.mark.parametrize(
+    ("motion_module", "sampled"),
+    [
+        ("mm/AnimateLCM_sd15_t2v.ckpt", ("lcm", 6, 2.0)),
+        ("animatediff_lightning_8step_comfyui.safetensors", ("lightning", 8, 1.0)),
+        ("Lightning.ckpt", ("lightning", 4, 1.0)),
+        ("v3_sd15_mm.ckpt", ("off", 25, 7.5)),
+    ],
+)
+def test_a_distilled_motion_module_is_sampled_as_its_card_says(
+    motion_module: str, sampled: tuple[str, int, float]
+) -> None:
+    """By its file's name; a method's own steps and guidance are for what is not distilled."""
+    base = base_defaults("animatediff", motion_module)
+    assert (base.few_steps, base.sample_steps, base.guidance_scale) == sampled
+    its_way = {"steps": 40, "guidance_scale": 9.0, "noise_prior": 0.5}
+    steps, guidance = (40, 9.0) if sampled[0] == "off" else sampled[1:]
+    assert base.sampled(its_way) == {
+        "steps": steps,
+        "few_steps": sampled[0],
+        "guidance_scale": guidance,
+        "adapter_end": 1.0,
+        "noise_prior": 0.5,
+    }
+
+
 def test_parts_that_are_missing_or_foreign() -> None:
     with pytest.raises(SettingsError, match="'animatediff' needs a motion module"):
         check_parts("animatediff", checkpoint="a.safetensors")

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from .claims import Claim, Name
 from .results import APPEARANCE, FIDELITY
 from .rows import Variant
-from .variants import BASE, COUPLED_CAPTIONED, METHODS, PRIOR_ALONE, TERSE_METHODS, TUNED
+from .variants import (
+    BASE,
+    COUPLED_CAPTIONED,
+    FEW_STEPS,
+    METHODS,
+    PRIOR_ALONE,
+    TERSE_METHODS,
+    TUNED,
+)
 from .verdicts import All, Higher, LeaksMore, Lower, NotLower, Reaches, Statement
 
 FIDELITY_WANTED = 0.85
@@ -146,6 +154,7 @@ USES: tuple[Claim, ...] = (
         )
         for claim in (_higher(row, without, APPEARANCE, ABOVE_BASE), _keeps_motion(row, without))
     ),
+    *(_keeps_motion(variant.name, "motion-director") for variant in FEW_STEPS),
     _higher("motion-inversion-camera", BASE.name, by=ABOVE_BASE),
     _higher("motion-inversion-hybrid", "motion-inversion"),
 )

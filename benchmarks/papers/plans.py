@@ -20,6 +20,7 @@ from .variants import (
     BASELINES,
     CAMERA,
     FEW_SHOT,
+    FEW_STEPS,
     LOOKS,
     METHODS,
     PERSONALISED,
@@ -66,7 +67,7 @@ def default_plan() -> Plan:
         for row in _rows((*TERSE_METHODS, *BASELINES, *ABLATIONS[backbone]), backbone, MAIN_MOTION)
     ]
     uses = [
-        *_rows(PERSONALISED, "animatediff", MAIN_MOTION),
+        *_rows((*PERSONALISED, *FEW_STEPS), "animatediff", MAIN_MOTION),
         *_rows((*USES, *FEW_SHOT, *LOOKS), "zeroscope", MAIN_MOTION),
     ]
     others = [
@@ -80,7 +81,7 @@ def default_plan() -> Plan:
 
 def full_plan() -> Plan:
     """All variants, on both backbones, with every reference motion: days."""
-    variants = (*TERSE_METHODS, *BASELINES, *USES, *FEW_SHOT, *LOOKS, *CAMERA)
+    variants = (*TERSE_METHODS, *BASELINES, *USES, *FEW_STEPS, *FEW_SHOT, *LOOKS, *CAMERA)
     ablations = [variant for group in ABLATIONS.values() for variant in group]
     every = (BASE, PRIOR_ALONE, *METHODS, *variants, *ablations)
     done = default_plan()

@@ -217,6 +217,22 @@ USES = (
 )
 """What README advises: strength, share of the steps, noise prior, length, and prompt."""
 
+FEW_STEP_KINDS = ("lcm", "lightning")
+FEW_STEP_COUNTS = (4, 6, 8)
+FEW_STEPS = tuple(
+    dataclasses.replace(
+        TUNED[0],
+        name=f"motion-director-{kind}-{steps}",
+        sample={"few_steps": kind, "steps": steps},
+        prompts=24,
+    )
+    for kind in FEW_STEP_KINDS
+    for steps in FEW_STEP_COUNTS
+)
+"""A motion in 4, 6 and 8 steps of the samplers of distilled models, with the base's own guidance.
+The small base itself is not distilled.
+"""
+
 FEW_SHOT = tuple(
     dataclasses.replace(make(f"{method}-{clips}-clips"), clips=clips)
     for make, method in ((_director, "motion-director"), (_motrans, "motrans"))

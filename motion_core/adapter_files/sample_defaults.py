@@ -53,14 +53,8 @@ def sample_defaults(
     """
     trained = first_video(infos)
     size = base if trained is None else trained
-    usual: dict[str, object] = {
-        "steps": base.sample_steps,
-        "guidance_scale": base.guidance_scale,
-        "adapter_end": base.adapter_end,
-        "noise_prior": 0.0,
-        **{name: getattr(size, name) for name in SIZE},
-    }
-    usual |= {} if trained is None else _of_its_method(trained)
+    its_way = {} if trained is None else _of_its_method(trained)
+    usual = base.sampled(its_way) | {name: getattr(size, name) for name in SIZE}
     resized = any((asked or {}).get(name, usual[name]) != usual[name] for name in SIZE)
     return {**usual, "noise_prior": 0.0} if resized or not has_noise else usual
 

@@ -66,10 +66,12 @@ class TrainRequest:
 
     def sample_settings(self, frames: int, height: int, width: int) -> SampleSettings:
         """How the run's samples are made, at this size."""
+        base = base_defaults(self.run.base, self.run.motion_module)
         return SampleSettings(
             steps=self.run.sample_steps,
+            few_steps=base.few_steps,
             guidance_scale=self.run.sample_guidance,
-            adapter_end=base_defaults(self.run.base).adapter_end,
+            adapter_end=base.adapter_end,
             frames=frames,
             height=height,
             width=width,
@@ -98,8 +100,8 @@ def build_request(layers: Sequence[Layer]) -> TrainRequest:
         )
     require(isinstance(name, str), "base", name, f"one of {', '.join(BASES)}")
     method_name = chosen_method(layers)
-    settings, base = settings_class(method_name), base_defaults(name)
-    given = _merged(layers)
+    settings, given = settings_class(method_name), _merged(layers)
+    base = base_defaults(name, given.get("motion_module"))
     given["objective"].pop("name", None)
     check_owners(given["objective"], method_name)
     refuse_unknown(settings.__name__, given["objective"], fields_by_name(settings))

@@ -36,6 +36,7 @@ _USUAL = {
     **dict.fromkeys(
         ("steps", "guidance_scale", "adapter_end"), "the adapter's method's, or else the base's"
     ),
+    "few_steps": "off, or what the motion module's file name says",
     "noise_prior": "the adapter's method's, if there is a noise file next to the adapter and "
     "frames and size are the clip's; or else 0",
     **dict.fromkeys(("frames", "width", "height"), "the adapter's, or else the base's"),

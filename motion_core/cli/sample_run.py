@@ -145,7 +145,7 @@ def chosen_adapters(
 def _checked_base(base: Mapping[str, Any]) -> BaseDefaults:
     if "base" not in base:
         raise SettingsError(f"There is no base to sample. Set --base to one of {', '.join(BASES)}.")
-    defaults = base_defaults(base["base"])
+    defaults = base_defaults(base["base"], base.get("motion_module"))
     check_parts(base["base"], **{part: base.get(part) for part in PARTS})
     return defaults
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones.base import Backbone
+from ..backbones.schedules.base import Schedule, StepSampler
 from ..settings import require
 from .settings import SampleSettings
 
@@ -39,11 +40,12 @@ def sample_latents(
 ) -> Tensor:
     """Latents (B, C, F, h, w) from `noise` of that shape and unit variance.
 
-    prompt_embeds, negative_embeds: (B, L, D). Of the settings only steps, guidance_scale and
-    guidance_rescale count here. Raises SettingsError on more steps than the schedule has,
-    FormatError on a prediction type that the schedule cannot carry.
+    prompt_embeds, negative_embeds: (B, L, D). Of the settings only steps, few_steps,
+    guidance_scale, guidance_rescale and, for LCM's own noise, seed count here. Raises SettingsError
+    on more steps than the schedule has, FormatError on a prediction type that the schedule cannot
+    carry.
     """
-    sampler = backbone.schedule.sampler(settings.steps)
+    sampler = _sampler(backbone.schedule, settings)
     guided = _GuidedPrediction(backbone, prompt_embeds, negative_embeds, settings)
     latents = noise.to(_device(backbone), torch.float32)
     with _evaluating(backbone.network):
@@ -82,6 +84,12 @@ def invert_latents(
             if on_step is not None:
                 on_step(step, steps)
     return latents
+
+
+def _sampler(schedule: Schedule, settings: SampleSettings) -> StepSampler:
+    if settings.few_steps == "off":
+        return schedule.sampler(settings.steps)
+    return schedule.few_step_sampler(settings.few_steps, settings.steps, settings.seed)
 
 
 class _GuidedPrediction:

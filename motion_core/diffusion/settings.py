@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ..settings import Settings, setting
 from ..video.settings import pixels
+
+FewSteps = Literal["off", "lcm", "lightning"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,4 +77,11 @@ class SampleSettings(Settings):
         1.0,
         help="Multiplies the strength of everything that affects appearance. Setting it also "
         "applies the appearance.",
+    )
+    few_steps: FewSteps = setting(
+        "off",
+        source="model cards of wangfuyun/AnimateLCM and ByteDance/AnimateDiff-Lightning",
+        help="For models distilled to a few steps. lcm: AnimateLCM or an LCM LoRA, 4 to 8 steps "
+        "and a guidance of 1 to 2. lightning: AnimateDiff-Lightning, as many steps as its file's "
+        "name says and a guidance of 1. off: DDIM.",
     )

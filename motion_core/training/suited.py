@@ -28,9 +28,9 @@ INVERSION_STEPS = 50  # MotionDirector_train.py's and Motion Inversion's train.p
 @dataclass(frozen=True, kw_only=True)
 class Suited:
     """By field: settings: of the method. train: of `TrainSettings`. clip: width, height, frames and
-    fps of `ClipSettings`. sample: steps, guidance_scale, adapter_end and noise_prior of
-    `SampleSettings`; sampled_its_way: those of them that are the method's own, which its adapter
-    files keep. inversion_steps: of the noise beside the adapter.
+    fps of `ClipSettings`. sample: what `BaseDefaults.sampled` has of `SampleSettings`;
+    sampled_its_way: those of them that are the method's own, which its adapter files keep.
+    inversion_steps: of the noise beside the adapter.
     """
 
     settings: Mapping[str, Any]
@@ -82,7 +82,7 @@ def suited(
     }
     sample = _values([layer.sample for layer in layers], now)
     inversion_steps = sample.pop("inversion_steps", INVERSION_STEPS)
-    usual_sample = _usual_sample(base) | sample
+    usual_sample = base.sampled(sample)
     asked = from_mapping(TrainSettings, {**usual_train, **(train or {})})
     usual_train["sample_every"] = _sample_every(asked, usual_sample["steps"])
     return Suited(
@@ -93,15 +93,6 @@ def suited(
         sampled_its_way=sample,
         inversion_steps=inversion_steps,
     )
-
-
-def _usual_sample(base: BaseDefaults) -> dict[str, Any]:
-    return {
-        "steps": base.sample_steps,
-        "guidance_scale": base.guidance_scale,
-        "adapter_end": base.adapter_end,
-        "noise_prior": 0.0,
-    }
 
 
 def _sample_every(train: TrainSettings, sampling_steps: int) -> int:

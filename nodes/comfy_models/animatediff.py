@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from ...motion_core.backbones.frame_norms import sees_all_frames
 from ...motion_core.errors import AdapterError, MotionError
 from .casting import use_casting_layers
-from .schedule import model_sampling
+from .schedule import lcm_sampling, model_sampling
 from .video_norms import norms_across_frames
 from .while_sampling import KEY
 from .windowed_hints import steer_windows
@@ -126,9 +126,12 @@ def motion_network(model: ModelPatcher) -> MotionNetwork:
     return network
 
 
-def set_schedule(model: ModelPatcher, scheduler: DDIMScheduler) -> None:
-    """Lets `model`, a clone of the caller's, sample by this noise schedule."""
-    model.add_object_patch("model_sampling", model_sampling(scheduler))
+def set_schedule(model: ModelPatcher, scheduler: DDIMScheduler, *, lcm: bool = False) -> None:
+    """Lets `model`, a clone of the caller's, sample by this noise schedule. lcm: by the sampler of
+    that name, in few steps.
+    """
+    sampling = lcm_sampling(scheduler) if lcm else model_sampling(scheduler)
+    model.add_object_patch("model_sampling", sampling)
 
 
 class _Moving:

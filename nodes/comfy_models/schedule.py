@@ -16,15 +16,17 @@ as it is of ComfyUI's. Nothing is approximated, whatever S.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from comfy.model_base import ModelType
 from comfy.model_sampling import EPS, V_PREDICTION, ModelSamplingDiscrete
+from comfy_extras.nodes_model_advanced import LCM, ModelSamplingDiscreteDistilled
 
 from ...motion_core.backbones.files.architecture import ANIMATEDIFF_SCHEDULER, Config
 from ...motion_core.backbones.files.components import load_scheduler
 from ...motion_core.backbones.files.prediction import Prediction, with_prediction
-from ...motion_core.backbones.schedules.ddim import prediction_type
+from ...motion_core.backbones.schedules.ddpm import prediction_type
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -104,6 +106,29 @@ class _ZeroSnrSchedule(_VSchedule):
         return super().noise_scaling(sigma, noise, latent_image)
 
 
+class _LcmSchedule(ModelSamplingDiscreteDistilled, LCM):
+    """The 50 timesteps on which consistency was distilled, as ComfyUI's ModelSamplingDiscrete with
+    `sampling` lcm has them.
+    """
+
+
+class _LcmVSchedule(ModelSamplingDiscreteDistilled, _VSchedule):
+    """The same where the network predicts v, which ComfyUI has not. c_skip of LCM's boundary, less
+    than 1e-5 at each of these timesteps, is taken for 0.
+    """
+
+
+class _LcmZeroSnrSchedule(ModelSamplingDiscreteDistilled, _ZeroSnrSchedule):
+    """The same from noise alone."""
+
+
+_LCM: Mapping[type[ModelSamplingDiscrete], type[ModelSamplingDiscreteDistilled]] = {
+    _EpsSchedule: _LcmSchedule,
+    _VSchedule: _LcmVSchedule,
+    _ZeroSnrSchedule: _LcmZeroSnrSchedule,
+}
+
+
 def _parts(sigma: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """σ and 1 − σ/S, what x has of the noise and of z_0, with as many dimensions as x."""
     sigma = sigma.reshape(-1, *[1] * (x.ndim - 1))
@@ -124,6 +149,21 @@ def model_sampling(scheduler: DDIMScheduler) -> ModelSamplingDiscrete:
     noise = (1.0 - alphas).sqrt()
     sampling.num_timesteps = len(alphas)
     sampling.set_sigmas(noise / (alphas.sqrt() + from_noise_alone * noise / LARGEST_SIGMA))
+    return sampling
+
+
+def is_lcm(model: ModelPatcher) -> bool:
+    """Whether ModelSamplingDiscrete, or another node, has prepared the MODEL for LCM."""
+    return isinstance(model.get_model_object("model_sampling"), LCM)
+
+
+def lcm_sampling(scheduler: DDIMScheduler) -> ModelSamplingDiscrete:
+    """The schedule as a `model_sampling` for what was distilled to few steps by consistency."""
+    whole = model_sampling(scheduler)
+    sampling = _LCM[type(whole)]()
+    sampling.num_timesteps = whole.num_timesteps
+    sampling.skip_steps = whole.num_timesteps // sampling.original_timesteps
+    sampling.set_sigmas(whole.sigmas[sampling.skip_steps - 1 :: sampling.skip_steps])
     return sampling
 
 

@@ -68,6 +68,7 @@ class TrainingRequest:
         first, sampling = self.clips[0], self.sampling
         return SampleSettings(
             **{name: sampling[name] for name in ("steps", "guidance_scale", "adapter_end")},
+            few_steps=self.base.defaults.few_steps,
             frames=self.base.defaults.frames if first.is_image else len(first.frames),
             height=first.frames.shape[2],
             width=first.frames.shape[3],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...motion_core.bases import BASES, BaseDefaults
+from ...motion_core.bases import BaseDefaults, base_defaults
 from ...motion_core.methods.defaults import ONE_VIDEO, Material
 from ...motion_core.video.kinds import kind_of, media_in
 from ..host.base_names import base_name
@@ -32,8 +32,11 @@ class FolderOf:
 def base_of(graph: PromptGraph, node: str) -> BaseDefaults | None:
     """Of the node's input `base`; None where it cannot be told."""
     source = graph.source(node, "base")
-    name = None if source is None else base_name(graph.kind(source), graph.widgets(source))
-    return None if name is None else BASES[name]
+    if source is None:
+        return None
+    widgets = graph.widgets(source)
+    name = base_name(graph.kind(source), widgets)
+    return None if name is None else base_defaults(name, widgets.get("motion_module"))
 
 
 def clips_of(graph: PromptGraph, node: str) -> list[str]:

@@ -32,6 +32,7 @@ SAMPLE_BASE = [name for name in FILES if name.startswith("sample-base")]
 _NO_CHECKPOINT = r"CheckpointLoaderSimple: .*header too small"
 ENDS = {
     "apply-in-a-community-checkpoint": _NO_CHECKPOINT,
+    "apply-in-six-steps": _NO_CHECKPOINT,
     "apply-with-animatediff-evolved": _NO_CHECKPOINT,
     "train-on-your-checkpoint": _NO_CHECKPOINT,
     "train-with-videohelpersuite": _NO_CHECKPOINT,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
-from diffusers import AnimateDiffPipeline
+from diffusers import AnimateDiffPipeline, EulerDiscreteScheduler, LCMScheduler
 from diffusers.pipelines.deprecated.text_to_video_synthesis.pipeline_text_to_video_synth import (
     TextToVideoSDPipeline,
 )
@@ -106,7 +106,8 @@ def test_same_latents_as_animatediff_pipeline(
         motion_adapter=None,  # type: ignore[arg-type]  # the UNet has its motion modules
         scheduler=DDIMScheduler.from_config(backbone.scheduler.config),
     )
-    assert_same_latents(backbone, pipeline, guidance_scale)
+    settings = SampleSettings(steps=6, guidance_scale=guidance_scale)
+    assert_same_latents(backbone, pipeline, settings)
 
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 7.5])
@@ -122,24 +123,56 @@ def test_same_latents_as_text_to_video_pipeline(
         unet=backbone.network,
         scheduler=DDIMScheduler.from_config(backbone.scheduler.config),  # type: ignore[arg-type]
     )
-    assert_same_latents(backbone, pipeline, guidance_scale)
+    settings = SampleSettings(steps=6, guidance_scale=guidance_scale)
+    assert_same_latents(backbone, pipeline, settings)
 
 
-def assert_same_latents(backbone: TinyBackbone, pipeline: Any, guidance_scale: float) -> None:
+@pytest.mark.parametrize(("few_steps", "guidance_scale"), [("lcm", 2.0), ("lightning", 1.0)])
+def test_same_latents_as_the_pipelines_of_distilled_models(
+    few_steps: Literal["lcm", "lightning"], guidance_scale: float
+) -> None:
+    """AnimateDiffPipeline as the model cards of AnimateLCM and AnimateDiff-Lightning set it up.
+    Euler's steps begin at σ_T times the noise, which the network sees divided by sqrt(1 + σ_T²).
+    """
+    backbone = epsilon_leading(tiny_animatediff)
+    assert isinstance(backbone, AnimateDiff)
+    config = dict(backbone.scheduler.config)
+    scheduler: Any = LCMScheduler.from_config(config)
+    scale = 1.0
+    if few_steps == "lightning":
+        scheduler = EulerDiscreteScheduler.from_config(config, timestep_spacing="trailing")
+        largest = float(scheduler.sigmas.max())
+        scale = (1 + largest**2) ** 0.5 / largest
+    pipeline = AnimateDiffPipeline(
+        vae=backbone.vae,
+        text_encoder=backbone.text.model,
+        tokenizer=None,  # type: ignore[arg-type]  # the prompts come as embeddings
+        unet=backbone.network,
+        motion_adapter=None,  # type: ignore[arg-type]  # the UNet has its motion modules
+        scheduler=scheduler,
+    )
+    settings = SampleSettings(steps=4, guidance_scale=guidance_scale, few_steps=few_steps, seed=8)
+    assert_same_latents(backbone, pipeline, settings, scale)
+
+
+def assert_same_latents(
+    backbone: TinyBackbone, pipeline: Any, settings: SampleSettings, scale: float = 1.0
+) -> None:
+    """scale: of the noise that the pipeline gets."""
     pipeline.set_progress_bar_config(disable=True)
     noise, prompt, negative = inputs(backbone)
     theirs = pipeline(
         prompt_embeds=prompt,
         negative_prompt_embeds=negative,
-        latents=noise,
+        latents=noise * scale,
         num_frames=SHAPE[2],
         height=SHAPE[3] * 8,
         width=SHAPE[4] * 8,
-        num_inference_steps=6,
-        guidance_scale=guidance_scale,
+        num_inference_steps=settings.steps,
+        guidance_scale=settings.guidance_scale,
+        generator=torch.Generator().manual_seed(settings.seed),
         output_type="latent",
     ).frames
-    settings = SampleSettings(steps=6, guidance_scale=guidance_scale)
     ours = sample_latents(backbone, noise, prompt, negative, settings)
     assert (ours - noise).abs().max() > 0.1
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)

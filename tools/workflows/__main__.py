@@ -22,6 +22,7 @@ from .graph import Graph
 from .own_models import (
     animatediff_evolved,
     apply_in_a_community_checkpoint,
+    few_steps,
     train_on_your_checkpoint,
     video_helper_suite,
     zeroscope,
@@ -38,6 +39,7 @@ WORKFLOWS: dict[str, Callable[[Mapping[str, Any]], Graph]] = {
     "sample-base-community-checkpoint": community_checkpoint,
     "train-on-your-checkpoint": train_on_your_checkpoint,
     "apply-in-a-community-checkpoint": apply_in_a_community_checkpoint,
+    "apply-in-six-steps": few_steps,
     "zeroscope-train-and-sample": zeroscope,
     "apply-with-animatediff-evolved": animatediff_evolved,
     "train-with-videohelpersuite": video_helper_suite,

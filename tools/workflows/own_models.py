@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from motion_core.bases import base_defaults
+
 from .graph import Graph, Node, Output
 from .sample_base import PLAY, TEACH, ksampler, save_video
 from .suited import of_clip, of_sample, of_training
@@ -26,6 +28,17 @@ MOTION_MODULE = {
     "name": "v3_sd15_mm.ckpt",
     "url": f"{HUGGING_FACE}/guoyww/animatediff/resolve/main/v3_sd15_mm.ckpt",
     "directory": "animatediff_models",
+}
+ANIMATELCM = {
+    "name": "AnimateLCM_sd15_t2v.ckpt",
+    "url": f"{HUGGING_FACE}/wangfuyun/AnimateLCM/resolve/main/AnimateLCM_sd15_t2v.ckpt",
+    "directory": "animatediff_models",
+}
+ANIMATELCM_LORA = {
+    "name": "AnimateLCM_sd15_t2v_lora.safetensors",
+    "url": f"{HUGGING_FACE}/wangfuyun/AnimateLCM/resolve/main/"
+    "AnimateLCM_sd15_t2v_lora.safetensors",
+    "directory": "loras",
 }
 METHOD = "motion-director"
 # A name is the widget's value, by which the page finds the entry.
@@ -90,6 +103,25 @@ lower `end_percent` to 0.7. For more than 32 frames, add *Context Windows (Manua
 (length 16, overlap 4).
 
 {MODELS}
+"""
+FEW_STEPS_NOTE = f"""\
+## A trained motion in six steps
+
+AnimateLCM samples in 4 to 8 steps instead of 25, and without a strong guidance.
+
+1. *Load Checkpoint* and *Load LoRA*: any Stable Diffusion 1.5 checkpoint, with AnimateLCM's LoRA.
+2. *Load Motion LoRA/Embedding*: your adapter. Those of AnimateDiff v2 fit best, as AnimateLCM has \
+its layers; if there is little motion, raise `temporal_strength`.
+3. *Apply Motion to AnimateDiff*: AnimateLCM's motion module; its timesteps are set by themselves.
+4. *KSampler*: 6 steps, `cfg` 2, sampler **lcm**, scheduler **sgm_uniform**.
+
+**AnimateDiff-Lightning**: its motion module, no LoRA, sampler euler, scheduler sgm_uniform, `cfg` \
+1, and as many steps as its file's name says. **An LCM LoRA** with your usual motion module: load \
+the LoRA, add *ModelSamplingDiscrete* (lcm), and leave the KSampler as it is.
+
+**Files**
+- motion module: `models/animatediff_models/{ANIMATELCM["name"]}` ([download]({ANIMATELCM["url"]}))
+- LoRA: `models/loras/{ANIMATELCM_LORA["name"]}` ([download]({ANIMATELCM_LORA["url"]}))
 """
 ZEROSCOPE_NOTE = f"""\
 ## Train a motion on ZeroScope
@@ -182,6 +214,51 @@ def apply_in_a_community_checkpoint(definitions: Mapping[str, Any]) -> Graph:
     graph.group("1  Checkpoint and motion", [checkpoint, motion, apply], LOAD)
     played = [node for node in graph.nodes if node.column in (3, 4, 5)]
     graph.group("2  Sample", [*played, save], PLAY)
+    return graph
+
+
+def few_steps(definitions: Mapping[str, Any]) -> Graph:
+    """A saved motion in six steps of the KSampler, by AnimateLCM."""
+    graph = Graph(definitions)
+    graph.note(0, FEW_STEPS_NOTE, "What to do", height=760)
+    checkpoint = graph.node(
+        "CheckpointLoaderSimple", 1, models=[COMMUNITY], ckpt_name=COMMUNITY["name"]
+    )
+    lora = graph.node(
+        "LoraLoaderModelOnly",
+        1,
+        models=[ANIMATELCM_LORA],
+        model=checkpoint.out("MODEL"),
+        lora_name=ANIMATELCM_LORA["name"],
+        strength_model=1.0,
+    )
+    motion = graph.node("LoadMotionAdapter", 1, adapter=LEARNED)
+    apply = graph.node(
+        "ApplyMotionToAnimateDiff",
+        2,
+        models=[ANIMATELCM],
+        model=lora.out("MODEL"),
+        adapters=motion.out("motions"),
+        motion_module=ANIMATELCM["name"],
+    )
+    base = base_defaults("animatediff", ANIMATELCM["name"])
+    frames = ksampler(
+        graph,
+        3,
+        apply,
+        checkpoint,
+        NEW_PROMPT,
+        NEGATIVE,
+        (512, 512, 16),
+        "sgm_uniform",
+        base.sample_steps,
+        base.guidance_scale,
+        sampler="lcm",
+    )
+    save = core_video(graph, 5, frames, "video/few-steps")
+    graph.group("1  Checkpoint and motion", [checkpoint, lora, motion, apply], LOAD)
+    played = [node for node in graph.nodes if node.column in (3, 4, 5)]
+    graph.group("2  Sample in six steps", [*played, save], PLAY)
     return graph
 
 

@@ -185,6 +185,7 @@ def ksampler(
     scheduler: str,
     steps: int,
     guidance: float,
+    sampler: str = "euler",
 ) -> Node:
     """Prompts, an empty latent, KSampler and VAE Decode. size: width, height, frames."""
     clip = checkpoint.out("CLIP")
@@ -209,7 +210,7 @@ def ksampler(
         seed=1,
         steps=steps,
         cfg=guidance,
-        sampler_name="euler",
+        sampler_name=sampler,
         scheduler=scheduler,
     )
     vae = checkpoint.out("VAE")

@@ -51,6 +51,12 @@ TEMPLATES: Mapping[str, Told] = {
         "KSampler.",
         "在 KSampler 中将训练好的适配器或运动 LoRA 用于任意 Stable Diffusion 1.5 模型。",
     ),
+    "apply-in-six-steps": _told(
+        "Apply a motion in six steps",
+        "用六步应用运动",
+        "Use a trained adapter with AnimateLCM, AnimateDiff-Lightning or an LCM LoRA.",
+        "将训练好的适配器与 AnimateLCM、AnimateDiff-Lightning 或 LCM LoRA 一起使用。",
+    ),
     "sample-base-community-checkpoint": _told(
         "Apply a motion to another checkpoint",
         "将运动应用到另一个模型",

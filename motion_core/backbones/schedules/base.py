@@ -7,10 +7,13 @@ alone), whatever the schedule: its own words (ᾱ, σ) stay inside it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from .few_steps import Distillation
 
 
 class Schedule(Protocol):
@@ -42,9 +45,15 @@ class Schedule(Protocol):
         """
         ...
 
+    def few_step_sampler(self, distillation: Distillation, steps: int, seed: int) -> StepSampler:
+        """For a base that was distilled. seed: of the noise that LCM's steps add. Raises as
+        `sampler`, and SettingsError where the schedule knows no such distillation.
+        """
+        ...
 
-class Sampler(Protocol):
-    """Deterministic steps from noise to a clip, and back.
+
+class StepSampler(Protocol):
+    """Steps from noise to a clip.
 
     timesteps: where the network is asked, from the most noise to the least.
     """
@@ -61,6 +70,10 @@ class Sampler(Protocol):
         where a single step from here to the clip would lead.
         """
         ...
+
+
+class Sampler(StepSampler, Protocol):
+    """Deterministic steps, which lead back too."""
 
     def inverse_step(self, model_pred: Tensor, timestep: float, latents: Tensor) -> Tensor:
         """The latents at `timestep` from which `step` with the same prediction leads to these."""

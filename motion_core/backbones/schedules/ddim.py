@@ -33,7 +33,9 @@ from torch import Tensor
 
 from ...errors import FormatError
 from ...settings import require
-from .base import per_clip, spread_evenly
+from .base import StepSampler, per_clip, spread_evenly
+from .ddpm import DdpmScheduler, clip_foreseen, cos_and_sin, prediction_type
+from .few_steps import Distillation, lcm_sampler, lightning_scheduler
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,23 @@ class DdimSchedule:
 
     def sampler(self, steps: int) -> DdimSampler:
         """`steps` of DDIM. Raises FormatError for ε-prediction on zero terminal SNR."""
+        scheduler = cast(DDIMScheduler, DDIMScheduler.from_config(self.scheduler.config))
+        return self._stepping(scheduler, steps)
+
+    def few_step_sampler(self, distillation: Distillation, steps: int, seed: int) -> StepSampler:
+        """See `Schedule`; raises as `sampler`, and SettingsError for more steps than LCM has."""
+        if distillation == "lightning":
+            return self._stepping(lightning_scheduler(self.scheduler), steps)
+        sampler = lcm_sampler(self.scheduler, steps, seed)
+        _check_start(sampler.scheduler)
+        return sampler
+
+    def _stepping(self, scheduler: DDIMScheduler, steps: int) -> DdimSampler:
         require(
             1 <= steps <= self.total, "steps", steps, f"1 to {self.total}, the schedule's timesteps"
         )
-        scheduler = cast(DDIMScheduler, DDIMScheduler.from_config(self.scheduler.config))
         scheduler.set_timesteps(steps)
-        starts_in_pure_noise = float(scheduler.alphas_cumprod[scheduler.timesteps[0]]) == 0.0
-        if prediction_type(scheduler) == "epsilon" and starts_in_pure_noise:
-            raise FormatError(
-                "The base predicts 'epsilon' on a schedule with zero terminal SNR, where ε "
-                "contains nothing of the clip; expected 'v_prediction'. Correct the scheduler's "
-                "configuration."
-            )
+        _check_start(scheduler)
         return DdimSampler(scheduler)
 
     def _signal_and_sigma(self, latents: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,39 +113,27 @@ class DdimSampler:
         return self.scheduler.step(model_pred, int(timestep), latents, return_dict=False)[0]
 
     def foreseen(self, model_pred: Tensor, timestep: float, latents: Tensor) -> Tensor:
-        """ẑ_0 = (z_t − sin φ_t·ε̂) / cos φ_t, or cos φ_t·z_t − sin φ_t·v̂."""
-        cos, sin = self._cos_and_sin(int(timestep))
-        if prediction_type(self.scheduler) == "epsilon":
-            return (latents - sin * model_pred) / cos
-        return cos * latents - sin * model_pred
+        """See `clip_foreseen`."""
+        return clip_foreseen(self.scheduler, model_pred, timestep, latents)
 
     def inverse_step(self, model_pred: Tensor, timestep: float, latents: Tensor) -> Tensor:
         """z_t of z_s; see the module's docstring."""
         assert self.scheduler.num_inference_steps is not None
         total = self.scheduler.config["num_train_timesteps"]
         previous = int(timestep) - total // self.scheduler.num_inference_steps
-        cos_t, sin_t = self._cos_and_sin(int(timestep))
-        cos_s, sin_s = self._cos_and_sin(previous)
+        cos_t, sin_t = cos_and_sin(self.scheduler, int(timestep))
+        cos_s, sin_s = cos_and_sin(self.scheduler, previous)
         if prediction_type(self.scheduler) == "epsilon":
             return (latents - sin_s * model_pred) * (cos_t / cos_s) + sin_t * model_pred
         cos_turn, sin_turn = cos_t * cos_s + sin_t * sin_s, sin_t * cos_s - cos_t * sin_s
         return (latents + sin_turn * model_pred) / cos_turn
 
-    def _cos_and_sin(self, timestep: int) -> tuple[float, float]:
-        """cos φ and sin φ; before the first timestep ᾱ is the schedule's final one, as in
-        sampling.
-        """
-        scheduler, past_end = self.scheduler, timestep < 0
-        alpha = scheduler.final_alpha_cumprod if past_end else scheduler.alphas_cumprod[timestep]
-        return float(alpha) ** 0.5, (1.0 - float(alpha)) ** 0.5
 
-
-def prediction_type(scheduler: DDIMScheduler) -> str:
-    """Either "epsilon" or "v_prediction"; raises FormatError on any other type."""
-    prediction = scheduler.config["prediction_type"]
-    if prediction not in ("epsilon", "v_prediction"):
+def _check_start(scheduler: DdpmScheduler) -> None:
+    starts_in_pure_noise = float(scheduler.alphas_cumprod[scheduler.timesteps[0]]) == 0.0
+    if prediction_type(scheduler) == "epsilon" and starts_in_pure_noise:
         raise FormatError(
-            f"The base's schedule predicts {prediction!r}; expected 'epsilon' or 'v_prediction'. "
-            "Load a base of one of these types."
+            "The base predicts 'epsilon' on a schedule with zero terminal SNR, where ε "
+            "contains nothing of the clip; expected 'v_prediction'. Correct the scheduler's "
+            "configuration."
         )
-    return prediction

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...errors import SettingsError
 from ...settings import require
-from .base import per_clip, spread_evenly
+from .base import StepSampler, per_clip, spread_evenly
+from .few_steps import Distillation
 
 TIMESTEPS = 1000
 
@@ -63,6 +65,13 @@ class FlowSchedule:
         )
         places = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
         return EulerSampler(sigmas=tuple(self.sigma(places).tolist()))
+
+    def few_step_sampler(self, distillation: Distillation, steps: int, seed: int) -> StepSampler:
+        """There is none: what is distilled from a flow is sampled by Euler's steps too."""
+        raise SettingsError(
+            f"few_steps is {distillation!r}, which is for Stable Diffusion's schedule; this base "
+            "has a flow. Set few_steps to 'off', and steps to the few that it was distilled to."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

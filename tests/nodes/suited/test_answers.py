@@ -41,6 +41,14 @@ def node(kind: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": kind, "inputs": inputs}
 
 
+def test_a_sample_on_a_distilled_motion_module_has_its_few_steps() -> None:
+    graph = prompt()
+    module = "AnimateLCM_sd15_t2v.ckpt"
+    graph["1"] = node("LoadAnimateDiffBase", checkpoint="a.safetensors", motion_module=module)
+    values = answers(graph, here())["4"]["values"]
+    assert (values["few_steps"], values["steps"], values["guidance_scale"]) == ("lcm", 6, 2.0)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_training_gets_what_suits_it(method: str) -> None:
     found = answers(prompt(objective=method.replace("_", "-")), here())["3"]
