@@ -184,6 +184,7 @@ def test_the_papers_numbers(method: str, base: str) -> None:
         "guidance_scale": guidance,
         "adapter_end": 1.0,
         "noise_prior": NOISE_PRIOR.get(method, 0.0),
+        "few_steps": "off",
     }
     assert usual.inversion_steps == INVERSION_STEPS.get(method, 50)
 
@@ -207,4 +208,5 @@ def test_the_small_bases_tuned_numbers(method: str) -> None:
             "guidance_scale": guidance,
             "adapter_end": 0.6,
             "noise_prior": 0.0,
+            "few_steps": "off",
         }
