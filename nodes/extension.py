@@ -27,6 +27,7 @@ NODES: Mapping[str, Sequence[str]] = {
         "LoadZeroScope",
         "SampleMotionBase",
     ),
+    "sample_clip": ("SampleMotionClip",),
     "methods": (),  # one a method, which it makes itself
     "train": ("TrainMotionAdapter",),
     "adapters": ("LoadMotionAdapter", "SaveMotionAdapter", "InspectMotionAdapter"),

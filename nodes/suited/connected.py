@@ -15,6 +15,8 @@ from .prompt_graph import PromptGraph
 ONE_IMAGE = Material(videos=0, images=1)
 PICTURES = "pictures of one subject"
 """What Motion Clips From Folder calls images that are no frames."""
+# Outputs that are a single image, by the node's class and their place.
+_STILLS = (("LoadImage", 0), ("SampleMotionClip", 1))
 # Inputs that hand motions on.
 _MOTIONS = ("motions", "first", "second", "adapters")
 
@@ -83,9 +85,8 @@ def motions_of(graph: PromptGraph, node: str) -> Iterator[str]:
 def _made(graph: PromptGraph, maker: str, folders: FolderOf) -> Material:
     kind = graph.kind(maker)
     if kind == "MotionClip":
-        video = graph.source(maker, "video")
         frames = graph.widget(maker, "frames")
-        still = frames == 1 or graph.kind(video or "") == "LoadImage"
+        still = frames == 1 or graph.output(maker, "video") in _STILLS
         prompt = str(graph.widget(maker, "prompt", "")).strip()
         prompts = (prompt,) if prompt else ()
         return ONE_IMAGE if still else replace(ONE_VIDEO, frames=frames, prompts=prompts)

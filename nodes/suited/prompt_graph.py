@@ -42,6 +42,11 @@ class PromptGraph:
         value: Any = self.inputs(node).get(name)
         return str(value[0]) if _linked(value) else None
 
+    def output(self, node: str, name: str) -> tuple[str, int] | None:
+        """The class of the node that an input comes from, and which of its outputs it is."""
+        value: Any = self.inputs(node).get(name)
+        return (self.kind(str(value[0])), int(value[1])) if _linked(value) else None
+
     def sources(self, node: str, prefix: str = "") -> list[str]:
         """The nodes that the inputs come from, of those whose names begin so."""
         found = (self.source(node, n) for n in self.inputs(node) if n.startswith(prefix))

@@ -138,6 +138,20 @@ def test_a_folder_is_counted(tmp_path: Path) -> None:
     assert (to["videos"], to["images"]) == (0, 2)
 
 
+def test_a_picture_is_an_image() -> None:
+    """One that is loaded, or drawn; a video that is drawn is a video."""
+    for source, slot, expected in (
+        ("LoadImage", 0, (0, 1)),
+        ("SampleMotionClip", 1, (0, 1)),
+        ("SampleMotionClip", 0, (1, 0)),
+    ):
+        graph = prompt()
+        graph["6"] = node(source)
+        graph["2"]["inputs"]["video"] = ["6", slot]
+        to = answers(graph, here())["3"]["to"]
+        assert (to["videos"], to["images"]) == expected, (source, slot)
+
+
 def test_without_a_base_there_is_no_answer() -> None:
     graph = prompt()
     del graph["1"]
