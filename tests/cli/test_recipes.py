@@ -1,7 +1,10 @@
-"""The commands of docs/recipes.md are commands, and what is said there of their settings is so."""
+"""The commands of docs/recipes.md are commands, and what is said there of their settings is so;
+each recipe is a workflow too, which README names.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,8 @@ from motion_core.cli.request import TrainRequest, build_request, chosen_method
 from motion_core.diffusion.settings import SampleSettings
 from motion_core.settings import from_mapping, to_mapping
 
-PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "recipes.md"
 
 
 def commands(name: str) -> list[list[str]]:
@@ -43,6 +47,16 @@ def trained(output: str) -> TrainRequest:
 
 def test_there_are_commands() -> None:
     assert (len(commands("train")), len(commands("sample"))) == (6, 3)
+
+
+def test_each_recipe_is_a_workflow() -> None:
+    recipes = PAGE.read_text(encoding="utf-8").split("\n## ")[1:]
+    named = [re.findall(r"^Workflow: `(.+)`\.$", recipe, re.MULTILINE) for recipe in recipes]
+    assert [len(names) for names in named] == [1, 1, 1, 1]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for (name,) in named:
+        assert (ROOT / "workflows" / f"{name}.json").is_file()
+        assert f"`{name}`" in readme
 
 
 @pytest.mark.parametrize("argv", commands("sample"), ids=lambda argv: argv[-1])

@@ -99,28 +99,31 @@ def test_sample_base_workflows_learn_and_play(
     frames = decoded(video)
     assert frames.shape == (FRAMES, 3, 64, 64)
     assert (frames[1:] - frames[:-1]).abs().mean() > 0.005  # it moves
-    (adapter,) = (
-        file
+    files = {
+        file.stem: file
         for file in new
         if file.suffix == ".safetensors"
         and "models" in file.parts
         and not file.name.endswith(".noise.safetensors")
-    )
-    info, adapters = load_adapter(adapter)
-    assert adapters and info.steps > 0
+    }
+    trainings = trainings_of(workflow(name), definitions)
+    assert files.keys() == {training["name"] for training in trainings}
+    for training in trainings:
+        file = files[training["name"]]
+        info, adapters = load_adapter(file)
+        assert adapters and info.steps > 0
+        assert differing(training, file.with_suffix(".json")) == {}
     assert progressed(finished) > 10
-    assert differing(workflow(name), definitions, adapter.with_suffix(".json")) == {}
 
 
-def differing(
-    graph: dict[str, Any], definitions: Mapping[str, Any], record: Path
-) -> dict[str, tuple[Any, Any]]:
-    """What stands on the training node's widgets and is not what the run recorded, by input."""
-    (node,) = (
-        node["inputs"]
-        for node in api_prompt(graph, definitions).values()
-        if node["class_type"] == "TrainMotionAdapter"
-    )
+def trainings_of(graph: dict[str, Any], definitions: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What stands on its training nodes."""
+    nodes = api_prompt(graph, definitions).values()
+    return [node["inputs"] for node in nodes if node["class_type"] == "TrainMotionAdapter"]
+
+
+def differing(node: dict[str, Any], record: Path) -> dict[str, tuple[Any, Any]]:
+    """What stands on a training node's widgets and is not what the run recorded, by input."""
     document = json.loads(record.read_text(encoding="utf-8"))
     ran = {f"objective.{name}": value for name, value in document["objective"].items()}
     ran |= {**document["train"], "sample_prompt": document["sample_prompt"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from PIL import Image
 
 from tests.tools.test_workflows import DEFINITIONS
 from tools.workflows import moving
+from tools.workflows.__main__ import FOLDER
+from tools.workflows.films import FRAMES, learned_from
 from tools.workflows.graph import Graph
-from tools.workflows.thumbnails import CARDS, FRAMES, SIDE, bands_of, draw
+from tools.workflows.thumbnails import CARDS, SIDE, bands_of, draw
 
 BLUE, RED = (0, 0, 200), (200, 0, 0)
 
@@ -61,3 +64,19 @@ def test_a_thumbnail_that_moves_has_the_clip_on_the_left_and_the_video_on_the_ri
     left, right = picture.getpixel((128, 256)), picture.getpixel((384, 256))
     assert left == pytest.approx((150, 0, 0), abs=12)
     assert right == pytest.approx((0, 0, 150), abs=12)
+
+
+def shipped(name: str) -> dict:
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_what_a_workflow_learns_from_is_shown() -> None:
+    """Six frames: of one clip, two of each of three, or three of a clip and of an image."""
+    caption, frames = learned_from(shipped("sample-base-motion-director"))
+    assert (caption, len(frames)) == ("the clip", 6)
+    caption, frames = learned_from(shipped("sample-base-several-clips"))
+    assert (caption, len(frames)) == ("the clips", 6)
+    assert frames[0] != frames[1] and frames[1] != frames[2]
+    caption, frames = learned_from(shipped("sample-base-image-animation"))
+    assert caption == "the clip and the image"
+    assert frames[0] != frames[2] and frames[3] == frames[5]

@@ -27,6 +27,7 @@ from .own_models import (
     video_helper_suite,
     zeroscope,
 )
+from .recipes import appearance_and_motion, camera_motion, image_animation, several_clips
 from .sample_base import METHODS, community_checkpoint, train_and_sample
 from .templates import CHINESE, ENGLISH, index
 
@@ -37,6 +38,10 @@ INDEXES = Path(__file__).parents[2] / "web" / "templates"
 WORKFLOWS: dict[str, Callable[[Mapping[str, Any]], Graph]] = {
     **{f"sample-base-{method}": partial(train_and_sample, method=method) for method in METHODS},
     "sample-base-community-checkpoint": community_checkpoint,
+    "sample-base-appearance-and-motion": appearance_and_motion,
+    "sample-base-image-animation": image_animation,
+    "sample-base-camera-motion": camera_motion,
+    "sample-base-several-clips": several_clips,
     "train-on-your-checkpoint": train_on_your_checkpoint,
     "apply-in-a-community-checkpoint": apply_in_a_community_checkpoint,
     "apply-in-six-steps": few_steps,

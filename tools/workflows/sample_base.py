@@ -163,7 +163,7 @@ def learn(
         "TrainMotionAdapter",
         column + 2,
         shows=510,
-        suited=of_training(name_of(kind), method, settings.get("steps")),
+        suited=of_training(name_of(kind), method, steps=settings.get("steps")),
         base=base.out("base"),
         clips=clip.out("clips"),
         objective=method,

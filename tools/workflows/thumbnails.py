@@ -4,7 +4,7 @@
 FILE is what GET /object_info answers, for the nodes' names. Each picture shows the groups of the
 graph under each other, with a card for every node and the links between them; notes are left out.
 Where DIR holds a video of the workflow's name that it has made, frames of it stand under the graph,
-and above them frames of the clip that it learned from.
+and above them frames of the clips that it learned from.
 """
 
 from __future__ import annotations
@@ -18,15 +18,12 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from motion_core.shape_world.references import DEMO_CLIP
-from motion_core.video.clips import load_clips
-from motion_core.video.settings import ClipSettings
-
 from .__main__ import FOLDER
+from .films import FRAMES, frames_of, learned_from
 
 SIDE, SCALE = 512, 3  # drawn SCALE times as large, for smooth lines
 MARGIN, GAP, HEADING, CARDS = 12, 14, 22, 4  # pixels; at most so many cards in a row
-FRAMES, CAPTION = 6, 14
+CAPTION = 14
 BACKGROUND, CARD, WIDGET, EDGE = "#18191c", "#2b2d31", "#383b41", "#555961"
 TEXT, DIM = "#eceef0", "#a3a8b0"
 WIRES = {
@@ -238,16 +235,6 @@ def _bezier(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:
     return x, y
 
 
-def frames_of(video: Path) -> list[Image.Image]:
-    """FRAMES frames of a video, spread evenly over its first 16."""
-    (clip,) = load_clips(video, ClipSettings(frames=16), "a video")
-    chosen = [clip.frames[round(place * 15 / (FRAMES - 1))] for place in range(FRAMES)]
-    return [
-        Image.fromarray(((frame + 1) * 127.5).round().byte().movedim(0, -1).numpy())
-        for frame in chosen
-    ]
-
-
 def main() -> None:
     """Command line; see above."""
     parser = argparse.ArgumentParser(prog="python -m tools.workflows.thumbnails")
@@ -261,7 +248,7 @@ def main() -> None:
         video = arguments.videos / f"{file.stem}.mp4"
         films = []
         if video.is_file():
-            films = [("the clip", frames_of(DEMO_CLIP)), ("what comes out", frames_of(video))]
+            films = [learned_from(workflow), ("what comes out", frames_of(video))]
         draw(workflow, names, films).save(file.with_suffix(".jpg"), quality=88)
 
 
