@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 
 import torch
@@ -13,6 +14,7 @@ from ..motion_core.shape_world.references import FPS
 from ..motion_core.shape_world.renderer import (
     BACKGROUNDS,
     COLOURS,
+    LOOKS,
     SHAPES,
     reference_scene,
     render,
@@ -43,6 +45,14 @@ class SampleMotionClip(io.ComfyNode):
                 _choice("colour", COLOURS, "red", "The colour of the shape."),
                 _choice("shape", SHAPES, "circle", "The shape that moves."),
                 _choice("background", BACKGROUNDS, "checkered", "What is behind the shape."),
+                _choice(
+                    "look",
+                    LOOKS,
+                    "solid",
+                    "outlined: with ink around the shape and in other tones, as the personalised "
+                    "checkpoint draws. The standard one does not know it, so that an adapter can "
+                    "learn it.",
+                ),
             ],
             outputs=[
                 io.Video.Output("clip", display_name="clip", tooltip="The video, for Motion Clip."),
@@ -60,9 +70,11 @@ class SampleMotionClip(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, motion: str, colour: str, shape: str, background: str) -> io.NodeOutput:
+    def execute(
+        cls, motion: str, colour: str, shape: str, background: str, look: str
+    ) -> io.NodeOutput:
         with core_run():
-            scene = reference_scene(motion, colour, shape, background)
+            scene = replace(reference_scene(motion, colour, shape, background), look=look)
             images = torch.from_numpy(render(scene))
         parts = Types.VideoComponents(images=images, frame_rate=Fraction(FPS))
         return io.NodeOutput(InputImpl.VideoFromComponents(parts), images[:1], scene.prompt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def _sources(node: Mapping[str, Any]) -> Iterator[tuple[Tensor, str]]:
     if node["type"] == "SampleMotionBase" and "clip" in linked:
         yield _read(DEMO_CLIP), "clip"
     if node["type"] == "SampleMotionClip":
-        motion, *words = node["widgets_values"]
-        drawn = torch.from_numpy(render(reference_scene(motion, *words)))
+        *words, look = node["widgets_values"]
+        drawn = torch.from_numpy(render(replace(reference_scene(*words), look=look)))
         frames = drawn.movedim(-1, 1) * 2 - 1
         yield (frames[:1], "image") if "picture" in linked else (frames, "clip")
 
