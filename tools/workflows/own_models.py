@@ -36,8 +36,7 @@ ANIMATELCM = {
 }
 ANIMATELCM_LORA = {
     "name": "AnimateLCM_sd15_t2v_lora.safetensors",
-    "url": f"{HUGGING_FACE}/wangfuyun/AnimateLCM/resolve/main/"
-    "AnimateLCM_sd15_t2v_lora.safetensors",
+    "url": f"{HUGGING_FACE}/wangfuyun/AnimateLCM/resolve/main/AnimateLCM_sd15_t2v_lora.safetensors",
     "directory": "loras",
 }
 METHOD = "motion-director"

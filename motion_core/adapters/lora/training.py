@@ -20,6 +20,8 @@ from ...errors import AdapterError
 from ...settings import require
 from ..base import Scope
 from .adapter import LoraAdapter, find_linears
+from .attention import joined_projections
+from .casts import Casts
 from .keys import LoraPair
 from .layer import LoraLinear, LoraPart
 
@@ -148,7 +150,9 @@ def trainable_lora(
             layer.parts[key] = LoraPart(
                 *_initial(layer.base_layer, rank, rng), scale=alpha / rank, dropout=dropout
             )
-        yield TrainableLora(name=name, scope=scope, family=family, layers=layers)
+        _cast_together([layer.part(key) for layer in layers.values()])
+        with joined_projections(network, linears):
+            yield TrainableLora(name=name, scope=scope, family=family, layers=layers)
     finally:
         for path in linears:
             _remove(network, path, key)
@@ -179,6 +183,13 @@ def _lora_layer(network: nn.Module, path: str) -> LoraLinear:
         layer = LoraLinear(cast(nn.Linear, layer))
         _put(network, path, layer)
     return layer
+
+
+def _cast_together(parts: Sequence[LoraPart]) -> None:
+    """One operation casts all of them, and A's of an attention's layers are one matrix."""
+    casts = Casts([*(part.down for part in parts), *(part.up for part in parts)])
+    for part in parts:
+        part.casts = casts
 
 
 def _initial(base: nn.Linear, rank: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
