@@ -15,15 +15,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ...backbones.attention import attending
 from ...backbones.base import Backbone, Family
 from ...errors import AdapterError
 from ...settings import require
 from ..base import Scope
 from .adapter import LoraAdapter, find_linears
-from .attention import joined_projections
 from .casts import Casts
 from .keys import LoraPair
-from .layer import LoraLinear, LoraPart
+from .layer import LoraLinear, LoraPart, together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ def trainable_lora(
                 *_initial(layer.base_layer, rank, rng), scale=alpha / rank, dropout=dropout
             )
         _cast_together([layer.part(key) for layer in layers.values()])
-        with joined_projections(network, linears):
+        with attending(_attention_of(network, linears), project=together):
             yield TrainableLora(name=name, scope=scope, family=family, layers=layers)
     finally:
         for path in linears:
@@ -183,6 +183,14 @@ def _lora_layer(network: nn.Module, path: str) -> LoraLinear:
         layer = LoraLinear(cast(nn.Linear, layer))
         _put(network, path, layer)
     return layer
+
+
+def _attention_of(network: nn.Module, linears: Sequence[str]) -> list[nn.Module]:
+    """What these layers project for: the parts that hold them, once each."""
+    return [
+        network.get_submodule(name)
+        for name in dict.fromkeys(path.rpartition(".")[0] for path in linears)
+    ]
 
 
 def _cast_together(parts: Sequence[LoraPart]) -> None:

@@ -1,4 +1,4 @@
-"""Attention with LoRAs on its projections: as diffusers computes it, and as it was afterwards."""
+"""Attention by this package's processor, with and without LoRAs: what diffusers computes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor, nn
 
-from motion_core.adapters.lora.attention import joined_projections
 from motion_core.adapters.lora.layer import LoraLinear
 from motion_core.adapters.lora.training import trainable_lora
+from motion_core.backbones.attention import attending
 
 PATHS = ["attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0"]
 
@@ -56,10 +56,10 @@ def test_it_is_what_diffusers_computes(others: Tensor | None, paths: list[str]) 
 def test_its_own_processor_comes_back_also_after_another_lora() -> None:
     net = network()
     own = net.attn.processor
-    with joined_projections(net, PATHS):
+    with attending([net.attn]):
         outer = net.attn.processor
         assert outer is not own
-        with joined_projections(net, PATHS):
+        with attending([net.attn]):
             assert net.attn.processor is outer
         assert net.attn.processor is outer
     assert net.attn.processor is own
@@ -71,7 +71,7 @@ def test_its_own_processor_comes_back_also_after_another_lora() -> None:
 def test_attention_that_does_more_is_left_alone(options: dict[str, object]) -> None:
     net = network(**options)
     own = net.attn.processor
-    with joined_projections(net, PATHS):
+    with attending([net.attn]):
         assert net.attn.processor is own
 
 
@@ -80,6 +80,6 @@ def test_a_mask_is_diffusers_matter() -> None:
     mask = torch.zeros(2, 1, 3)
     mask[:, :, 0] = -1e4
     expected = net.attn(x, attention_mask=mask)
-    with joined_projections(net, PATHS):
+    with attending([net.attn]):
         masked = net.attn(x, attention_mask=mask)
     assert torch.equal(masked, expected)
