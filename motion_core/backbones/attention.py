@@ -81,9 +81,7 @@ class _Attending:
         self, attn: Attention, hidden_states: Tensor, others: Tensor | None
     ) -> Sequence[Tensor]:
         """Queries, keys and values."""
-        assert (
-            attn.to_k is not None and attn.to_v is not None
-        )
+        assert attn.to_k is not None and attn.to_v is not None
         if others is None:
             return self.project(hidden_states, [attn.to_q, attn.to_k, attn.to_v])
         return [attn.to_q(hidden_states), *self.project(others, [attn.to_k, attn.to_v])]
