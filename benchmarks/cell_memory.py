@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import nn
@@ -28,8 +28,8 @@ from benchmarks.step_cost.cuda import as_on_cuda
 from benchmarks.step_cost.networks import PROMPT_TOKENS, PROMPT_WIDTH, full_size_unet
 from motion_core.adapters.base import Scope
 from motion_core.adapters.lora.training import trainable_lora
-from motion_core.backbones.base import Family
-from motion_core.backbones.checkpointing import gradient_checkpointing
+from motion_core.backbones.base import Family, Keeps
+from motion_core.backbones.checkpointing import training_passes
 from motion_core.backbones.temporal import spatial_linear_names, temporal_linear_names
 from motion_core.methods.losses import debiased_mse, mse
 
@@ -41,7 +41,7 @@ class Case(NamedTuple):
 
     family: Family
     dtype: torch.dtype
-    checkpointing: bool
+    keeps: Keeps
     size: int
 
     @property
@@ -50,12 +50,12 @@ class Case(NamedTuple):
 
 
 CASES = [
-    Case(family, dtype, checkpointing, size)
+    Case(family, dtype, keeps, size)
     for family in ("animatediff", "zeroscope")
     for dtype in (torch.bfloat16, torch.float32)
-    for checkpointing in (True, False)
+    for keeps in get_args(Keeps)
     for size in (256, 512)
-    if size == 256 or (dtype is torch.bfloat16 and checkpointing)
+    if size == 256 or (dtype is torch.bfloat16 and keeps != "all")
 ]
 
 
@@ -67,8 +67,7 @@ def bytes_per_cell(case: Case) -> float:
         per_frame = FRAMES  # prompts, as UNetMotionModel wants them
     with ExitStack() as stack:
         trained = stack.enter_context(_loras_in_place(unet, case.family))
-        if case.checkpointing:
-            stack.enter_context(gradient_checkpointing(unet))
+        stack.enter_context(training_passes(unet, case.keeps))
         stack.enter_context(as_on_cuda())
         gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
         peak = stack.enter_context(Peak([*unet.parameters(), *gradients]))
@@ -125,7 +124,7 @@ def row(case: Case) -> dict[str, Any]:
     line = {
         "family": case.family,
         "precision": {torch.bfloat16: "bf16", torch.float32: "fp32"}[case.dtype],
-        "checkpointing": case.checkpointing,
+        "keeps": case.keeps,
         "size": f"{FRAMES} frames of {case.size}x{case.size}",
         "bytes_per_cell": round(counted),
         "gib": round(counted * case.cells / 2**30, 2),

@@ -48,7 +48,12 @@ SAMPLING = (
     ("sample_guidance", "guidance_scale", "Of the samples of this training:"),
 )
 # What each preset says of recomputing blocks in the backward pass.
-MEMORY: Mapping[str, bool | None] = {"auto": None, "fast": False, "low": True}
+MEMORY: Mapping[str, Mapping[str, bool]] = {
+    "auto": {},
+    "fast": {"checkpointing": False},
+    "low": {"checkpointing": True, "keep_outputs": False},
+    "balanced": {"checkpointing": True, "keep_outputs": True},
+}
 
 
 class TrainMotionAdapter(io.ComfyNode):
@@ -254,10 +259,7 @@ def _asked(
     """What the node's own widgets ask of `TrainSettings`."""
     asked = without_left_alone(numbers)
     asked["precision"] = usual_precision() if precision == "auto" else precision
-    checkpointing = MEMORY[memory]
-    if checkpointing is not None:
-        asked["checkpointing"] = checkpointing
-    return asked
+    return {**asked, **MEMORY[memory]}
 
 
 def check_inversion(steps: int) -> None:
@@ -305,7 +307,8 @@ def _main_inputs() -> list[io.Input]:
             default="auto",
             optional=True,
             tooltip="fast keeps everything the backward pass needs, at several times the memory. "
-            "low recomputes it, for about a third more time. auto: low, but fast for small bases.",
+            "low recomputes it, for about a third more time. balanced recomputes what is cheap. "
+            "auto: balanced, but fast for small bases.",
         ),
     ]
 

@@ -7,25 +7,22 @@ that of its second stage; one of the first is MotionDirector's spatial pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
-from motion_core.backbones.base import Family
+from motion_core.backbones.base import Family, Keeps
 from motion_core.methods.base import Method
 from motion_core.methods.motion_crafter import MotionCrafter, MotionCrafterSettings
 from motion_core.methods.motion_director import MotionDirector, MotionDirectorSettings
 from motion_core.methods.motion_inversion import MotionInversion
 from motion_core.methods.motrans.method import MoTrans, MoTransSettings
-from motion_core.training.settings import TrainSettings
 
 from . import textbook
 from .counting import Counted
 from .networks import full_size_base
 from .trained import PROMPT, step_of
-from .trials import TRIALS
 
 METHODS: Mapping[str, Callable[[], Method[Any]]] = {
     "motion_director": lambda: MotionDirector(MotionDirectorSettings(spatial_dropout_p=0.0)),
@@ -43,8 +40,8 @@ FAMILIES: tuple[Family, ...] = ("animatediff", "zeroscope")
 @dataclass(frozen=True)
 class Case:
     """A row of the table. recipe: "ours", "0.1.0" for our passes with LoRAs as version 0.1.0
-    computed them, the name of a trial of ours, or "textbook". checkpointing: the textbook's always
-    is.
+    computed them, or "textbook". keeps: for the backward pass; the textbook keeps inputs, as
+    checkpointing does.
     """
 
     recipe: str
@@ -53,33 +50,32 @@ class Case:
     frames: int = 16
     height: int = 256
     width: int = 256
-    checkpointing: bool = True
+    keeps: Keeps = "outputs"
 
     def counted(self) -> Counted:
         base = full_size_base(self.family, torch.bfloat16)
         size = {"frames": self.frames, "height": self.height, "width": self.width}
         if self.recipe == "textbook":
             return TEXTBOOK[self.method](base, **size)
-        with TRIALS.get(self.recipe, nullcontext)():
-            return step_of(
-                METHODS[self.method](),
-                base,
-                settings=TrainSettings(precision="bf16", checkpointing=self.checkpointing),
-                composed=self.recipe == "0.1.0",
-                **size,
-            )
+        return step_of(
+            METHODS[self.method](),
+            base,
+            keeps=self.keeps,
+            composed=self.recipe == "0.1.0",
+            **size,
+        )
 
 
 def _at_size(frames: int, height: int, width: int) -> list[Case]:
-    """All recipes; without checkpointing MotionDirector alone, and at the smallest size all."""
+    """All recipes; MotionDirector in all ways, and the others too at the smallest size."""
     size = (frames, height, width)
     cases = []
     for family in FAMILIES:
-        cases += [Case("textbook", method, family, *size) for method in TEXTBOOK]
+        cases += [Case("textbook", method, family, *size, keeps="inputs") for method in TEXTBOOK]
         for method in METHODS:
-            cases.append(Case("ours", method, family, *size))
-            if method == "motion_director" or height == width == 256:
-                cases.append(Case("ours", method, family, *size, checkpointing=False))
+            whole = method == "motion_director" or height == width == 256
+            ways: tuple[Keeps, ...] = get_args(Keeps) if whole else ("outputs",)
+            cases += [Case("ours", method, family, *size, keeps=keeps) for keeps in ways]
     return cases
 
 
@@ -93,20 +89,9 @@ def _of_lengths() -> list[Case]:
 
 def _as_before() -> list[Case]:
     return [
-        Case("0.1.0", "motion_director", family, checkpointing=checkpointing)
+        Case("0.1.0", "motion_director", family, keeps=keeps)
         for family in FAMILIES
-        for checkpointing in (True, False)
-    ]
-
-
-def _of_trials() -> list[Case]:
-    return [
-        Case("no autocast", "motion_director", "animatediff"),
-        Case("no autocast", "motion_director", "animatediff", checkpointing=False),
-        Case("no autocast", "motion_director", "zeroscope"),
-        Case("no autocast", "motion_inversion", "animatediff"),
-        Case("no autocast", "motrans", "animatediff"),
-        Case("no autocast", "motion_crafter", "animatediff"),
+        for keeps in get_args(Keeps)
     ]
 
 
@@ -115,13 +100,12 @@ CASES = [
     *(case for size in SIZES for case in _at_size(*size)),
     *_of_lengths(),
     *_as_before(),
-    *_of_trials(),
 ]
 
-# What `make test` counts again: each method, both bases, with and without checkpointing.
+# What `make test` counts again: each method, both bases, each way to keep.
 GUARDED = [
     Case("ours", "motion_director", "animatediff"),
-    Case("ours", "motrans", "zeroscope", checkpointing=False),
-    Case("ours", "motion_crafter", "zeroscope"),
-    Case("ours", "motion_inversion", "animatediff", checkpointing=False),
+    Case("ours", "motrans", "zeroscope", keeps="all"),
+    Case("ours", "motion_crafter", "zeroscope", keeps="inputs"),
+    Case("ours", "motion_inversion", "animatediff", keeps="all"),
 ]

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from motion_core.backbones.base import Keeps
+
 from .cases import FAMILIES, METHODS, SIZES, Case
 from .rows import COMMAND, PATH, Row, kept_versions
-from .trials import TRIALS
 
 PAGE = Path(__file__).parents[2] / "docs" / "speed.md"
 TITLES = {
@@ -20,6 +21,7 @@ TITLES = {
     "animatediff": "AnimateDiff v3",
     "zeroscope": "ZeroScope",
 }
+PRESETS: Mapping[Keeps, str] = {"all": "fast", "outputs": "balanced", "inputs": "low"}
 NUMBERS = "TFLOP | launches | GB moved | peak GiB | reads | writes"
 Rows = Mapping[Case, Row]
 
@@ -43,7 +45,6 @@ def tables(rows: Rows) -> dict[str, str]:
         "before": _before,
         "lengths": _lengths,
         "operations": _operations,
-        "trials": _trials,
     }
     return {name: "\n".join(maker(rows)) + "\n" for name, maker in makers.items()}
 
@@ -54,12 +55,12 @@ def _made(rows: Rows) -> list[str]:
 
 
 def _beside_the_textbook(rows: Rows) -> Iterable[str]:
-    yield "| method | base | size | checkpointing | FLOPs | launches | bytes | peak |"
+    yield "| method | base | size | memory | FLOPs | launches | bytes | peak |"
     yield "|---|---|---|---|---:|---:|---:|---:|"
     for book in rows.values():
         if book.case.recipe == "textbook":
-            for checkpointing in (True, False):
-                case = replace(book.case, recipe="ours", checkpointing=checkpointing)
+            for keeps in PRESETS:
+                case = replace(book.case, recipe="ours", keeps=keeps)
                 if case in rows:
                     ratios = (
                         f"{getattr(rows[case], name) / getattr(book, name):.2f}x"
@@ -69,20 +70,20 @@ def _beside_the_textbook(rows: Rows) -> Iterable[str]:
 
 
 def _steps(rows: Rows) -> Iterable[str]:
-    yield f"| | method | base | size | checkpointing | {NUMBERS} |"
+    yield f"| | method | base | size | memory | {NUMBERS} |"
     yield "|---|---|---|---|---|" + "---:|" * 6
     for size in SIZES:
         for family in FAMILIES:
             for method in METHODS:
                 for recipe in ("textbook", "ours"):
-                    for checkpointing in (True, False):
-                        case = Case(recipe, method, family, *size, checkpointing=checkpointing)
+                    for keeps in PRESETS:
+                        case = Case(recipe, method, family, *size, keeps=keeps)
                         if case in rows:
                             yield _line(_name(case) + _numbers(rows[case]))
 
 
 def _before(rows: Rows) -> Iterable[str]:
-    yield f"| LoRA layer | base | checkpointing | {NUMBERS} |"
+    yield f"| LoRA layer | base | memory | {NUMBERS} |"
     yield "|---|---|---|" + "---:|" * 6
     for case in rows:
         if case.recipe == "0.1.0":
@@ -119,21 +120,10 @@ def _operations(rows: Rows) -> Iterable[str]:
         )
 
 
-def _trials(rows: Rows) -> Iterable[str]:
-    yield "| trial | method | base | checkpointing | launches | GB moved | peak GiB |"
-    yield "|---|---|---|---|---:|---:|---:|"
-    for case, row in rows.items():
-        if case.recipe in TRIALS:
-            pairs = zip(_numbers(rows[replace(case, recipe="ours")]), _numbers(row), strict=True)
-            _, *changes, _, _ = (f"{today} → {then}" for today, then in pairs)
-            recipe, method, base, _, kept = _name(case)
-            yield _line([recipe, method, base, kept, *changes])
-
-
 def _name(case: Case) -> list[str]:
     size = f"{case.width}x{case.height}x{case.frames}"
-    kept = "yes" if case.checkpointing else "no"
-    return [case.recipe, TITLES[case.method], TITLES[case.family], size, kept]
+    memory = "checkpointing" if case.recipe == "textbook" else PRESETS[case.keeps]
+    return [case.recipe, TITLES[case.method], TITLES[case.family], size, memory]
 
 
 def _numbers(row: Row) -> list[str]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from motion_core.adapters.lora.layer import compose
-from motion_core.backbones.base import Backbone, latent_shape
+from motion_core.backbones.base import Backbone, Keeps, latent_shape
 from motion_core.backbones.frozen import frozen_base
 from motion_core.events import ignore_events
 from motion_core.methods.base import Method
@@ -39,20 +39,20 @@ def step_of(
     frames: int,
     height: int,
     width: int,
-    settings: TrainSettings,
+    keeps: Keeps,
     composed: bool = False,
 ) -> Counted:
-    """One step, of which weights, trained parameters and the optimisers' state are known before.
+    """One step in bf16, of which weights, trained parameters and the optimisers' state are known
+    before.
 
     composed: LoRAs are computed as version 0.1.0 did.
     """
     clip = _clip(backbone, frames, height, width)
     with ExitStack() as stack:
-        run = stack.enter_context(_run(method, backbone, clip, settings))
+        run = stack.enter_context(_run(method, backbone, clip, TrainSettings(precision="bf16")))
         if composed:
             compose(backbone.network)
-        if settings.checkpointing:
-            stack.enter_context(backbone.checkpointing())
+        stack.enter_context(backbone.training_passes(keeps))
         known = _warmed_up(run)
         with Counter([*backbone.network.parameters(), *known]) as counter:
             run._step()

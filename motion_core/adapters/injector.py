@@ -181,9 +181,11 @@ def injected(
     transformers are skipped, are left alone. The change is made outside of what checkpointing
     recomputes, so backward may run after the context.
     """
+    device = next(network.parameters()).device
+    embeds = image_embeds.to(device, torch.float32, non_blocking=True)
     with ExitStack() as stack:
         for name, weight in weights.items():
-            hook = _Injection(weight, image_embeds, injection)
+            hook = _Injection(weight.to(device, torch.float32), embeds, injection)
             module = network.get_submodule(name)
             stack.enter_context(_removing(module.register_forward_pre_hook(hook, with_kwargs=True)))
         yield
@@ -191,7 +193,7 @@ def injected(
 
 @dataclass(frozen=True)
 class _Injection:
-    """The hook at one transformer."""
+    """The hook at one transformer. weight, image_embeds: float32, on the network's device."""
 
     weight: Tensor
     image_embeds: Tensor
@@ -206,8 +208,7 @@ class _Injection:
         hidden: Tensor = args[0]
         clips = hidden.shape[0] // frames
         with torch.autocast(hidden.device.type, enabled=False):
-            embeds = self.image_embeds.to(hidden.device, torch.float32).expand(clips, -1)
-            projected = embeds @ self.weight.to(hidden.device, torch.float32).T
+            projected = self.image_embeds.expand(clips, -1) @ self.weight.T
             change = projected.repeat_interleave(frames, dim=0)[:, :, None, None]
             if self.injection == "add":
                 changed = hidden + change.to(hidden.dtype)

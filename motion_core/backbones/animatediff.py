@@ -20,7 +20,7 @@ from diffusers import UNetMotionModel
 from torch import Tensor, nn
 
 from ..errors import FormatError
-from .base import Family, check_frames
+from .base import Family, Keeps, check_frames
 from .families import ANIMATEDIFF
 from .files.architecture import (
     ANIMATEDIFF_SCHEDULER,
@@ -68,7 +68,14 @@ _IMAGE_ENTRIES = (
 )
 
 
-_CELL_BYTES = {(2, True): 76_000, (2, False): 544_000, (4, True): 113_000, (4, False): 852_000}
+_CELL_BYTES: dict[tuple[int, Keeps], int] = {
+    (2, "all"): 544_000,
+    (2, "outputs"): 76_000,
+    (2, "inputs"): 76_000,
+    (4, "all"): 852_000,
+    (4, "outputs"): 113_000,
+    (4, "inputs"): 113_000,
+}
 
 
 @dataclass(kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,10 @@ from .video_encoder import VideoEncoder
 
 Family = str
 """The name of a family in `families.FAMILIES`."""
+Keeps = Literal["all", "outputs", "inputs"]
+"""What a training step keeps of each layer for its backward pass: all that it needs; the outputs of
+large convolutions and of attention, and what goes into the layer; or that alone.
+"""
 
 
 class Backbone(Protocol):
@@ -73,13 +77,13 @@ class Backbone(Protocol):
         """Those of the names (of parameters or layers) that lie in the chosen blocks."""
         ...
 
-    def checkpointing(self) -> AbstractContextManager[None]:
-        """Within the context activations inside the network's layers are computed again in the
-        backward pass, which may run inside or outside. Non-reentrant.
+    def training_passes(self, keeps: Keeps) -> AbstractContextManager[None]:
+        """Within the context the network computes as a training needs it: what it does not keep is
+        computed again in the backward pass, which may run inside or outside. Non-reentrant.
         """
         ...
 
-    def training_bytes(self, cells: int, dtype: torch.dtype, checkpointed: bool) -> int:
+    def training_bytes(self, cells: int, dtype: torch.dtype, keeps: Keeps) -> int:
         """What a training step keeps for its backward pass, by estimate. cells: of all latents in
         it. dtype: that the network computes in.
         """

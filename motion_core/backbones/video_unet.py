@@ -15,7 +15,8 @@ from torch import nn
 
 from ..errors import FormatError
 from . import depth
-from .checkpointing import gradient_checkpointing
+from .base import Keeps
+from .checkpointing import training_passes
 from .image_encoder import OwnImageEncoder
 from .schedules.ddim import DdimSchedule
 from .sites import Blocks, named_by_role
@@ -71,12 +72,12 @@ class VideoUNet(Generic[Network]):
     to eval mode and frozen.
 
     scheduler: read or copied, never stepped. image_encoder: None if the base has none of its own.
-    cell_bytes: what a cell of the latents takes in training, by the bytes of a number and whether
-    layers are checkpointed, counted by benchmarks/cell_memory.py: the peaks of MotionDirector's
+    cell_bytes: what a cell of the latents takes in training, by the bytes of a number and what is
+    kept, counted by benchmarks/cell_memory.py: the peaks of MotionDirector's
     temporal pass at full size, which grow with the cells alone.
     """
 
-    cell_bytes: ClassVar[Mapping[tuple[int, bool], int]]
+    cell_bytes: ClassVar[Mapping[tuple[int, Keeps], int]]
 
     network: Network
     vae: AutoencoderKL
@@ -129,17 +130,17 @@ class VideoUNet(Generic[Network]):
         """See `Backbone.in_blocks`; the deep blocks are the middle and the coarser half."""
         return depth.in_blocks(names, blocks, self.network)
 
-    def checkpointing(self) -> AbstractContextManager[None]:
-        """See `Backbone.checkpointing`; every resnet, transformer and temporal layer is one."""
-        return gradient_checkpointing(self.network)
+    def training_passes(self, keeps: Keeps) -> AbstractContextManager[None]:
+        """See `Backbone.training_passes`."""
+        return training_passes(self.network, keeps)
 
     def sampling_bytes(self, cells: int, dtype: torch.dtype) -> int:
         """See `Backbone.sampling_bytes`."""
         return cells * dtype.itemsize * _SAMPLING_BYTES * self._channels // _MEASURED_CHANNELS
 
-    def training_bytes(self, cells: int, dtype: torch.dtype, checkpointed: bool) -> int:
+    def training_bytes(self, cells: int, dtype: torch.dtype, keeps: Keeps) -> int:
         """See `Backbone.training_bytes`."""
-        per_cell = self.cell_bytes[dtype.itemsize, checkpointed]
+        per_cell = self.cell_bytes[dtype.itemsize, keeps]
         return cells * per_cell * self._channels // _MEASURED_CHANNELS
 
     @property

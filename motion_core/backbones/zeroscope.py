@@ -19,7 +19,7 @@ from diffusers import UNet3DConditionModel
 from torch import Tensor
 
 from ..errors import FormatError
-from .base import Family, check_frames
+from .base import Family, Keeps, check_frames
 from .families import ZEROSCOPE
 from .files.architecture import ZEROSCOPE_SCHEDULER, Config, own_metadata, video_unet_config
 from .files.components import (
@@ -48,7 +48,14 @@ MODELSCOPE_VAE = "VQGAN_autoencoder.pth"
 MODELSCOPE_TEXT = "open_clip_pytorch_model.bin"
 
 
-_CELL_BYTES = {(2, True): 84_000, (2, False): 674_000, (4, True): 128_000, (4, False): 1_080_000}
+_CELL_BYTES: dict[tuple[int, Keeps], int] = {
+    (2, "all"): 674_000,
+    (2, "outputs"): 84_000,
+    (2, "inputs"): 84_000,
+    (4, "all"): 1_080_000,
+    (4, "outputs"): 128_000,
+    (4, "inputs"): 128_000,
+}
 
 
 @dataclass(kw_only=True)

@@ -45,6 +45,7 @@ from .motion_phrase import motion_lines, motions_of
 from .noisy_latents import draw_noisy_latents
 from .parts import ParameterGroup, Plan, PlannedGroup, made, training
 from .preservation import preserving
+from .shared_prefix import SharedPrefix
 from .templates import filled_templates, load_templates
 
 logger = logging.getLogger(__name__)
@@ -299,7 +300,8 @@ class _Passes:
         latents under the same template.
 
         The frozen branch goes first and keeps no graph: it is the same network with the tuned
-        weights swapped out. Base preservation is of the same branch.
+        weights swapped out; what lies before the first of them is computed once. Base preservation
+        is of the same branch.
         """
         settings, predict = self.settings, self.backbone.predict
         total = self.backbone.schedule.total
@@ -309,14 +311,17 @@ class _Passes:
             self.backbone, batch.latents, rng, timesteps=timesteps
         )
         prompts = self._drawn_templates(batch, rng)
-        with torch.no_grad():
+        names = _names(self.backbone, TEMPORAL, settings)
+        prefix = SharedPrefix(self.backbone.network, names)
+        with torch.no_grad(), prefix.kept():
             base_pred = predict(noisy, timesteps, prompts)
         if settings.separate_reference_prompt:
             with training(self.groups, TEMPORAL):
                 pred = predict(noisy, timesteps, batch.prompt_embeds)
                 yield LossTerm(TEMPORAL, mse(pred, target), TEMPORAL)
         with training(self.groups, TEMPORAL):
-            pred = predict(noisy, timesteps, prompts)
+            with prefix.taken():
+                pred = predict(noisy, timesteps, prompts)
             appearance = settings.beta * KL_READINGS[settings.kl](pred, base_pred)
             appearance = preserving(appearance, pred, base_pred, batch.base_preservation)
             if settings.separate_reference_prompt:

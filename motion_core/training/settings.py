@@ -12,6 +12,8 @@ from ..settings import Settings, setting
 if TYPE_CHECKING:
     import torch
 
+    from ..backbones.base import Keeps
+
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -131,6 +133,13 @@ class TrainSettings(Settings):
         source="the official configs",
         help="Recompute blocks in the backward pass: much less memory for about a third more time.",
     )
+    keep_outputs: bool = setting(
+        True,
+        main=True,
+        source="counted: docs/speed.md",
+        help="With checkpointing, keep the outputs of large convolutions and attention instead of "
+        "computing them again: faster, for a little more memory.",
+    )
     save_every: int = setting(
         50,
         main=True,
@@ -150,6 +159,13 @@ class TrainSettings(Settings):
         help="Steps between sample videos during training; 0 generates none before the end. Each "
         "takes as long as generating a video.",
     )
+
+    @property
+    def keeps(self) -> Keeps:
+        """What a step keeps for its backward pass."""
+        if not self.checkpointing:
+            return "all"
+        return "outputs" if self.keep_outputs else "inputs"
 
     def dtype_on(self, device: torch.device) -> torch.dtype:
         """The frozen weights' dtype; raises SettingsError as `dtype_on` does."""

@@ -54,10 +54,13 @@ class Stepper:
         self.scaler = GradScaler(device.type, enabled=settings.precision == "fp16")
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """For the forward alone, as torch asks for."""
-        if self.settings.precision == "fp32" or self.device.type != "cuda":
+        """For the forward alone, as torch asks for; of float16, whose range is too short for norms.
+
+        A base in bfloat16 computes in it throughout: what is trained casts its own products.
+        """
+        if self.settings.precision != "fp16" or self.device.type != "cuda":
             return nullcontext()
-        return torch.autocast("cuda", self.settings.dtype_on(self.device))
+        return torch.autocast("cuda", torch.float16)
 
     def backward(self, term: LossTerm) -> Tensor:
         """Adds the term's gradients to its group's; returns the loss, which stays on the device."""

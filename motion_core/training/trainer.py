@@ -39,7 +39,7 @@ from .run import MakeSample, TrainingRun, TrainResult
 from .settings import TrainSettings
 
 # Settings that may change between a run and its resumption: they don't touch what is learned.
-_FREE_SETTINGS = ("save_every", "sample_every", "checkpointing")
+_FREE_SETTINGS = ("save_every", "sample_every", "checkpointing", "keep_outputs")
 
 
 def train(
@@ -88,8 +88,7 @@ def train(
         format_version = FORMAT_VERSION if checkpoint is None else format_of(checkpoint)
         if format_version == COMPOSED_VERSION:
             compose(backbone.network)
-        if settings.checkpointing:
-            stack.enter_context(backbone.checkpointing())
+        stack.enter_context(backbone.training_passes(settings.keeps))
         run = TrainingRun(
             clips=clips,
             attached=attached,

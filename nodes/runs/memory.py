@@ -62,7 +62,7 @@ def memory_need(
     return MemoryNeed(
         weights=sum(weight.numel() for weight in network.parameters()) * dtype.itemsize,
         trained=trained * TRAINED_BYTES,
-        activations=backbone.training_bytes(cells, dtype, settings.checkpointing),
+        activations=backbone.training_bytes(cells, dtype, settings.keeps),
         saved=trained * SAVED_BYTES * KEPT_STATES,
         what=f"{frames} frames of {width}x{height}",
         advice=_advice(method, settings, dtype),
@@ -140,7 +140,7 @@ def disk_warning_of(need: MemoryNeed, free: int) -> str | None:
 def _advice(method: Method, settings: TrainSettings, dtype: torch.dtype) -> str:
     """Only what is not chosen already, the most helpful first."""
     steps = []
-    if not settings.checkpointing:
+    if settings.keeps != "inputs":
         steps.append("memory = low")
     steps += method.lighter
     if dtype.itemsize > 2:

@@ -112,13 +112,13 @@ def of_training(graph: PromptGraph, node: str, here: Here) -> Answer | None:
     if training is None:
         return None
     of_then = is_of_then(graph.inputs(node))
-    lighter = "low" if training.usual.train["checkpointing"] else "fast"
+    usual = "balanced" if training.usual.train["checkpointing"] else "fast"
     values = _on_training(training, training.usual)
     before = _on_training(training, training.untouched)
     return Answer(
         values={**values, **{name: before[name] for name in graph.chosen(node) if name in before}},
         to=training.to,
-        becomes={"precision": here.precision, "memory": lighter},
+        becomes={"precision": here.precision, "memory": usual},
         then=_on_training(training, _ran_then(training)) if of_then else None,
     )
 

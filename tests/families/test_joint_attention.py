@@ -17,7 +17,7 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from torch import Tensor
 
 from motion_core.adapter_files.own import check_fits, load_adapter
-from motion_core.backbones.base import Backbone, check_frames, latent_shape, pixel_shape
+from motion_core.backbones.base import Backbone, Keeps, check_frames, latent_shape, pixel_shape
 from motion_core.backbones.families import FAMILIES, FamilyFiles
 from motion_core.backbones.frames import FrameRule
 from motion_core.backbones.image_encoder import OwnImageEncoder
@@ -103,15 +103,18 @@ class JointAttention:
         return [name for name in names if blocks == "all" or int(name.split(".")[1]) in deep]
 
     @contextmanager
-    def checkpointing(self) -> Iterator[None]:
+    def training_passes(self, keeps: Keeps) -> Iterator[None]:
+        if keeps == "all":
+            yield
+            return
         self.network.enable_gradient_checkpointing()
         try:
             yield
         finally:
             self.network.disable_gradient_checkpointing()
 
-    def training_bytes(self, cells: int, dtype: torch.dtype, checkpointed: bool) -> int:
-        return cells * dtype.itemsize * (100 if checkpointed else 1000)
+    def training_bytes(self, cells: int, dtype: torch.dtype, keeps: Keeps) -> int:
+        return cells * dtype.itemsize * (1000 if keeps == "all" else 100)
 
     def sampling_bytes(self, cells: int, dtype: torch.dtype) -> int:
         return cells * dtype.itemsize * 100

@@ -37,6 +37,7 @@ TRAIN: Values = {
     "seed": 0,
     "precision": "fp32",
     "checkpointing": True,
+    "keep_outputs": True,
     "save_every": 50,
 }
 SMALL_TRAIN: Values = {

@@ -1,9 +1,8 @@
 """What is used of ComfyUI's comfy_extras.nodes_model_advanced."""
 
-from typing import Any
-
 from comfy.model_patcher import ModelPatcher
-from comfy.model_sampling import EPS, ModelSamplingDiscrete as Discrete
+from comfy.model_sampling import EPS
+from comfy.model_sampling import ModelSamplingDiscrete as Discrete
 
 class LCM(EPS): ...
 

@@ -15,13 +15,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ...backbones.attention import attending
 from ...backbones.base import Backbone, Family
 from ...errors import AdapterError
 from ...settings import require
 from ..base import Scope
 from .adapter import LoraAdapter, find_linears
+from .casts import Casts
 from .keys import LoraPair
-from .layer import LoraLinear, LoraPart
+from .layer import LoraLinear, LoraPart, together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,9 @@ def trainable_lora(
             layer.parts[key] = LoraPart(
                 *_initial(layer.base_layer, rank, rng), scale=alpha / rank, dropout=dropout
             )
-        yield TrainableLora(name=name, scope=scope, family=family, layers=layers)
+        _cast_together([layer.part(key) for layer in layers.values()])
+        with attending(_attention_of(network, linears), project=together):
+            yield TrainableLora(name=name, scope=scope, family=family, layers=layers)
     finally:
         for path in linears:
             _remove(network, path, key)
@@ -179,6 +183,21 @@ def _lora_layer(network: nn.Module, path: str) -> LoraLinear:
         layer = LoraLinear(cast(nn.Linear, layer))
         _put(network, path, layer)
     return layer
+
+
+def _attention_of(network: nn.Module, linears: Sequence[str]) -> list[nn.Module]:
+    """What these layers project for: the parts that hold them, once each."""
+    return [
+        network.get_submodule(name)
+        for name in dict.fromkeys(path.rpartition(".")[0] for path in linears)
+    ]
+
+
+def _cast_together(parts: Sequence[LoraPart]) -> None:
+    """One operation casts all of them, and A's of an attention's layers are one matrix."""
+    casts = Casts([*(part.down for part in parts), *(part.up for part in parts)])
+    for part in parts:
+        part.casts = casts
 
 
 def _initial(base: nn.Linear, rank: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:

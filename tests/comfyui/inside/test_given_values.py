@@ -142,6 +142,9 @@ def test_words_become_values(backbone: Any) -> None:
     for base, checkpointing in ((large, True), (small, False)):
         found = recorded(requested(base, backbone, objective={"objective": "motion-director"}))
         assert (found["precision"], found["checkpointing"]) == ("fp32", checkpointing)
-    for memory, checkpointing in (("fast", False), ("low", True)):
+    presets = {"fast": (False, True), "low": (True, False), "balanced": (True, True)}
+    for memory, (checkpointing, keep_outputs) in presets.items():
         given = {"objective": {"objective": "vmc"}, "memory": memory}
-        assert recorded(requested(large, backbone, **given))["checkpointing"] is checkpointing
+        found = recorded(requested(large, backbone, **given))
+        assert found["checkpointing"] is checkpointing
+        assert found["keep_outputs"] is keep_outputs or memory == "fast"

@@ -65,8 +65,9 @@ def requested(base: MotionBase, **changed: Any) -> TrainingRequest:
         ("learning_rate", 0.0, "learning_rate", BASES[NAME].train.get("learning_rate")),
         ("precision", "bf16", "precision", "bf16"),
         ("precision", "auto", "precision", "fp32"),  # on the CPU
-        ("memory", "fast", "checkpointing", False),
-        ("memory", "low", "checkpointing", True),
+        ("memory", "fast", "keeps", "all"),
+        ("memory", "balanced", "keeps", "outputs"),
+        ("memory", "low", "keeps", "inputs"),
         ("memory", "auto", "checkpointing", BASES[NAME].train.get("checkpointing", True)),
         ("steps", 7, "steps", 7),
         ("steps", 0, "steps", BASES[NAME].train["steps"]),

@@ -61,6 +61,9 @@ def test_a_training_gets_what_suits_it(method: str) -> None:
         name: widget_value(fields[name], usual.settings[name]) for name in main
     }
     assert found["becomes"] == {"precision": "fp32", "memory": "fast"}
+    graph = prompt(objective=method.replace("_", "-"))
+    graph["1"] = node("LoadAnimateDiffBase", checkpoint="a.safetensors", motion_module="v3.ckpt")
+    assert answers(graph, here())["3"]["becomes"]["memory"] == "balanced"
     assert found["to"]["base"] == BASE and found["then"] is None
 
 
