@@ -69,12 +69,12 @@ _IMAGE_ENTRIES = (
 
 
 _CELL_BYTES: dict[tuple[int, Keeps], int] = {
-    (2, "all"): 544_000,
-    (2, "outputs"): 76_000,
-    (2, "inputs"): 76_000,
-    (4, "all"): 852_000,
-    (4, "outputs"): 113_000,
-    (4, "inputs"): 113_000,
+    (2, "all"): 354_000,
+    (2, "outputs"): 70_000,
+    (2, "inputs"): 49_000,
+    (4, "all"): 698_000,
+    (4, "outputs"): 133_000,
+    (4, "inputs"): 90_000,
 }
 
 

@@ -49,12 +49,12 @@ MODELSCOPE_TEXT = "open_clip_pytorch_model.bin"
 
 
 _CELL_BYTES: dict[tuple[int, Keeps], int] = {
-    (2, "all"): 674_000,
-    (2, "outputs"): 84_000,
-    (2, "inputs"): 84_000,
-    (4, "all"): 1_080_000,
-    (4, "outputs"): 128_000,
-    (4, "inputs"): 128_000,
+    (2, "all"): 457_000,
+    (2, "outputs"): 98_000,
+    (2, "inputs"): 56_000,
+    (4, "all"): 905_000,
+    (4, "outputs"): 190_000,
+    (4, "inputs"): 105_000,
 }
 
 

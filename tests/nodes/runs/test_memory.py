@@ -23,7 +23,7 @@ from motion_adapters.nodes.runs.memory import (
 )
 
 from benchmarks import cell_memory
-from motion_core.backbones.base import Backbone
+from motion_core.backbones.base import Backbone, Keeps
 from motion_core.bases import BASES
 from motion_core.errors import MotionError
 from motion_core.methods.base import Method
@@ -83,7 +83,7 @@ def test_the_need_by_hand() -> None:
 
 
 def test_a_card_of_12_gb_is_not_warned_of_a_usual_training() -> None:
-    """MotionDirector at 512x512 and 16 frames on Stable Diffusion 1.5: 4.6 GB of activations and
+    """MotionDirector at 512x512 and 16 frames on Stable Diffusion 1.5: 4.3 GB of activations and
     below 1 GB for its LoRAs, with 2.5 GB of weights on the card.
     """
     with torch.device("meta"):
@@ -92,7 +92,7 @@ def test_a_card_of_12_gb_is_not_warned_of_a_usual_training() -> None:
     backbone.network = unet
     need = need_of(backbone, MotionDirector(), TrainSettings(), torch.bfloat16)
     assert warning_of(need, int(9.5 * GIB)) is None
-    assert warning_of(need, 5 * GIB) is not None
+    assert warning_of(need, 4 * GIB) is not None
     whole = need_of(backbone, MotionCrafter(), TrainSettings(), torch.bfloat16)
     assert whole.trained / GIB == pytest.approx(5.4, abs=0.3)
     with pytest.raises(MotionError, match=r"Use parametrisation = lora, or fewer frames"):
@@ -165,12 +165,14 @@ def test_advice_is_what_is_not_done_already(
 
 
 def test_a_cell_takes_what_was_counted() -> None:
-    """The constants are the benchmark's rows, rounded up to thousands."""
+    """The constants are the benchmark's rows, the largest of a kind rounded up to thousands."""
     rows = json.loads(Path(cell_memory.__file__).with_suffix(".json").read_text("utf-8"))["rows"]
+    most: dict[tuple[str, int, Keeps], int] = {}
     for row in rows:
-        size = {"bf16": 2, "fp32": 4}[row["precision"]]
-        constant = CELL_BYTES[row["family"]][size, row["keeps"]]
-        assert 0 <= constant - row["bytes_per_cell"] < 1000
+        kind = (row["family"], {"bf16": 2, "fp32": 4}[row["precision"]], row["keeps"])
+        most[kind] = max(most.get(kind, 0), row["bytes_per_cell"])
+    for (family, size, keeps), counted in most.items():
+        assert 0 <= CELL_BYTES[family][size, keeps] - counted < 1000
     assert len(rows) == 16
 
 
