@@ -95,7 +95,7 @@ def test_a_card_of_12_gb_is_not_warned_of_a_usual_training() -> None:
     assert warning_of(need, 4 * GIB) is not None
     whole = need_of(backbone, MotionCrafter(), TrainSettings(), torch.bfloat16)
     assert whole.trained / GIB == pytest.approx(5.4, abs=0.3)
-    with pytest.raises(MotionError, match=r"Use parametrisation = lora, or fewer frames"):
+    with pytest.raises(MotionError, match=r"Use memory = low, or parametrisation = lora, or fewer"):
         check_certain(whole, 6 * GIB)
     check_certain(whole, 12 * GIB)
 
