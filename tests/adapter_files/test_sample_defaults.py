@@ -15,6 +15,7 @@ def test_the_base_alone() -> None:
     values = sample_defaults(BASE, [])
     assert values == {
         "steps": 30,
+        "few_steps": "off",
         "guidance_scale": 12.0,
         "adapter_end": 1.0,
         "noise_prior": 0.0,

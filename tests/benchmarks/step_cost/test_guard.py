@@ -6,6 +6,7 @@ and says in docs/speed.md what it gained.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,7 @@ from benchmarks.step_cost.rows import (
     row_of,
     versions,
 )
+from motion_core.backbones.base import Keeps
 
 SAME_LIBRARIES = versions() == kept_versions()
 
@@ -84,13 +86,22 @@ def test_a_step_grows_no_faster_than_the_frames(family: str) -> None:
         assert getattr(many, name) <= 4 * getattr(few, name)
 
 
+# At most so many times the textbook's FLOPs, launches, bytes and peak. Without anything computed
+# again, ZeroScope's step is at 0.71 of the FLOPs, which are those of the passes themselves.
+BARS: Mapping[Keeps, tuple[float, ...]] = {
+    "all": (0.71, 0.35, 0.32, 6.0),
+    "outputs": (0.88, 0.45, 0.42, 1.25),
+    "inputs": (1.0, 0.47, 0.43, 0.70),
+}
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_motion_directors_step_is_lighter_than_the_textbooks(family: str) -> None:
+@pytest.mark.parametrize("keeps", BARS)
+def test_motion_directors_step_is_lighter_than_the_textbooks(keeps: Keeps, family: str) -> None:
     rows = read_rows()
     for size in SIZES:
-        book = rows[Case("textbook", "motion_director", family, *size)]
-        ours = rows[replace(book.case, recipe="ours")]
-        assert ours.flops <= book.flops
-        assert ours.launches < 0.8 * book.launches
-        assert ours.moved < 0.65 * book.moved
-        assert ours.peak < 0.85 * book.peak
+        book = rows[Case("textbook", "motion_director", family, *size, keeps="inputs")]
+        ours = rows[replace(book.case, recipe="ours", keeps=keeps)]
+        names = ("flops", "launches", "moved", "peak")
+        ratios = [getattr(ours, name) / getattr(book, name) for name in names]
+        assert all(ratio <= bar for ratio, bar in zip(ratios, BARS[keeps], strict=True)), ratios
