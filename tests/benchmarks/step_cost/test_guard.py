@@ -89,7 +89,7 @@ def test_a_step_grows_no_faster_than_the_frames(family: str) -> None:
 # At most so many times the textbook's FLOPs, launches, bytes and peak. Without anything computed
 # again, ZeroScope's step is at 0.71 of the FLOPs, which are those of the passes themselves.
 BARS: Mapping[Keeps, tuple[float, ...]] = {
-    "all": (0.71, 0.35, 0.32, 6.0),
+    "all": (0.72, 0.35, 0.32, 6.0),
     "outputs": (0.88, 0.45, 0.42, 1.25),
     "inputs": (1.0, 0.47, 0.43, 0.70),
 }
