@@ -32,7 +32,7 @@ def attending(parts: Iterable[nn.Module], project: Project = one_by_one) -> Iter
     """Within the context plain attention among the parts projects so. What has diffusers' usual
     processor is plain, and what does nothing else: other attention is left alone.
     """
-    changed = [part for part in parts if _is_plain(part)]
+    changed: list[Any] = [part for part in parts if _is_plain(part)]
     before = [part.processor for part in changed]
     try:
         for part in changed:
@@ -74,8 +74,8 @@ class _Attending:
             for projected in self._projected(attn, hidden_states, encoder_hidden_states)
         )
         attended = kept(F.scaled_dot_product_attention, query, key, value)
-        hidden_states = attn.to_out[0](attended.transpose(1, 2).flatten(2))
-        return attn.to_out[1](hidden_states)
+        project_out, drop_out = attn.to_out  # type: ignore[misc]  # which plain attention has
+        return drop_out(project_out(attended.transpose(1, 2).flatten(2)))
 
     def _projected(
         self, attn: Attention, hidden_states: Tensor, others: Tensor | None
