@@ -28,6 +28,7 @@ NODES = (
     "AnimateDiffBaseFromModel",
     "LoadZeroScope",
     "SampleMotionBase",
+    "SampleMotionClip",
     "TrainMotionAdapter",
     *(method.Settings.__name__ for method in METHODS.values()),
     "LoadMotionAdapter",
