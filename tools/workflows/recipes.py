@@ -35,11 +35,11 @@ APPEARANCE_AND_MOTION = f"""\
 **Press Run**; it takes about three minutes on a CPU.
 
 1. The upper training learns the zigzag of a red circle.
-2. The lower one learns how another clip looks: in tones, and with an outline, that the base does \
-not know. MotionDirector learns appearance and motion apart; of this adapter only the appearance \
-is used.
+2. The lower one learns how another clip looks: in tones that the base does not know. \
+MotionDirector learns appearance and motion apart; of this adapter only the appearance is used.
 3. *Blend Motions* puts the motion of the first and the appearance of the second together. \
-`second_weight` makes the appearance weaker or stronger.
+`second_weight` 2 makes the appearance stronger than it was learned. The clip's outline is lost: \
+the small base has none.
 4. In *Sample Motion Video*, `noise_prior` 0 keeps nothing of the first clip's layout. A higher \
 `adapter_end` keeps more of the appearance, and its faults.
 
@@ -101,6 +101,7 @@ def appearance_and_motion(definitions: Mapping[str, Any]) -> Graph:
         looking,
         "an orange circle zigzagging on a dotted background",
         "mixed",
+        second_weight=2.0,
     )
     graph.group("1  The motion of one clip", [base, *moving], TEACH)
     graph.group("2  The appearance of another", [other, clip, looking], LOOKS)
@@ -251,6 +252,7 @@ def _blended(
     prompt: str,
     name: str,
     noise_prior: float = 0.0,
+    second_weight: float = 1.0,
 ) -> list[Node]:
     """Blend Motions, Sample Motion Video, Save Video."""
     blend = graph.node(
@@ -259,6 +261,7 @@ def _blended(
         first=motion.out("adapter"),
         second=appearance.out("adapter"),
         blend=BLEND,
+        second_weight=second_weight,
     )
     given = {"noise_prior": noise_prior, "adapter_end": 0.7}
     return [blend, *_sample(graph, 4, base, blend, prompt, name, DIRECTOR, **given)]
