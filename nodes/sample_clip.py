@@ -19,6 +19,7 @@ from ..motion_core.shape_world.renderer import (
     reference_scene,
     render,
 )
+from .finding import found_by
 from .host.bridge import core_run
 
 
@@ -31,6 +32,7 @@ class SampleMotionClip(io.ComfyNode):
             node_id="SampleMotionClip",
             display_name="Sample Motion Clip",
             category="motion/clips",
+            **found_by("example clip", "demo", "test video"),
             description="Draws a clip of 16 frames, 64x64 pixels, for the sample base: a coloured "
             "shape with a motion that the base does not know. Use it to try recipes that need a "
             "second clip or an image.",
