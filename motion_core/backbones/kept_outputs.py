@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -54,20 +54,20 @@ class Outputs:
 
     def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         """For the layer's first time, and for each later one; see `torch.utils.checkpoint`."""
-        return self._during(_Keeping(self.kept)), self._again()
+        return _During(lambda: _Keeping(self.kept)), _During(lambda: _Taking(iter(self.kept)))
 
-    @contextmanager
-    def _again(self) -> Iterator[None]:
-        with self._during(_Taking(iter(self.kept))):
-            yield
 
-    @contextmanager
-    def _during(self, mode: TorchDispatchMode) -> Iterator[None]:
-        before, _now.mode = getattr(_now, "mode", None), mode
-        try:
-            yield
-        finally:
-            _now.mode = before
+class _During:
+    """Calls of `kept` are seen by a new mode, each time that the context is entered."""
+
+    def __init__(self, make_mode: Callable[[], TorchDispatchMode]) -> None:
+        self.make_mode = make_mode
+
+    def __enter__(self) -> None:
+        self.before, _now.mode = getattr(_now, "mode", None), self.make_mode()
+
+    def __exit__(self, *error: object) -> None:
+        _now.mode = self.before
 
 
 def kept(compute: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:

@@ -89,10 +89,11 @@ def test_little_is_computed_again_unless_it_is_dear() -> None:
 
     with first:
         before = compute()
-    with Operations() as operations, again:
-        after = compute()
-    assert [operations.times[name] for name in DEAR] == [1, 1]
-    assert all(map(torch.equal, before, after))
+    for _ in range(2):  # as often as gradients are asked for
+        with Operations() as operations, again:
+            after = compute()
+        assert [operations.times[name] for name in DEAR] == [1, 1]
+        assert all(map(torch.equal, before, after))
 
 
 def test_without_a_layer_that_keeps_it_is_computed() -> None:

@@ -147,4 +147,4 @@ def test_words_become_values(backbone: Any) -> None:
         given = {"objective": {"objective": "vmc"}, "memory": memory}
         found = recorded(requested(large, backbone, **given))
         assert found["checkpointing"] is checkpointing
-        assert found["keep_outputs"] is keep_outputs or memory == "fast"
+        assert found["keep_outputs"] is keep_outputs
