@@ -206,13 +206,9 @@ def apply_in_a_community_checkpoint(definitions: Mapping[str, Any]) -> Graph:
         adapters=motion.out("motions"),
         motion_module=MOTION_MODULE["name"],
     )
-    frames = ksampler(
-        graph, 3, apply, checkpoint, NEW_PROMPT, NEGATIVE, (512, 512, 16), "normal", 25, 7.5
-    )
-    save = core_video(graph, 5, frames, "video/community")
+    _frames_of(graph, apply, checkpoint, "video/community", "normal", 25, 7.5)
     graph.group("1  Checkpoint and motion", [checkpoint, motion, apply], LOAD)
-    played = [node for node in graph.nodes if node.column in (3, 4, 5)]
-    graph.group("2  Sample", [*played, save], PLAY)
+    graph.group("2  Sample", _from_column(graph, 3), PLAY)
     return graph
 
 
@@ -241,24 +237,22 @@ def few_steps(definitions: Mapping[str, Any]) -> Graph:
         motion_module=ANIMATELCM["name"],
     )
     base = base_defaults("animatediff", ANIMATELCM["name"])
-    frames = ksampler(
-        graph,
-        3,
-        apply,
-        checkpoint,
-        NEW_PROMPT,
-        NEGATIVE,
-        (512, 512, 16),
-        "sgm_uniform",
-        base.sample_steps,
-        base.guidance_scale,
-        sampler="lcm",
-    )
-    save = core_video(graph, 5, frames, "video/few-steps")
+    how = ("sgm_uniform", base.sample_steps, base.guidance_scale, "lcm")
+    _frames_of(graph, apply, checkpoint, "video/few-steps", *how)
     graph.group("1  Checkpoint and motion", [checkpoint, lora, motion, apply], LOAD)
-    played = [node for node in graph.nodes if node.column in (3, 4, 5)]
-    graph.group("2  Sample in six steps", [*played, save], PLAY)
+    graph.group("2  Sample in six steps", _from_column(graph, 3), PLAY)
     return graph
+
+
+def _frames_of(graph: Graph, model: Node, checkpoint: Node, prefix: str, *how: Any) -> None:
+    """Sampled at Stable Diffusion's size and saved, from column 3 on. how: as `ksampler` has it."""
+    size = (512, 512, 16)
+    frames = ksampler(graph, 3, model, checkpoint, NEW_PROMPT, NEGATIVE, size, *how)
+    core_video(graph, 5, frames, prefix)
+
+
+def _from_column(graph: Graph, column: int) -> list[Node]:
+    return [node for node in graph.nodes if node.column >= column]
 
 
 def zeroscope(definitions: Mapping[str, Any]) -> Graph:
